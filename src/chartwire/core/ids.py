@@ -1,0 +1,93 @@
+"""Identifiers: uuidv7 for what is stored, uuid5 for source keys, prefixed ids for people and programs."""
+
+import hashlib
+import os
+import threading
+import time
+from uuid import UUID, uuid5
+
+from chartwire.core.errors import NotFoundError
+
+SOURCE_KEY_NAMESPACE = UUID("6f1c1c2e-2f0b-5c55-9f6e-6a7b0c6d3f10")
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CROCKFORD_VALUES = {letter: value for value, letter in enumerate(_CROCKFORD)}
+_PREFIXED_LENGTH = 26
+
+
+class _Uuid7Clock:
+    """Hands out (millisecond, counter) pairs that never go back within a process, even when the clock does."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last_ms = 0
+        self._counter = 0
+
+    def next(self) -> tuple[int, int]:
+        with self._lock:
+            now_ms = time.time_ns() // 1_000_000
+            if now_ms > self._last_ms:
+                self._last_ms = now_ms
+                self._counter = int.from_bytes(os.urandom(2), "big") & 0x7FF
+            else:
+                self._counter += 1
+                if self._counter > 0xFFF:
+                    self._last_ms += 1
+                    self._counter = 0
+            return self._last_ms, self._counter
+
+
+_clock = _Uuid7Clock()
+
+
+def uuid7() -> UUID:
+    """A new uuidv7 (RFC 9562 section 5.7): sorts by creation time in ms, strictly rising within one process."""
+    now_ms, counter = _clock.next()
+    random_tail = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
+    return UUID(int=now_ms << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | random_tail)
+
+
+def uuid7_floor(epoch_ms: int) -> UUID:
+    """The smallest uuidv7 of a millisecond: the bound for range scans by time."""
+    return UUID(int=epoch_ms << 80 | 0x7 << 76 | 0b10 << 62)
+
+
+def uuid7_time_ms(value: UUID) -> int:
+    """Milliseconds since the epoch (UTC) at which a uuidv7 was made."""
+    return value.int >> 80
+
+
+def source_key_id(resource_type: str, key: str) -> UUID:
+    """The uuid5 of a source key: the id that a resource has before the record maps it to a stored one."""
+    return uuid5(SOURCE_KEY_NAMESPACE, f"{resource_type}|{key}")
+
+
+def order_key_digest(*parts: str) -> UUID:
+    """128 bits of SHA-256 over an order key, so that a lane names its patient without showing an identifier."""
+    digest = hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).digest()
+    return UUID(bytes=digest[:16])
+
+
+def to_prefixed(prefix: str, value: UUID) -> str:
+    """`pat` and a UUID -> `pat_01J...`: Crockford base 32, sorts as the UUID does."""
+    number = value.int
+    letters = [""] * _PREFIXED_LENGTH
+    for position in range(_PREFIXED_LENGTH - 1, -1, -1):
+        letters[position] = _CROCKFORD[number & 31]
+        number >>= 5
+    return f"{prefix}_{''.join(letters)}"
+
+
+def from_prefixed(prefix: str, text: str) -> UUID:
+    """The UUID of a prefixed id. Raises NotFoundError when it is none, so that a malformed id reads as an unknown one."""
+    head, _, tail = text.partition("_")
+    if head != prefix or len(tail) != _PREFIXED_LENGTH:
+        raise NotFoundError(f"no {prefix} has this id", code="unknown_id")
+    number = 0
+    for letter in tail:
+        value = _CROCKFORD_VALUES.get(letter)
+        if value is None:
+            raise NotFoundError(f"no {prefix} has this id", code="unknown_id")
+        number = number << 5 | value
+    if number >> 128:
+        raise NotFoundError(f"no {prefix} has this id", code="unknown_id")
+    return UUID(int=number)

@@ -1,0 +1,53 @@
+"""What Chartwire knows about one feed, as data: a Source is configuration, never code."""
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+AckMode = Literal["commit", "after-processing", "enhanced", "one-ack", "none"]
+EffectMode = Literal["live", "record-only", "preview"]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierRule:
+    """An (authority, type) pair that identifies a patient. `*` as authority takes any; `` takes the source's own."""
+
+    authority: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One feed of one organisation.
+
+    `authority` is the assigning authority that an empty CX.4 takes. `timezone` is an IANA name, or None where none is
+    configured: then times without offset keep their date only (domain-rules.md section 8). `charset` overrides MSH-18.
+    `identifiers` are the pairs that identify a patient, in order of preference (section 3). `accepts` are trigger
+    events as `ADT^A01` or `ADT`; what is not chosen is stored as filtered; empty means everything that has a map.
+    `may_set` maps a resource type to its rank for this source (0 = may not set), over the defaults of
+    record/authority.yaml.
+    """
+
+    org: UUID
+    id: UUID
+    name: str
+    authority: str
+    timezone: str | None = None
+    charset: str | None = None
+    identifiers: tuple[IdentifierRule, ...] = (IdentifierRule("", "MR"), IdentifierRule("", "PI"))
+    accepts: tuple[str, ...] = ()
+    ack_mode: AckMode = "commit"
+    ack_deadline_s: float = 30.0
+    ack_overrides: tuple[tuple[str, str], ...] = ()
+    effect_mode: EffectMode = "live"
+    live: bool = True
+    strict_control_ids: bool = False
+    unable_answers: Literal["close", "AR", "CE"] = "close"
+    appointment_start_order: tuple[str, ...] = ("SCH-11.4", "TQ1-7", "AIS-4", "AIG-8", "AIL-6", "AIP-6")
+    absent_segments: Literal["keep", "clear"] = "keep"
+    hold_following: Literal["pass", "wait"] = "pass"
+    rank: int = 10
+    may_set: tuple[tuple[str, int], ...] = ()
+    facility_zones: tuple[tuple[str, str], ...] = ()
+    peers: tuple[str, ...] = ()
+    sending: tuple[tuple[str, str], ...] = ()
