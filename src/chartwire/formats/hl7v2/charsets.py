@@ -1,0 +1,144 @@
+"""From bytes to text: HL7 table 0211 names, byte order marks, and a fallback that loses and invents nothing."""
+
+import codecs
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+# HL7 table 0211 (v2.9.2), and the spellings that real senders write. Keys are upper case without space, _ and -.
+_CODECS: Final = {
+    "ASCII": "ascii", "USASCII": "ascii", "ISOIR6": "ascii", "ISO646": "ascii",
+    "8859/1": "iso8859-1", "8859/2": "iso8859-2", "8859/3": "iso8859-3", "8859/4": "iso8859-4",
+    "8859/5": "iso8859-5", "8859/6": "iso8859-6", "8859/7": "iso8859-7", "8859/8": "iso8859-8",
+    "8859/9": "iso8859-9", "8859/10": "iso8859-10", "8859/15": "iso8859-15",
+    "88591": "iso8859-1", "885915": "iso8859-15", "88592": "iso8859-2", "88599": "iso8859-9",
+    "ISO88591": "iso8859-1", "ISO88592": "iso8859-2", "ISO88595": "iso8859-5", "ISO88597": "iso8859-7",
+    "ISO88599": "iso8859-9", "ISO885915": "iso8859-15", "LATIN1": "iso8859-1", "ISO8859/1": "iso8859-1",
+    "ISOIR100": "iso8859-1", "ISOIR101": "iso8859-2", "ISOIR144": "iso8859-5", "ISOIR126": "iso8859-7",
+    "ISOIR148": "iso8859-9", "ISOIR13": "shift_jis", "ISOIR14": "iso2022_jp_ext", "ISOIR87": "iso2022_jp_ext",
+    "ISOIR159": "iso2022_jp_ext", "SHIFTJIS": "shift_jis", "JIS": "iso2022_jp_ext",
+    "GB18030": "gb18030", "GB180302000": "gb18030", "GBK": "gbk", "GB2312": "gb2312",
+    "KSX1001": "euc_kr", "ISOIR149": "euc_kr", "BIG5": "big5",
+    "UNICODE": "utf-8", "UNICODEUTF8": "utf-8", "UTF8": "utf-8",
+    "UNICODEUTF16": "utf-16-be", "UTF16": "utf-16-be", "UTF16LE": "utf-16-le", "UTF16BE": "utf-16-be",
+    "UNICODEUTF32": "utf-32-be", "UTF32": "utf-32-be", "UTF32LE": "utf-32-le", "UTF32BE": "utf-32-be",
+    "CP1252": "cp1252", "WINDOWS1252": "cp1252", "1252": "cp1252", "ANSI": "cp1252",
+    "CP1250": "cp1250", "WINDOWS1250": "cp1250", "CP1251": "cp1251", "WINDOWS1251": "cp1251",
+}  # fmt: skip
+_WIDE_START: Final = (
+    (codecs.BOM_UTF8, "utf-8", 3),
+    (codecs.BOM_UTF32_LE, "utf-32-le", 4),
+    (codecs.BOM_UTF32_BE, "utf-32-be", 4),
+    (codecs.BOM_UTF16_LE, "utf-16-le", 2),
+    (codecs.BOM_UTF16_BE, "utf-16-be", 2),
+    (b"M\x00\x00\x00S\x00\x00\x00H\x00\x00\x00", "utf-32-le", 0),
+    (b"\x00\x00\x00M\x00\x00\x00S\x00\x00\x00H", "utf-32-be", 0),
+    (b"M\x00S\x00H\x00", "utf-16-le", 0),
+    (b"\x00M\x00S\x00H", "utf-16-be", 0),
+)
+_NOT_ASCII_SUPERSETS: Final = frozenset({"iso2022_jp_ext", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
+_CODEC_ONLY_BY_FORM: Final = frozenset({"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
+_LONE: Final = "chartwire-lone"
+_MULTIBYTE: Final = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
+_C1: Final = re.compile(rb"[\x80-\x9f]")
+
+
+def _to_lone_surrogates(error: UnicodeError) -> tuple[str, int]:
+    """Each undecodable byte becomes U+DC00 + byte, which no decoder produces; `visible` writes it as an escape."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_LONE, _to_lone_surrogates)
+
+
+@dataclass(slots=True)
+class Decoded:
+    """`text` may hold U+DC00..U+DCFF for undecodable bytes; `notes` are finding codes about the charset itself."""
+
+    text: str
+    codec: str
+    bom_bytes: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def codec_of(name: str) -> str | None:
+    """The Python codec of a table 0211 name, or None where the table has no such name."""
+    key = name.strip().upper().replace(" ", "").replace("-", "").replace("_", "")
+    return _CODECS.get(key)
+
+
+def decode(data: bytes, override: str | None = None) -> Decoded:
+    """Text of a message by, in this order: byte order mark or wide form, `override`, MSH-18, UTF-8, CP1252.
+
+    Never raises and never writes U+FFFD. `override` is a table 0211 name or a Python codec name. Notes:
+    `charset_unknown` (no codec of that name), `charset_differs` (the bytes are not of the declared charset),
+    `charset_undeclared` (bytes beyond ASCII without MSH-18).
+    """
+    for start, codec, skip in _WIDE_START:
+        if data.startswith(start):
+            return Decoded(data[skip:].decode(codec, _LONE), codec, skip)
+    declared = [override] if override else _declared(data)
+    codec, notes = _choose(declared, data)
+    if data.isascii() and codec not in _NOT_ASCII_SUPERSETS:
+        return Decoded(data.decode("ascii"), codec, 0, notes)
+    return _decode_beyond_ascii(data, codec, bool(declared), notes)
+
+
+def _declared(data: bytes) -> list[str]:
+    head = data[:4096].lstrip(b"\x0b\r\n \t\x00")
+    line = re.split(rb"[\r\n]", head, maxsplit=1)[0]
+    if len(line) < 9:
+        return []
+    fields = line.split(line[3:4], 18)
+    if len(fields) < 18:
+        return []
+    cut = line[5:6]
+    value = fields[17].split(line[3:4], 1)[0]
+    names = value.split(cut) if cut and cut != line[3:4] else [value]
+    return [name.decode("ascii", "replace") for name in names if name.strip()]
+
+
+def _choose(declared: list[str], data: bytes) -> tuple[str, list[str]]:
+    if not declared:
+        return "ascii", []
+    first = codec_of(declared[0]) or _python_codec(declared[0])
+    if first is None:
+        return "ascii", ["charset_unknown"]
+    if b"\x1b" in data and "iso2022_jp_ext" in map(codec_of, declared):
+        return "iso2022_jp_ext", []
+    if first in _CODEC_ONLY_BY_FORM:  # the header was just read as single bytes, so it cannot be wide
+        return "ascii", ["charset_differs"]
+    return first, []
+
+
+def _python_codec(name: str) -> str | None:
+    try:
+        info = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return None
+    return info.name if getattr(info, "_is_text_encoding", True) else None
+
+
+def _decode_beyond_ascii(data: bytes, codec: str, declared: bool, notes: list[str]) -> Decoded:
+    if codec == "iso8859-1" and _C1.search(data):
+        codec, notes = "cp1252", [*notes, "charset_differs"]
+    if codec != "ascii":
+        try:
+            return Decoded(data.decode(codec), codec, 0, notes)
+        except UnicodeDecodeError:
+            if codec != "utf-8" or _MULTIBYTE.search(data):
+                return Decoded(data.decode(codec, _LONE), codec, 0, notes)
+    notes = notes or ["charset_differs" if declared else "charset_undeclared"]
+    try:
+        return Decoded(data.decode("utf-8"), "utf-8", 0, notes)
+    except UnicodeDecodeError:
+        codec = "utf-8" if _mostly_utf8(data) else "cp1252"
+        return Decoded(data.decode(codec, _LONE), codec, 0, notes)
+
+
+def _mostly_utf8(data: bytes) -> bool:
+    """Whether broken UTF-8 still looks like UTF-8: more well-formed pairs than bytes that are none."""
+    pairs = len(_MULTIBYTE.findall(data))
+    lone = sum(1 for letter in data.decode("utf-8", _LONE) if "\udc80" <= letter <= "\udcff") if pairs else 1
+    return pairs > lone

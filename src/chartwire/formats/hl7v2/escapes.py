@@ -1,0 +1,77 @@
+"""Escape sequences of HL7 v2.9.2 section 2.7: one regular expression, run only where the escape character occurs."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+_REPEATED: Final = {"sp": "\n", "sk": " "}
+_LINE_END: Final = {"br": "\n", "ce": "\n"}
+_HEX_FALLBACKS: Final = {"ascii": ("utf-8", "cp1252")}
+
+
+class Delimiters(NamedTuple):
+    """MSH-1 and the characters of MSH-2 in their order; '' where MSH-2 is too short to name one."""
+
+    field: str = "|"
+    component: str = "^"
+    repetition: str = "~"
+    escape: str = "\\"
+    subcomponent: str = "&"
+    truncation: str = ""
+
+    @property
+    def encoding_characters(self) -> str:
+        """MSH-2 as these delimiters write it."""
+        return "".join(self[1:])
+
+
+@lru_cache(maxsize=256)
+def unescaper(delimiters: Delimiters, codec: str) -> Callable[[str], str]:
+    """A function that unescapes one leaf value.
+
+    Known are F S T R E P, runs of Xhh.. (bytes in `codec`), .br .sp .sk .ce .in .ti .fi .nf, H N, Cxxyy Mxxyyzz
+    (highlighting, layout and charset switches leave no text). Whatever else stands between escape characters, a lone
+    escape character, and bytes that `codec` cannot read or that are NUL stay as they are.
+    """
+    if not delimiters.escape:
+        return str
+    mark = re.escape(delimiters.escape)
+    pattern = re.compile(
+        rf"{mark}(?:([FSTREP])|([HN]|C[0-9A-Fa-f]{{4}}|M[0-9A-Fa-f]{{6}})|\.([A-Za-z]{{2}})([+-]?\d{{0,2}})){mark}"
+        rf"|((?:{mark}X(?:[0-9A-Fa-f]{{2}})++{mark})++)"
+    )
+    letters = {
+        "F": delimiters.field, "S": delimiters.component, "R": delimiters.repetition, "E": delimiters.escape,
+        "T": delimiters.subcomponent or "&", "P": delimiters.truncation or "#",
+    }  # fmt: skip
+
+    def replace(match: re.Match[str]) -> str:
+        letter, switch, command, count, run = match.groups()
+        if letter:
+            return letters[letter]
+        if run:
+            return _hex_text(run, delimiters.escape, codec)
+        return "" if switch else _layout(command.lower(), count, match[0])
+
+    return lambda leaf: pattern.sub(replace, leaf)
+
+
+def _layout(command: str, count: str, whole: str) -> str:
+    if command in _REPEATED:
+        return _REPEATED[command] * max(int(count or 1), 0)
+    if command in _LINE_END:
+        return _LINE_END[command]
+    return "" if command in {"in", "ti", "fi", "nf"} else whole
+
+
+def _hex_text(run: str, escape: str, codec: str) -> str:
+    data = bytes.fromhex(run.replace(f"{escape}X", "").replace(escape, ""))
+    if b"\x00" in data:
+        return run
+    for candidate in _HEX_FALLBACKS.get(codec, (codec,)):
+        try:
+            return data.decode(candidate)
+        except UnicodeDecodeError:
+            continue
+    return run

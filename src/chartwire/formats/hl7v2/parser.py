@@ -1,0 +1,181 @@
+"""Bytes to Document, in linear time: every input ends in a Document or a ParseError."""
+
+import re
+from typing import Final
+
+from chartwire.core.errors import ParseError
+from chartwire.core.limits import MLLP_MESSAGE_BYTES_MAX, SEGMENTS_MAX, SEPARATORS_PER_FIELD_MAX
+from chartwire.formats.hl7v2.charsets import Decoded, decode
+from chartwire.formats.hl7v2.document import Document, Finding, Segment, Syntax
+from chartwire.formats.hl7v2.escapes import Delimiters
+
+_SEGMENT_ID: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+_LINE: Final = re.compile(r"[^\r\n]+")
+_UNSAFE: Final = re.compile("[\x00\ud800-\udfff]+")
+_PADDING: Final = "\x0b\x1c\r\n \t\x00\ufeff"
+_NOTES: Final = {
+    "charset_unknown": "MSH-18 names no known charset; read as UTF-8, else CP1252",
+    "charset_differs": "the bytes are not of the charset that MSH-18 names",
+    "charset_undeclared": "bytes beyond ASCII without a charset in MSH-18; read as UTF-8, else CP1252",
+}
+
+
+def parse(data: bytes, *, charset: str | None = None) -> Document:
+    """The Document of one message (one MSH, no batch envelope, MLLP block characters tolerated around it).
+
+    Segments end with CR, LF or CRLF, empty ones are ignored, Z segments pass. `charset` (table 0211 or Python codec
+    name) overrides MSH-18. Raises ParseError only, with `position` in bytes, `location` and one of the codes
+    `too_large`, `empty_message`, `not_hl7`, `bad_delimiters`, `bad_segment_id`, `several_messages`,
+    `too_many_segments`, `too_many_separators`.
+    """
+    if len(data) > MLLP_MESSAGE_BYTES_MAX:
+        raise ParseError(f"more than {MLLP_MESSAGE_BYTES_MAX} bytes", code="too_large", position=MLLP_MESSAGE_BYTES_MAX)
+    decoded = decode(data, charset)
+    try:
+        return _read(data, decoded)
+    except ParseError as error:
+        before = decoded.text[: error.position]
+        error.position = decoded.bom_bytes + len(before.encode(decoded.codec, "surrogatepass"))
+        raise
+
+
+def parse_text(text: str) -> Document:
+    """The Document of a message that is text already; `raw` is its UTF-8. Raises ParseError, position in characters."""
+    raw = text.encode("utf-8", "surrogatepass")
+    if len(raw) > MLLP_MESSAGE_BYTES_MAX:
+        raise ParseError(f"more than {MLLP_MESSAGE_BYTES_MAX} bytes", code="too_large")
+    return _read(raw, Decoded(text, "utf-8"))
+
+
+def read_delimiters(text: str, start: int = 0) -> Delimiters:
+    """MSH-1 and MSH-2 of a header segment (MSH, FHS, BHS) at `start`: MSH-2 of one to five and more characters.
+
+    Raises ParseError `bad_delimiters` where one is missing, alphanumeric, blank, a control character, a quotation
+    mark, or stands for two things.
+    """
+    name, field = text[start : start + 3], text[start + 3 : start + 4]
+    if not _usable(field):
+        raise ParseError("no usable field separator", code="bad_delimiters", position=start + 3, location=f"{name}-1")
+    end = start + 4
+    while end < len(text) and end < start + 16 and text[end] not in f"{field}\r\n":
+        end += 1
+    marks = text[start + 4 : end]
+    if not marks or not all(map(_usable, marks[:4])) or len(set(marks[:4])) < len(marks[:4]):
+        raise ParseError("no usable encoding characters", code="bad_delimiters", position=start + 4,
+                         location=f"{name}-2")  # fmt: skip
+    first_four, fifth = marks[:4].ljust(4, "\0"), marks[4:5]
+    component, repetition, escape, subcomponent = (mark.strip("\0") for mark in first_four)
+    truncation = fifth if _usable(fifth) and fifth not in first_four else ""
+    return Delimiters(field, component, repetition, escape, subcomponent, truncation)
+
+
+def _usable(mark: str) -> bool:
+    return mark > " " and mark not in {'"', "\x7f"} and not mark.isalnum() and not mark.isspace()
+
+
+def _read(raw: bytes, decoded: Decoded) -> Document:
+    text, findings = decoded.text, [Finding(note, "MSH-18", _NOTES[note], "warning") for note in decoded.notes]
+    start = len(text) - len(text.lstrip(_PADDING))
+    if start == len(text):
+        raise ParseError("no segment at all", code="empty_message", location="MSH")
+    if not text.startswith("MSH", start):
+        raise ParseError("the first segment is not MSH", code="not_hl7", position=start, location="MSH")
+    delimiters = read_delimiters(text, start)
+    if _UNSAFE.search(text):
+        text = _visible(text.rstrip(_PADDING), delimiters, findings)
+    syntax = Syntax(delimiters, decoded.codec)
+    return Document(raw, text, syntax, _segments(text, start, syntax), findings)
+
+
+def _segments(text: str, start: int, syntax: Syntax) -> list[Segment]:
+    lines = _lines(text, start)
+    mark = syntax.delimiters.field
+    segments: list[Segment] = []
+    seen: dict[str, int] = {}
+    for line in lines:
+        name = line[:3]
+        if not _SEGMENT_ID.fullmatch(name) or line[3:4] not in ("", mark):
+            if not line.strip(_PADDING):
+                continue
+            raise _bad_segment(text, start, line, len(segments))
+        count = seen[name] = seen.get(name, 0) + 1
+        segments.append(Segment(name, len(segments), count, line, syntax))
+    _check_bounds(text, segments, syntax, seen)
+    return segments
+
+
+def _lines(text: str, start: int) -> list[str]:
+    body = text[start:].rstrip(_PADDING) if start or text[-1:] in _PADDING else text
+    if "\n" in body:
+        body = body.replace("\r\n", "\r").replace("\n", "\r")
+    return body.split("\r")
+
+
+def _bad_segment(text: str, start: int, line: str, index: int) -> ParseError:
+    places = (found.start() for found in _LINE.finditer(text, start) if found[0].startswith(line))
+    return ParseError(
+        f"segment {index + 1} has no segment id of a capital and two capitals or digits",
+        code="bad_segment_id",
+        position=next(places, start),
+        location=f"segment {index + 1}",
+    )
+
+
+def _check_bounds(text: str, segments: list[Segment], syntax: Syntax, seen: dict[str, int]) -> None:
+    if len(segments) > SEGMENTS_MAX:
+        raise ParseError(f"more than {SEGMENTS_MAX} segments", code="too_many_segments", position=len(text))
+    if seen.get("MSH", 0) > 1:
+        second = next(segment for segment in segments if segment.name == "MSH" and segment.occurrence == 2)
+        raise ParseError("a second MSH: several messages in one", code="several_messages",
+                         position=text.find(second.line, 1), location="MSH[2]")  # fmt: skip
+    if len(text) <= SEPARATORS_PER_FIELD_MAX:
+        return
+    marks = [mark for mark in syntax.delimiters[:3] + syntax.delimiters[4:5] if mark]
+    for segment in segments:
+        if len(segment.line) > SEPARATORS_PER_FIELD_MAX:
+            _check_separators(text, segment, marks)
+
+
+def _check_separators(text: str, segment: Segment, marks: list[str]) -> None:
+    field_mark, *inner = marks
+    counts = [segment.line.count(field_mark)]
+    counts += [field.count(mark) for field in segment.line.split(field_mark, 1000) for mark in inner]
+    if max(counts) > SEPARATORS_PER_FIELD_MAX:
+        raise ParseError(
+            f"more than {SEPARATORS_PER_FIELD_MAX} separators of one kind",
+            code="too_many_separators",
+            position=text.find(segment.line),
+            location=f"{segment.name}[{segment.occurrence}]",
+        )
+
+
+def _visible(text: str, delimiters: Delimiters, findings: list[Finding]) -> str:
+    """`text` with NUL and undecodable bytes written as hex escapes; a finding for each kind names its first place."""
+    escape = delimiters.escape or "\\"
+
+    def write(match: re.Match[str]) -> str:
+        letters = match[0]
+        data = b"".join(
+            bytes([ord(letter) - 0xDC00]) if "\udc00" <= letter <= "\udcff" else letter.encode("utf-8", "surrogatepass")
+            for letter in letters
+        )
+        return f"{escape}X{data.hex().upper()}{escape}"
+
+    for code, pattern, message in (
+        ("nul", "\x00", "NUL kept as a hex escape"),
+        ("undecodable_bytes", "[\ud800-\udfff]", "bytes that the charset cannot read, kept as hex escapes"),
+    ):
+        places = [match.start() for match in re.finditer(pattern, text)]
+        if places:
+            findings.append(
+                Finding(code, _location(text, places[0], delimiters), f"{len(places)} x {message}", "warning")
+            )
+    return _UNSAFE.sub(write, text)
+
+
+def _location(text: str, position: int, delimiters: Delimiters) -> str:
+    begin = max(text.rfind("\r", 0, position), text.rfind("\n", 0, position)) + 1
+    name = text[begin : begin + 3]
+    field = text.count(delimiters.field, begin, position) + (name == "MSH")
+    occurrence = 1 + len(re.findall(rf"[\r\n]{re.escape(name)}", text[:begin]))
+    return f"{name}[{occurrence}]-{field}" if _SEGMENT_ID.fullmatch(name) else "MSH"
