@@ -1,0 +1,199 @@
+"""Brings a database to the present schema: roles first, then every migration file in order, each exactly once.
+
+Files are `migrations/NNNN_{pre,post}_name.sql`. `pre` runs before the new release starts and leaves the old release
+working; `post` runs when no old release is left. Each file is one transaction, run as `chartwire_owner` and recorded
+with its SHA-256 in `chartwire_migration`; a file that changed after it was applied is refused.
+
+The user of `admin_dsn` must be a superuser, or own the database's schema `public` and hold CREATEROLE. Where policy
+allows neither, a database administrator creates the three roles of `ROLES` beforehand, grants `chartwire_owner` and
+`chartwire_engine` to the user and `usage, create on schema public with grant option` to `chartwire_owner`; `migrate`
+with both passwords None then finds everything in place.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import asyncpg
+
+from chartwire.core.errors import ConflictError
+from chartwire.store.connect import RawConnection, connect
+from chartwire.store.errors import DRIVER_ERRORS, translated
+
+MIGRATIONS_DIRECTORY = Path(__file__).parent / "migrations"
+OWNER, APP, ENGINE = "chartwire_owner", "chartwire_app", "chartwire_engine"
+Phase = Literal["pre", "post"]
+
+# What a session of each role starts with; the lint and the tests hold the roles to `attributes`.
+_SERVING_SETTINGS = {
+    "statement_timeout": "30s",
+    "lock_timeout": "15s",
+    "idle_in_transaction_session_timeout": "60s",
+    "client_connection_check_interval": "5s",
+    "jit": "off",
+    "search_path": "public",
+}
+ROLES: dict[str, dict[str, str]] = {
+    OWNER: {"search_path": "public", "jit": "off"},
+    APP: _SERVING_SETTINGS,
+    ENGINE: _SERVING_SETTINGS,
+}
+_PLAIN_ATTRIBUTES = "nosuperuser nocreatedb nocreaterole noreplication nobypassrls"
+
+_FILE_NAME = re.compile(r"(\d{4})_(pre|post)_([a-z0-9_]+)\.sql")
+_ADVISORY_LOCK = 0x43_48_41_52_54  # "CHART"
+_ROLE_ATTEMPTS_MAX = 8
+
+_CREATE_LEDGER = """
+create table if not exists chartwire_migration (
+  name text primary key,
+  sha256 text not null,
+  applied_at timestamptz not null default now()
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One migration file: its name without suffix, phase and SQL."""
+
+    name: str
+    phase: Phase
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the SQL as UTF-8."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def read_migrations(directory: Path = MIGRATIONS_DIRECTORY) -> list[Migration]:
+    """The migrations of a directory in order. Raises ConflictError for a malformed name or a number used twice."""
+    migrations: list[Migration] = []
+    numbers: set[str] = set()
+    for path in sorted(directory.glob("*.sql")):
+        match = _FILE_NAME.fullmatch(path.name)
+        if match is None:
+            raise ConflictError(
+                f"migration {path.name}: the name is not NNNN_{{pre,post}}_name.sql", code="migration_name"
+            )
+        if match.group(1) in numbers:
+            raise ConflictError(f"migration {path.name}: number {match.group(1)} is used twice", code="migration_name")
+        numbers.add(match.group(1))
+        phase: Phase = "pre" if match.group(2) == "pre" else "post"
+        migrations.append(Migration(path.stem, phase, path.read_text(encoding="utf-8")))
+    return migrations
+
+
+async def migrate(
+    admin_dsn: str,
+    *,
+    app_password: str | None = None,
+    engine_password: str | None = None,
+    directory: Path = MIGRATIONS_DIRECTORY,
+    phases: Iterable[Phase] = ("pre", "post"),
+) -> list[str]:
+    """Create the roles, set the passwords given, apply what is not applied yet; the names applied now, in order.
+
+    Safe to run at every start and from several processes at once. Raises ConflictError (`migration_changed`,
+    `migration_missing`, `migration_failed`, `migration_name`) and TransientError when the server is not reachable.
+    """
+    migrations = read_migrations(directory)
+    connection = await connect(admin_dsn)
+    try:
+        await connection.execute(f"select pg_advisory_lock({_ADVISORY_LOCK})")
+        await _ensure_roles(connection, {APP: app_password, ENGINE: engine_password})
+        return await _apply(connection, migrations, frozenset(phases))
+    except DRIVER_ERRORS as error:
+        raise translated(error) from None
+    finally:
+        await connection.close()
+
+
+async def _apply(
+    connection: RawConnection, migrations: list[Migration], phases: frozenset[Phase]
+) -> list[str]:
+    await connection.execute(f"set role {OWNER}")
+    await connection.execute(_CREATE_LEDGER)
+    rows = await connection.fetch("select name, sha256 from chartwire_migration order by name")
+    applied = {row["name"]: row["sha256"] for row in rows}
+    _refuse_rewritten_history(applied, migrations)
+    done: list[str] = []
+    for migration in migrations:
+        if migration.name not in applied and migration.phase in phases:
+            await _apply_one(connection, migration)
+            done.append(migration.name)
+    return done
+
+
+def _refuse_rewritten_history(applied: dict[str, str], migrations: list[Migration]) -> None:
+    known = {migration.name: migration for migration in migrations}
+    for name, sha256 in applied.items():
+        if name not in known:
+            raise ConflictError(
+                f"the database holds migration {name}, which this release does not know: it was made by a newer one",
+                code="migration_missing",
+            )
+        if known[name].sha256 != sha256:
+            raise ConflictError(
+                f"migration {name} was changed after it was applied: write a new migration instead",
+                code="migration_changed",
+            )
+
+
+async def _apply_one(connection: RawConnection, migration: Migration) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "insert into chartwire_migration (name, sha256) values ($1, $2)", migration.name, migration.sha256
+            )
+    except asyncpg.PostgresError as error:
+        line = _line_of(migration.sql, error)
+        reason = f"migration {migration.name} failed{line}: {error.sqlstate} {error.args[0]}"
+        raise ConflictError(reason, code="migration_failed") from None
+
+
+def _line_of(sql: str, error: asyncpg.PostgresError) -> str:
+    position = error.as_dict().get("position")
+    return f" at line {sql.count(chr(10), 0, int(position)) + 1}" if position else ""
+
+
+async def _ensure_roles(connection: RawConnection, passwords: dict[str, str | None]) -> None:
+    """Roles belong to the whole cluster, the advisory lock to one database: so collisions are retried."""
+    for attempt in range(_ROLE_ATTEMPTS_MAX):
+        try:
+            async with connection.transaction():
+                await _create_roles(connection, passwords)
+        except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError, asyncpg.InternalServerError):
+            if attempt + 1 == _ROLE_ATTEMPTS_MAX:
+                raise
+            await asyncio.sleep(0.05 * 2**attempt)
+        else:
+            return
+
+
+async def _create_roles(connection: RawConnection, passwords: dict[str, str | None]) -> None:
+    rows = await connection.fetch("select rolname from pg_roles where rolname = any($1::text[])", list(ROLES))
+    present = {row["rolname"] for row in rows}
+    for role, settings in ROLES.items():
+        if role not in present:
+            await connection.execute(f"create role {role} nologin {_PLAIN_ATTRIBUTES}")
+            for setting, value in settings.items():
+                await connection.execute(f"alter role {role} set {setting} = '{value}'")
+        password = passwords.get(role)
+        if password is not None:
+            literal = await connection.fetchval("select quote_literal($1::text)", password)
+            await connection.execute(f"alter role {role} login password {literal}")
+    if OWNER not in present:
+        # The owner hands functions to the engine role, which needs the right to become it.
+        await connection.execute(f"grant {ENGINE} to {OWNER}")
+        await connection.execute(f"grant {OWNER}, {ENGINE} to current_user")
+    if not await connection.fetchval(f"select has_schema_privilege('{OWNER}', 'public', 'create with grant option')"):
+        await connection.execute("revoke all on schema public from public")
+        await connection.execute(f"grant usage, create on schema public to {OWNER} with grant option")
+        await connection.execute(f"grant usage on schema public to {APP}, {ENGINE}")

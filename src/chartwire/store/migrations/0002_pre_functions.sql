@@ -1,0 +1,199 @@
+-- Hot paths, one round trip each. Every function runs with its caller's rights; the one exception is named.
+
+-- The only SECURITY DEFINER function: who holds this key? Owned by chartwire_engine, which sees no tenant table.
+create function authenticate(p_key_hash bytea)
+returns table (credential_id uuid, org_id uuid, scopes text[])
+language sql stable security definer set search_path = pg_catalog, public
+as $$
+    select c.credential_id, c.org_id, c.scopes
+      from public.credential c
+     where c.key_hash = p_key_hash
+       and c.revoked_at is null
+       and (c.expires_at is null or c.expires_at > now())
+$$;
+revoke all on function authenticate(bytea) from public;
+grant execute on function authenticate(bytea) to chartwire_app;
+
+grant create on schema public to chartwire_engine;
+alter function authenticate(bytea) owner to chartwire_engine;
+revoke create on schema public from chartwire_engine;
+
+-- One group commit of the intake: for each organisation in it, the ledger, messages, bodies, lanes and jobs.
+-- Arrays run in parallel, one element a message, in order of arrival. Answers one row a message:
+-- `p_partners` holds the further lanes of a merge as an array literal ('{uuid,uuid}'), null for all else.
+-- `fresh` (stored now), `resend` (known: `ack` is the stored one), `reused` (fresh, but its control id was seen before with
+-- another body; where `p_reuse_ack` is given the message is kept as dead and answered with that).
+create function intake_flush(
+    p_org uuid[], p_source uuid[], p_id uuid[], p_received timestamptz[], p_state text[], p_event text[],
+    p_control text[], p_hash bytea[], p_mrn text[], p_lane uuid[], p_partners text[], p_charset text[], p_mode text[],
+    p_ack_code text[], p_ack bytea[], p_reuse_ack bytea[], p_error_code text[], p_error_location text[],
+    p_error_text text[], p_raw bytea[])
+returns table (position integer, outcome text, ack bytea, message_id uuid)
+language plpgsql
+as $$
+#variable_conflict use_column
+declare
+    v_org uuid;
+begin
+    for v_org in select distinct o from unnest(p_org) as o order by o loop
+        perform set_config('chartwire.org_id', v_org::text, true);
+        return query
+        with item as (
+            select i.ordinality::integer as n, i.*
+              from unnest(p_org, p_source, p_id, p_received, p_state, p_event, p_control, p_hash, p_mrn, p_lane,
+                          p_partners, p_charset, p_mode, p_ack_code, p_ack, p_reuse_ack, p_error_code,
+                          p_error_location, p_error_text, p_raw)
+                   with ordinality as i (org, source, id, received, state, event, control, hash, mrn, lane, partners,
+                                         charset, mode, ack_code, ack, reuse_ack, error_code, error_location,
+                                         error_text, raw)
+             where i.org = v_org
+        ), judged as (
+            select item.*,
+                   exists (select 1 from intake_key k
+                            where k.org_id = v_org and k.source_id = item.source and k.control_id = item.control
+                              and k.body_hash <> item.hash) as reused
+              from item
+        ), keyed as (
+            insert into intake_key (org_id, source_id, control_id, body_hash, message_id, received_at, ack)
+            select v_org, j.source, j.control, j.hash, j.id, j.received,
+                   case when j.reused then coalesce(j.reuse_ack, j.ack) else j.ack end
+              from judged j
+             order by j.source, j.control, j.hash, j.n
+                on conflict do nothing
+            returning message_id
+        ), fresh as (
+            select j.*, j.reused and j.reuse_ack is not null as refused
+              from judged j join keyed k on k.message_id = j.id
+        ), stored as (
+            insert into message (org_id, id, source_id, received_at, state, event, control_id, mrn, lane_id, charset,
+                                 body_bytes, mode, ack_code, error_code, error_location, error_text)
+            select v_org, f.id, f.source, f.received, case when f.refused then 'dead' else f.state end, f.event,
+                   f.control, f.mrn, f.lane, f.charset, octet_length(f.raw), f.mode,
+                   case when f.refused then 'AE' else f.ack_code end,
+                   case when f.refused then 'control_id_reused' else f.error_code end,
+                   case when f.refused then 'MSH-10' else f.error_location end,
+                   case when f.refused then 'this control id came before with another body' else f.error_text end
+              from fresh f
+        ), bodies as (
+            insert into message_body (org_id, id, class, raw)
+            select v_org, f.id, case when f.refused or f.state = 'dead' then 'dead' else 'raw' end, f.raw from fresh f
+        ), ticket as (
+            select f.n, f.id, t.lane_id, case when f.partners is not null then t.lane_ids end as ticket_lanes
+              from fresh f
+             cross join lateral (select array_prepend(f.lane, coalesce(f.partners, '{}')::uuid[])) as a (lane_ids)
+             cross join lateral (select distinct l, a.lane_ids from unnest(a.lane_ids) as l) as t (lane_id, lane_ids)
+             where f.state = 'received' and not f.refused and f.lane is not null
+        ), lanes as (
+            insert into lane (lane_id, org_id, kind, seq, ready_at)
+            select t.lane_id, v_org, 'intake', count(*), clock_timestamp()
+              from ticket t group by t.lane_id order by t.lane_id
+                on conflict (lane_id) do update
+                   set seq = lane.seq + excluded.seq, ready_at = least(lane.ready_at, excluded.ready_at)
+            returning lane_id, seq
+        ), jobs as (
+            insert into job (org_id, lane_id, seq, message_id, ticket_lanes)
+            select v_org, t.lane_id,
+                   l.seq - count(*) over (partition by t.lane_id)
+                         + row_number() over (partition by t.lane_id order by t.n),
+                   t.id, t.ticket_lanes
+              from ticket t join lanes l using (lane_id)
+        )
+        select j.n, case when f.id is null then 'resend' when j.reused then 'reused' else 'fresh' end,
+               case when f.refused then j.reuse_ack else j.ack end,
+               coalesce(f.id, j.id)
+          from judged j left join fresh f on f.id = j.id;
+    end loop;
+end
+$$;
+
+-- The stored answers of resends, in a statement of its own so that it sees what a concurrent flush committed.
+create function intake_answers(p_org uuid[], p_source uuid[], p_control text[], p_hash bytea[])
+returns table (position integer, ack bytea, message_id uuid)
+language plpgsql
+as $$
+#variable_conflict use_column
+declare
+    v_org uuid;
+begin
+    for v_org in select distinct o from unnest(p_org) as o order by o loop
+        perform set_config('chartwire.org_id', v_org::text, true);
+        return query
+        select i.ordinality::integer, k.ack, k.message_id
+          from unnest(p_org, p_source, p_control, p_hash) with ordinality as i (org, source, control, hash)
+          join intake_key k
+            on k.org_id = v_org and k.source_id = i.source and k.control_id = i.control and k.body_hash = i.hash
+         where i.org = v_org;
+    end loop;
+end
+$$;
+
+-- New versions of resources: what stands moves to the history, the new body takes its place. Arrays run in parallel.
+-- Raises `version_conflict` (SQLSTATE 40001) when a resource is no longer at the version before the one given.
+create function record_save(
+    p_type text[], p_id uuid[], p_version integer[], p_updated timestamptz[], p_deleted boolean[], p_patient uuid[],
+    p_original uuid[], p_message uuid[], p_actor text[], p_body text[], p_lineage text[])
+returns integer
+language plpgsql
+as $$
+declare
+    v_org uuid := nullif(current_setting('chartwire.org_id', true), '')::uuid;
+    v_count integer;
+    v_created integer;
+begin
+    insert into resource_history
+    select r.org_id, r.type, r.id, r.version, r.updated_at, r.xid, r.deleted, r.patient_id, r.original_subject,
+           r.message_id, r.actor, r.body, r.lineage
+      from unnest(p_type, p_id, p_version) as i (type, id, version)
+      join resource r on r.org_id = v_org and r.type = i.type and r.id = i.id
+     where i.version > 1;
+
+    update resource r
+       set version = i.version, updated_at = i.updated, xid = pg_current_xact_id(), deleted = i.deleted,
+           patient_id = i.patient, original_subject = i.original, message_id = i.message, actor = i.actor,
+           body = i.body, lineage = i.lineage
+      from unnest(p_type, p_id, p_version, p_updated, p_deleted, p_patient, p_original, p_message, p_actor, p_body,
+                  p_lineage)
+           as i (type, id, version, updated, deleted, patient, original, message, actor, body, lineage)
+     where i.version > 1 and r.org_id = v_org and r.type = i.type and r.id = i.id and r.version = i.version - 1;
+    get diagnostics v_count = row_count;
+
+    insert into resource (org_id, type, id, version, updated_at, deleted, patient_id, original_subject, message_id,
+                          actor, body, lineage)
+    select v_org, i.type, i.id, i.version, i.updated, i.deleted, i.patient, i.original, i.message, i.actor, i.body,
+           i.lineage
+      from unnest(p_type, p_id, p_version, p_updated, p_deleted, p_patient, p_original, p_message, p_actor, p_body,
+                  p_lineage)
+           as i (type, id, version, updated, deleted, patient, original, message, actor, body, lineage)
+     where i.version = 1;
+    get diagnostics v_created = row_count;
+
+    if v_count + v_created <> cardinality(p_id) then
+        raise exception 'version_conflict' using errcode = '40001';
+    end if;
+    return v_count + v_created;
+end
+$$;
+
+-- One group commit of audit rows, for each organisation in it. Committed before the answers they tell of leave.
+create function audit_flush(
+    p_org uuid[], p_id uuid[], p_at timestamptz[], p_actor text[], p_purpose text[], p_action text[], p_type text[],
+    p_shape text[], p_count integer[], p_patients text[], p_status integer[], p_request text[])
+returns void
+language plpgsql
+as $$
+declare
+    v_org uuid;
+begin
+    for v_org in select distinct o from unnest(p_org) as o order by o loop
+        perform set_config('chartwire.org_id', v_org::text, true);
+        insert into audit (org_id, id, at, actor, purpose, action, resource_type, query_shape, row_count, patient_ids,
+                           status, request_id)
+        select v_org, i.id, i.at, i.actor, i.purpose, i.action, i.type, i.shape, i.row_count,
+               i.patients::uuid[], i.status, i.request
+          from unnest(p_org, p_id, p_at, p_actor, p_purpose, p_action, p_type, p_shape, p_count, p_patients, p_status,
+                      p_request)
+               as i (org, id, at, actor, purpose, action, type, shape, row_count, patients, status, request)
+         where i.org = v_org;
+    end loop;
+end
+$$;

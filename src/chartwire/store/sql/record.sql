@@ -1,0 +1,79 @@
+-- name: resolve_keys
+-- Which stored resources these source keys name.
+select k.type, k.key, k.resource_id
+  from unnest($2::text[], $3::uuid[]) as wanted (type, key)
+  join source_key k on k.org_id = $1 and k.type = wanted.type and k.key = wanted.key;
+
+-- name: lock_patients
+-- The patients of a unit of work at their current version, locked in one order for everyone.
+select type, id, version, deleted, patient_id, original_subject, body, lineage
+  from resource where org_id = $1 and type = 'Patient' and id = any($2::uuid[]) order by id for update;
+
+-- name: read_current
+-- Current versions, for writers that hold the patient's lock.
+select r.type, r.id, r.version, r.deleted, r.patient_id, r.original_subject, r.body, r.lineage
+  from unnest($2::text[], $3::uuid[]) as wanted (type, id)
+  join resource r on r.org_id = $1 and r.type = wanted.type and r.id = wanted.id;
+
+-- name: compartment
+-- Everything that belongs to a patient now.
+select type, id, version, deleted, patient_id, original_subject, body, lineage
+  from resource where org_id = $1 and patient_id = $2 order by type, id;
+
+-- name: insert_keys
+-- Source keys of new resources. A key that another transaction took meanwhile raises unique_violation: redo, and find it.
+insert into source_key (org_id, type, key, resource_id, original_id)
+select $1, k.type, k.key, k.resource_id, k.resource_id
+  from unnest($2::text[], $3::uuid[], $4::uuid[]) as k (type, key, resource_id)
+ order by k.type, k.key;
+
+-- name: repoint_keys
+-- All keys of the loser lead to the survivor; `original_id` keeps where they led, for unmerge.
+update source_key set resource_id = $3 where org_id = $1 and type = 'Patient' and resource_id = $2;
+
+-- name: insert_search_values
+-- Index rows of new values.
+insert into search_value (org_id, type, param, value, resource_id)
+select $1, v.type, v.param, v.value, v.resource_id
+  from unnest($2::text[], $3::text[], $4::text[], $5::uuid[]) as v (type, param, value, resource_id)
+    on conflict do nothing;
+
+-- name: delete_search_values
+-- Index rows of values that are gone.
+delete from search_value s
+ using unnest($2::text[], $3::text[], $4::text[], $5::uuid[]) as v (type, param, value, resource_id)
+ where s.org_id = $1 and s.type = v.type and s.param = v.param and s.value = v.value and s.resource_id = v.resource_id;
+
+-- name: read_snapshots
+-- The members that each scope had at its last snapshot.
+select scope, members from snapshot where org_id = $1 and scope = any($2::uuid[]);
+
+-- name: write_snapshots
+-- The members of each scope from now on; each member list comes as an array literal.
+insert into snapshot (org_id, scope, members, message_id)
+select $1, s.scope, s.members::uuid[], s.message_id
+  from unnest($2::uuid[], $3::text[], $4::uuid[]) as s (scope, members, message_id)
+ order by s.scope
+    on conflict (org_id, scope) do update set members = excluded.members, message_id = excluded.message_id;
+
+-- name: insert_merges
+-- A merge that took place.
+insert into merge (org_id, id, loser_id, survivor_id, message_id, actor)
+select $1, m.id, m.loser, m.survivor, m.message, m.actor
+  from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[]) as m (id, loser, survivor, message, actor);
+
+-- name: insert_reviews
+-- Cases for a person.
+insert into review (org_id, id, kind, message_id, lane_id, resource_type, resource_id, detail)
+select $1, r.id, r.kind, r.message_id, r.lane_id, r.resource_type, r.resource_id, r.detail
+  from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[], $8::text[])
+       as r (id, kind, message_id, lane_id, resource_type, resource_id, detail);
+
+-- name: lanes_under_review
+-- Lanes with an open case about who the patient is.
+select distinct lane_id from review
+ where org_id = $1 and state = 'open' and kind = 'identity' and lane_id = any($2::uuid[]);
+
+-- name: save_resources
+-- New versions; see record_save.
+select record_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
