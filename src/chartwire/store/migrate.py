@@ -114,9 +114,7 @@ async def migrate(
         await connection.close()
 
 
-async def _apply(
-    connection: RawConnection, migrations: list[Migration], phases: frozenset[Phase]
-) -> list[str]:
+async def _apply(connection: RawConnection, migrations: list[Migration], phases: frozenset[Phase]) -> list[str]:
     await connection.execute(f"set role {OWNER}")
     await connection.execute(_CREATE_LEDGER)
     rows = await connection.fetch("select name, sha256 from chartwire_migration order by name")

@@ -267,6 +267,8 @@ create table event (
     primary key (org_id, id)
 ) partition by range (id);
 
+create index event_feed on event (org_id, xid, id);
+
 create table destination (
     org_id        uuid not null,
     id            uuid not null,
