@@ -36,7 +36,7 @@ _WIDE_START: Final = (
     (b"M\x00S\x00H\x00", "utf-16-le", 0),
     (b"\x00M\x00S\x00H", "utf-16-be", 0),
 )
-_NOT_ASCII_SUPERSETS: Final = frozenset({"iso2022_jp_ext", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
+NOT_ASCII_SUPERSETS: Final = frozenset({"iso2022_jp_ext", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
 _CODEC_ONLY_BY_FORM: Final = frozenset({"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
 _LONE: Final = "chartwire-lone"
 _MULTIBYTE: Final = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
@@ -80,7 +80,7 @@ def decode(data: bytes, override: str | None = None) -> Decoded:
             return Decoded(data[skip:].decode(codec, _LONE), codec, skip)
     declared = [override] if override else _declared(data)
     codec, notes = _choose(declared, data)
-    if data.isascii() and codec not in _NOT_ASCII_SUPERSETS:
+    if data.isascii() and codec not in NOT_ASCII_SUPERSETS:
         return Decoded(data.decode("ascii"), codec, 0, notes)
     return _decode_beyond_ascii(data, codec, bool(declared), notes)
 

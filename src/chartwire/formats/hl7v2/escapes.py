@@ -26,6 +26,9 @@ class Delimiters(NamedTuple):
         return "".join(self[1:])
 
 
+DEFAULT_DELIMITERS: Final = Delimiters()
+
+
 @lru_cache(maxsize=256)
 def unescaper(delimiters: Delimiters, codec: str) -> Callable[[str], str]:
     """A function that unescapes one leaf value.
@@ -67,11 +70,10 @@ def _layout(command: str, count: str, whole: str) -> str:
 
 def _hex_text(run: str, escape: str, codec: str) -> str:
     data = bytes.fromhex(run.replace(f"{escape}X", "").replace(escape, ""))
-    if b"\x00" in data:
-        return run
     for candidate in _HEX_FALLBACKS.get(codec, (codec,)):
         try:
-            return data.decode(candidate)
+            text = data.decode(candidate)
         except UnicodeDecodeError:
             continue
+        return run if "\x00" in text else text
     return run

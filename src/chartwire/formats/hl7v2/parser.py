@@ -1,6 +1,7 @@
 """Bytes to Document, in linear time: every input ends in a Document or a ParseError."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from chartwire.core.errors import ParseError
@@ -12,7 +13,7 @@ from chartwire.formats.hl7v2.escapes import Delimiters
 _SEGMENT_ID: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _LINE: Final = re.compile(r"[^\r\n]+")
 _UNSAFE: Final = re.compile("[\x00\ud800-\udfff]+")
-_PADDING: Final = "\x0b\x1c\r\n \t\x00\ufeff"
+PADDING: Final = "\x0b\x1c\r\n \t\x00\ufeff"
 _NOTES: Final = {
     "charset_unknown": "MSH-18 names no known charset; read as UTF-8, else CP1252",
     "charset_differs": "the bytes are not of the charset that MSH-18 names",
@@ -69,35 +70,41 @@ def read_delimiters(text: str, start: int = 0) -> Delimiters:
     return Delimiters(field, component, repetition, escape, subcomponent, truncation)
 
 
+@lru_cache(maxsize=64)
+def segment_id_pattern(mark: str) -> re.Pattern[str]:
+    """Matches a line that starts with a segment id (a capital and two capitals or digits) and `mark` or its end."""
+    return re.compile(rf"[A-Z][A-Z0-9]{{2}}(?:{re.escape(mark)}|\Z)")
+
+
 def _usable(mark: str) -> bool:
     return mark > " " and mark not in {'"', "\x7f"} and not mark.isalnum() and not mark.isspace()
 
 
 def _read(raw: bytes, decoded: Decoded) -> Document:
     text, findings = decoded.text, [Finding(note, "MSH-18", _NOTES[note], "warning") for note in decoded.notes]
-    start = len(text) - len(text.lstrip(_PADDING))
+    start = len(text) - len(text.lstrip(PADDING))
     if start == len(text):
         raise ParseError("no segment at all", code="empty_message", location="MSH")
     if not text.startswith("MSH", start):
         raise ParseError("the first segment is not MSH", code="not_hl7", position=start, location="MSH")
     delimiters = read_delimiters(text, start)
     if _UNSAFE.search(text):
-        text = _visible(text.rstrip(_PADDING), delimiters, findings)
+        text = _visible(text.rstrip(PADDING), delimiters, findings)
     syntax = Syntax(delimiters, decoded.codec)
     return Document(raw, text, syntax, _segments(text, start, syntax), findings)
 
 
 def _segments(text: str, start: int, syntax: Syntax) -> list[Segment]:
     lines = _lines(text, start)
-    mark = syntax.delimiters.field
+    has_id = segment_id_pattern(syntax.delimiters.field).match
     segments: list[Segment] = []
     seen: dict[str, int] = {}
     for line in lines:
-        name = line[:3]
-        if not _SEGMENT_ID.fullmatch(name) or line[3:4] not in ("", mark):
-            if not line.strip(_PADDING):
+        if not has_id(line):
+            if not line.strip(PADDING):
                 continue
             raise _bad_segment(text, start, line, len(segments))
+        name = line[:3]
         count = seen[name] = seen.get(name, 0) + 1
         segments.append(Segment(name, len(segments), count, line, syntax))
     _check_bounds(text, segments, syntax, seen)
@@ -105,7 +112,7 @@ def _segments(text: str, start: int, syntax: Syntax) -> list[Segment]:
 
 
 def _lines(text: str, start: int) -> list[str]:
-    body = text[start:].rstrip(_PADDING) if start or text[-1:] in _PADDING else text
+    body = text[start:].rstrip(PADDING) if start or text[-1:] in PADDING else text
     if "\n" in body:
         body = body.replace("\r\n", "\r").replace("\n", "\r")
     return body.split("\r")

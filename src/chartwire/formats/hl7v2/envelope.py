@@ -1,0 +1,298 @@
+"""The light check before the ACK: what a listener needs to route, order, deduplicate and answer a message."""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+from chartwire.core.errors import ParseError
+from chartwire.formats.hl7v2.charsets import NOT_ASCII_SUPERSETS, decode
+from chartwire.formats.hl7v2.document import NULL
+from chartwire.formats.hl7v2.escapes import DEFAULT_DELIMITERS, Delimiters, unescaper
+from chartwire.formats.hl7v2.parser import PADDING, read_delimiters, segment_id_pattern
+
+_REQUIRED: Final = (9, 10, 11, 12)
+_ACK_CODES: Final = frozenset({"ACK", "MCF"})
+_BATCH_HEADERS: Final = frozenset({"FHS", "BHS"})
+_TIMESTAMP: Final = 7
+_HEADER_FIELDS: Final = 22
+_NO_FIELDS: Final = [""] * 20
+_LINE_ENDS: Final = re.compile(r"\r\n|\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a message is refused, as the ERR segment tells it; never holds a value of the message.
+
+    `code` is of table HL70357 (100-103 content, 200-207 not about the content), `location` is `SEG[n]-field`, `SEG`
+    or '' where no segment can be named.
+    """
+
+    code: str
+    text: str
+    location: str = ""
+    ack_code: Literal["AE", "AR"] = "AE"
+    severity: Literal["E", "W", "I", "F"] = "E"
+
+
+class PatientId(NamedTuple):
+    """One CX repetition of PID-3 or MRG-1, unescaped, '' where empty.
+
+    `authority` is CX.4.1, `type` CX.5, `group` the number (from 1) of the PID that it stands in or follows.
+    """
+
+    value: str
+    authority: str
+    type: str
+    authority_universal_id: str = ""
+    authority_universal_type: str = ""
+    group: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The header of a message and the identifiers of its patients. Text is unescaped, '' where the field is empty.
+
+    HD fields are tuples of their components. `header` are the undecoded MSH fields by number (BHS or FHS for a batch),
+    for answers that must echo them byte for byte. `fault` is None for a message that may be acknowledged.
+    """
+
+    body_hash: bytes
+    charset: str = "ascii"
+    delimiters: Delimiters = DEFAULT_DELIMITERS
+    header: tuple[str, ...] = ()
+    sending_application: tuple[str, ...] = ()
+    sending_facility: tuple[str, ...] = ()
+    receiving_application: tuple[str, ...] = ()
+    receiving_facility: tuple[str, ...] = ()
+    timestamp: str = ""
+    message_code: str = ""
+    trigger_event: str = ""
+    structure: str = ""
+    control_id: str = ""
+    processing_id: str = ""
+    version: str = ""
+    accept_ack_type: str = ""
+    application_ack_type: str = ""
+    patient_ids: tuple[PatientId, ...] = ()
+    merge_ids: tuple[PatientId, ...] = ()
+    account_number: str = ""
+    visit_number: str = ""
+    visit_location: tuple[str, ...] = ()
+    is_ack: bool = False
+    is_batch: bool = False
+    fault: Fault | None = field(default=None)
+
+
+def read_envelope(data: bytes, *, charset: str | None = None) -> Envelope:
+    """The Envelope of one frame's bytes; never raises. `charset` overrides MSH-18.
+
+    Checked, first fault wins: something stands there and starts with MSH (FHS or BHS mark a batch) [100]; MSH-1 and
+    MSH-2 give delimiters [102]; MSH-9, 10, 11 and 12 are not empty [101]; every segment has an id of a capital and two
+    capitals or digits [100]. All are AE. Not checked: types, events, versions and processing ids (the listener's
+    decision), field contents, structure, sizes. In a batch (`is_batch`: FHS, BHS, or several MSH) the members are not
+    looked at: split it first. `is_ack`: MSH-9.1 is ACK or MCF, or an MSA stands in it; never answer those.
+    """
+    decoded = decode(data, charset)
+    text = decoded.text.strip(PADDING)
+    if not text.startswith(("MSH", "FHS", "BHS")):
+        return _refused(data, decoded.codec, Fault("100", "the first segment is not MSH", "MSH"))
+    try:
+        delimiters = read_delimiters(text)
+    except ParseError as error:
+        return _refused(data, decoded.codec, Fault("102", error.message, error.location))
+    if "\n" in text:
+        text = _LINE_ENDS.sub("\r", text)
+    lines = text.split("\r")
+    header = lines[0].split(delimiters.field)
+    header.insert(1, delimiters.field)
+    reader = _Reader(delimiters, decoded.codec)
+    digest = _body_hash(data, text, decoded.codec, delimiters.field)
+    if header[0] in _BATCH_HEADERS:
+        return _batch_envelope(header, reader, digest)
+    return _message_envelope(header, lines, reader, digest)
+
+
+class _Reader:
+    """Reads leaves of undecoded field text."""
+
+    __slots__ = ("codec", "delimiters", "unescape")
+
+    def __init__(self, delimiters: Delimiters, codec: str) -> None:
+        self.delimiters = delimiters
+        self.codec = codec
+        self.unescape = unescaper(delimiters, codec)
+
+    def leaf(self, raw: str) -> str:
+        if raw == NULL:
+            return ""
+        escape = self.delimiters.escape
+        return self.unescape(raw) if escape and escape in raw else raw
+
+    def components(self, raw: str) -> tuple[str, ...]:
+        """The components of the first repetition, each by its first subcomponent."""
+        if not raw or raw == NULL:
+            return ()
+        _, component, repetition, _, subcomponent, _ = self.delimiters
+        if repetition and repetition in raw:
+            raw = raw.split(repetition, 1)[0]
+        parts = raw.split(component)
+        if subcomponent and subcomponent in raw:
+            parts = [part.split(subcomponent, 1)[0] for part in parts]
+        return tuple(map(self.leaf, parts))
+
+    def first(self, raw: str) -> str:
+        return self.components(raw)[0] if raw and raw != NULL else ""
+
+    def identifiers(self, raw: str, group: int) -> list[PatientId]:
+        _, component, repetition, _, subcomponent, _ = self.delimiters
+        found = []
+        for one in raw.split(repetition) if repetition else (raw,):
+            parts = one.split(component, 5)
+            value = self.leaf(parts[0])
+            if not value:
+                continue
+            authority = parts[3] if len(parts) > 3 else ""
+            kind = self.leaf(parts[4]) if len(parts) > 4 else ""
+            names = authority.split(subcomponent) if subcomponent and authority else [authority]
+            namespace, universal, universal_type, *_ = [*map(self.leaf, names), "", ""]
+            found.append(PatientId(value, namespace, kind, universal, universal_type, group))
+        return found
+
+
+def _message_envelope(header: list[str], lines: list[str], reader: _Reader, digest: bytes) -> Envelope:
+    fields = header + [""] * (_HEADER_FIELDS - len(header))
+    event = (*reader.components(fields[9]), "", "", "")
+    body = _Body(reader)
+    fault = _missing(fields, reader) or body.read(lines)
+    return Envelope(
+        body_hash=digest,
+        charset=reader.codec,
+        delimiters=reader.delimiters,
+        header=tuple(fields),
+        sending_application=reader.components(fields[3]),
+        sending_facility=reader.components(fields[4]),
+        receiving_application=reader.components(fields[5]),
+        receiving_facility=reader.components(fields[6]),
+        timestamp=fields[7],
+        message_code=event[0],
+        trigger_event=event[1],
+        structure=event[2],
+        control_id=_control_id(fields[10], reader),
+        processing_id=reader.first(fields[11]),
+        version=reader.first(fields[12]),
+        accept_ack_type=reader.first(fields[15]),
+        application_ack_type=reader.first(fields[16]),
+        patient_ids=tuple(body.patient_ids),
+        merge_ids=tuple(body.merge_ids),
+        account_number=body.account_number,
+        visit_number=body.visit_number,
+        visit_location=body.visit_location,
+        is_ack=event[0] in _ACK_CODES or body.has_msa,
+        is_batch=body.headers > 1,
+        fault=fault if body.headers == 1 else None,
+    )
+
+
+def _batch_envelope(header: list[str], reader: _Reader, digest: bytes) -> Envelope:
+    fields = header + [""] * (_HEADER_FIELDS - len(header))
+    return Envelope(
+        body_hash=digest,
+        charset=reader.codec,
+        delimiters=reader.delimiters,
+        header=tuple(fields),
+        sending_application=reader.components(fields[3]),
+        sending_facility=reader.components(fields[4]),
+        receiving_application=reader.components(fields[5]),
+        receiving_facility=reader.components(fields[6]),
+        timestamp=fields[7],
+        control_id=_control_id(fields[11], reader),
+        is_batch=True,
+    )
+
+
+def _refused(data: bytes, codec: str, fault: Fault) -> Envelope:
+    return Envelope(body_hash=hashlib.sha256(data).digest(), charset=codec, fault=fault)
+
+
+def _missing(fields: list[str], reader: _Reader) -> Fault | None:
+    for number in _REQUIRED:
+        if not reader.first(fields[number]).strip():
+            return Fault("101", f"MSH-{number} is empty", f"MSH-{number}")
+    return None
+
+
+def _control_id(raw: str, reader: _Reader) -> str:
+    return reader.leaf(raw).strip()
+
+
+def _body_hash(data: bytes, text: str, codec: str, mark: str) -> bytes:
+    """SHA-256 of the message without MSH-7; over UTF-8 text where the charset is no superset of ASCII."""
+    if codec in NOT_ASCII_SUPERSETS:
+        data = text.encode("utf-8", "surrogatepass")
+    parts = data.split(mark.encode("utf-8", "surrogatepass"), _TIMESTAMP)
+    if len(parts) <= _TIMESTAMP or any(b"\r" in part or b"\n" in part for part in parts[:_TIMESTAMP]):
+        return hashlib.sha256(data).digest()
+    del parts[_TIMESTAMP - 1]
+    return hashlib.sha256(b"\x00".join(parts)).digest()
+
+
+class _Body:
+    """What the segments after MSH say about patients and visits, read in one pass."""
+
+    __slots__ = (
+        "_groups", "account_number", "has_msa", "headers", "merge_ids", "patient_ids", "reader", "visit_location",
+        "visit_number",
+    )  # fmt: skip
+
+    def __init__(self, reader: _Reader) -> None:
+        self.reader = reader
+        self.patient_ids: list[PatientId] = []
+        self.merge_ids: list[PatientId] = []
+        self.account_number = self.visit_number = ""
+        self.visit_location: tuple[str, ...] = ()
+        self.has_msa = False
+        self.headers = self._groups = 0
+
+    def read(self, lines: list[str]) -> Fault | None:
+        """Read every line; the fault of the first one that has no segment id, if any."""
+        mark = self.reader.delimiters.field
+        has_id = segment_id_pattern(mark).match
+        fault = None
+        for number, line in enumerate(lines, 1):
+            if not has_id(line):
+                if fault is None and line.strip(PADDING):
+                    fault = Fault("100", f"segment {number} has no segment id")
+                continue
+            handler = _HANDLERS.get(line[:3])
+            if handler is not None:
+                handler(self, line.split(mark, 20) + _NO_FIELDS)
+        return fault
+
+    def patient(self, fields: list[str]) -> None:
+        """PID: its identifiers, and the account number as a stand-in for the visit."""
+        self._groups += 1
+        self.patient_ids += self.reader.identifiers(fields[3], self._groups)
+        self.account_number = self.account_number or self.reader.first(fields[18])
+
+    def merge(self, fields: list[str]) -> None:
+        """MRG: the prior identifiers of the PID before it."""
+        self.merge_ids += self.reader.identifiers(fields[1], max(self._groups, 1))
+
+    def visit(self, fields: list[str]) -> None:
+        """PV1: visit number and assigned location."""
+        self.visit_number = self.visit_number or self.reader.first(fields[19])
+        self.visit_location = self.visit_location or self.reader.components(fields[3])
+
+    def response(self, _fields: list[str]) -> None:
+        """MSA: this is an answer."""
+        self.has_msa = True
+
+    def header(self, _fields: list[str]) -> None:
+        """MSH: more than one makes a batch."""
+        self.headers += 1
+
+
+_HANDLERS: Final = {
+    "PID": _Body.patient, "MRG": _Body.merge, "PV1": _Body.visit, "MSA": _Body.response, "MSH": _Body.header,
+}  # fmt: skip
