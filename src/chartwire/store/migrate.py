@@ -20,12 +20,14 @@ from typing import Literal
 
 import asyncpg
 
+from chartwire.core.clock import now
 from chartwire.core.errors import ConflictError
 from chartwire.store.connect import RawConnection, connect
 from chartwire.store.errors import DRIVER_ERRORS, translated
+from chartwire.store.partitions import OWNER, make_partitions
 
 MIGRATIONS_DIRECTORY = Path(__file__).parent / "migrations"
-OWNER, APP, ENGINE = "chartwire_owner", "chartwire_app", "chartwire_engine"
+APP, ENGINE = "chartwire_app", "chartwire_engine"
 Phase = Literal["pre", "post"]
 
 # What a session of each role starts with; the lint and the tests hold the roles to `attributes`.
@@ -97,19 +99,24 @@ async def migrate(
     directory: Path = MIGRATIONS_DIRECTORY,
     phases: Iterable[Phase] = ("pre", "post"),
 ) -> list[str]:
-    """Create the roles, set the passwords given, apply what is not applied yet; the names applied now, in order.
+    """Create the roles, set the passwords given, apply what is not applied yet, make the next months' partitions.
 
-    Safe to run at every start and from several processes at once. Raises ConflictError (`migration_changed`,
-    `migration_missing`, `migration_failed`, `migration_name`) and TransientError when the server is not reachable.
+    The answer is the names applied now, in order. Safe to run at every start and from several processes at once.
+    Raises ConflictError (`migration_changed`, `migration_missing`, `migration_failed`, `migration_name`) and
+    TransientError when the server is not reachable.
     """
     migrations = read_migrations(directory)
     connection = await connect(admin_dsn)
     try:
         await connection.execute(f"select pg_advisory_lock({_ADVISORY_LOCK})")
         await _ensure_roles(connection, {APP: app_password, ENGINE: engine_password})
-        return await _apply(connection, migrations, frozenset(phases))
+        applied = await _apply(connection, migrations, frozenset(phases))
+        await connection.execute("reset role")
+        await make_partitions(connection, now())
     except DRIVER_ERRORS as error:
         raise translated(error) from None
+    else:
+        return applied
     finally:
         await connection.close()
 

@@ -28,7 +28,7 @@ create function intake_flush(
     p_control text[], p_hash bytea[], p_mrn text[], p_lane uuid[], p_partners text[], p_charset text[], p_mode text[],
     p_ack_code text[], p_ack bytea[], p_reuse_ack bytea[], p_error_code text[], p_error_location text[],
     p_error_text text[], p_raw bytea[])
-returns table (position integer, outcome text, ack bytea, message_id uuid)
+returns table ("position" integer, outcome text, ack bytea, message_id uuid)
 language plpgsql
 as $$
 #variable_conflict use_column
@@ -108,7 +108,7 @@ $$;
 
 -- The stored answers of resends, in a statement of its own so that it sees what a concurrent flush committed.
 create function intake_answers(p_org uuid[], p_source uuid[], p_control text[], p_hash bytea[])
-returns table (position integer, ack bytea, message_id uuid)
+returns table ("position" integer, ack bytea, message_id uuid)
 language plpgsql
 as $$
 #variable_conflict use_column
