@@ -1,0 +1,101 @@
+"""The `chartwire` command. Each command lives in a module of its own that is imported only when it is asked for.
+
+Exit codes: 0 all well, 1 problems found or the work failed, 2 wrong usage. `--json` prints one JSON document.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+from chartwire.app import console
+
+# name -> (module of chartwire.app.commands, what it does)
+COMMANDS = {
+    "up": ("up", "run everything on this machine; --sandbox with sample data"),
+    "serve": ("serve", "run one process role against a database"),
+    "migrate": ("migrate", "bring the database to the present schema"),
+    "org": ("org", "create and list organisations"),
+    "key": ("key", "create, list and revoke API keys"),
+    "source": ("source", "create and list HL7 v2 feeds"),
+    "hl7": ("hl7", "send, convert, read and route HL7 v2 messages"),
+    "replay": ("replay", "process a stored message again, as a child of the first"),
+    "config": ("config", "check the settings"),
+    "sandbox": ("sandbox", "feed simulated clinic messages"),
+}
+
+
+class CommandModule(Protocol):
+    """What a module of chartwire.app.commands offers."""
+
+    def register(self, parser: argparse.ArgumentParser) -> None:
+        """Add arguments, and set the default `run` to a function of the parsed arguments that gives the exit code."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line (default: this process's); gives the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = words[0] if words else ""
+    if name == "--version":
+        return _version(words[1:])
+    if name not in COMMANDS:
+        return _overview(name)
+    parser = argparse.ArgumentParser(prog=f"chartwire {name}", description=COMMANDS[name][1])
+    module = cast("CommandModule", importlib.import_module(f"chartwire.app.commands.{COMMANDS[name][0]}"))
+    module.register(parser)
+    try:
+        args = parser.parse_args(words[1:])
+    except SystemExit as stop:
+        return console.OK if stop.code in (None, 0) else console.USAGE
+    return _run(args)
+
+
+def common_arguments(parser: argparse.ArgumentParser) -> None:
+    """`--json`, and where settings come from; for every command."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
+
+
+def _run(args: argparse.Namespace) -> int:
+    from chartwire.core.errors import ChartwireError
+
+    try:
+        code: int = args.run(args)
+    except ChartwireError as error:
+        console.complain(args, error.code, error.message)
+        return console.PROBLEMS
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        console.complain(args, "system", f"{place}{error.strerror or type(error).__name__}")
+        return console.PROBLEMS
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _version(rest: list[str]) -> int:
+    from importlib.metadata import version
+
+    number = version("chartwire")
+    console.say(argparse.Namespace(json="--json" in rest), {"version": number}, f"chartwire {number}")
+    return console.OK
+
+
+def _overview(name: str) -> int:
+    asked = name in ("", "-h", "--help", "help")
+    out = sys.stdout if asked and name else sys.stderr
+    if not asked:
+        import difflib
+
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        print(f"chartwire: there is no command {name}" + (f"; did you mean {near[0]}?" if near else ""), file=out)
+    print("usage: chartwire COMMAND [--json] ...   (chartwire COMMAND --help explains one; --version)\n", file=out)
+    for command, (_, meaning) in COMMANDS.items():
+        print(f"  {command:<10}{meaning}", file=out)
+    return console.OK if asked and name else console.USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The table of settings: name, type, default, meaning and danger of every knob of an installation."""
+
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, get_type_hints
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """The documentation of one setting. `least` is the smallest value allowed; a secret's value is never shown."""
+
+    meaning: str
+    danger: str = ""
+    secret: bool = False
+    least: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSettings:
+    """One MLLP socket besides the two standard ones, from a `[[listeners]]` table of the file."""
+
+    name: str
+    port: int
+    host: str = "127.0.0.1"
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process. Times in seconds, sizes in bytes; relative paths start at the working directory."""
+
+    data_dir: Annotated[
+        Path,
+        Knob(
+            "Where the embedded database, keys, logs and run files lie.",
+            "Deleting it deletes the embedded database. Keep it on a local disk.",
+        ),
+    ] = Path(".chartwire")
+    database_url: Annotated[
+        str,
+        Knob(
+            "PostgreSQL >= 15 to use in place of the embedded one; its user migrates and may create roles.",
+            "Holds a password: prefer `database_url_file`. A copy of production data starts sending like production.",
+            secret=True,
+        ),
+    ] = ""
+    database_app_url: Annotated[
+        str,
+        Knob(
+            "The same database as role `chartwire_app`, for `chartwire serve` on machines that must not migrate.",
+            "A superuser or an owner here would switch row-level security off; the catalog lint refuses it.",
+            secret=True,
+        ),
+    ] = ""
+    database_engine_url: Annotated[
+        str, Knob("The same database as role `chartwire_engine`, beside `database_app_url`.", secret=True)
+    ] = ""
+    database_pool_size: Annotated[
+        int,
+        Knob(
+            "Connections that one process may hold.",
+            "Processes times this must stay below the server's max_connections (embedded: 60).",
+            least=2,
+        ),
+    ] = 10
+    master_key: Annotated[
+        str,
+        Knob(
+            "32 bytes as 64 hex digits that seal webhook secrets and page tokens; empty: `<data_dir>/master.key`.",
+            "Losing it loses every webhook secret. Give all machines of one installation the same.",
+            secret=True,
+        ),
+    ] = ""
+    http_host: Annotated[
+        str, Knob("Address of the HTTP API.", "Any other than loopback needs a TLS proxy before it.")
+    ] = "127.0.0.1"
+    http_port: Annotated[int, Knob("Port of the HTTP API; 0 takes any free one.", least=0)] = 8080
+    mllp_host: Annotated[
+        str,
+        Knob(
+            "Address of the plain and the TLS listener.",
+            "Plain MLLP has no protection: beyond loopback use TLS or a VPN.",
+        ),
+    ] = "127.0.0.1"
+    mllp_port: Annotated[int, Knob("Port of the plain listener, named `plain`; 0 takes any free one.", least=0)] = 2575
+    mllp_tls_port: Annotated[
+        int, Knob("Port of the TLS listener, named `tls`; opened when `mllp_tls_cert` is set.", least=0)
+    ] = 2576
+    mllp_tls_cert: Annotated[str, Knob("PEM file with the listener's certificate chain.")] = ""
+    mllp_tls_key: Annotated[
+        str, Knob("PEM file with the listener's private key.", "Readable by the service's user only.")
+    ] = ""
+    mllp_tls_client_ca: Annotated[
+        str,
+        Knob(
+            "PEM file with the authorities of client certificates; when set, a client certificate is required.",
+            "Empty: any client may connect to the TLS port and is told apart by address and MSH only.",
+        ),
+    ] = ""
+    listeners: Annotated[
+        tuple[ListenerSettings, ...],
+        Knob("Further MLLP sockets: `[[listeners]]` tables with name, host, port, tls_cert, tls_key, tls_client_ca."),
+    ] = ()
+    mllp_message_bytes_max: Annotated[
+        int,
+        Knob(
+            "Largest HL7 v2 message; a larger one gets AE with the reason and the connection is closed.",
+            "Each connection may hold this much in memory.",
+            least=1024,
+        ),
+    ] = 16 * 1024 * 1024
+    mllp_idle_timeout_s: Annotated[float, Knob("A connection without traffic for so long is closed.", least=1)] = 600.0
+    api_processes: Annotated[int, Knob("API processes of `up`; 0: one, and one more from 8 cores on.", least=0)] = 0
+    listener_processes: Annotated[
+        int, Knob("Listener processes of `up`; 0: one, and one more from 8 cores on.", least=0)
+    ] = 0
+    worker_processes: Annotated[int, Knob("Worker processes of `up`; 0: half of the cores, 1 to 8.", least=0)] = 0
+    outbound_networks: Annotated[
+        tuple[str, ...],
+        Knob(
+            "Private networks (CIDR) that webhooks of every organisation may reach, besides public addresses.",
+            "Whoever may register a webhook can probe each network named here. (Sandboxes may reach loopback anyway.)",
+        ),
+    ] = ()
+    stop_timeout_s: Annotated[
+        float,
+        Knob(
+            "How long a process may finish its work on SIGTERM before it is killed.",
+            "Too short loses nothing, but peers see dropped connections and resend.",
+            least=1,
+        ),
+    ] = 30.0
+    log_level: Annotated[
+        str, Knob("debug, info, warning or error. No level logs patient data or a line per message.")
+    ] = "info"
+
+    @property
+    def run_dir(self) -> Path:
+        """Where running processes leave their metrics and states."""
+        return self.data_dir / "run"
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+_HINTS = get_type_hints(Settings, include_extras=True)
+KNOBS: dict[str, Knob] = {name: typing.get_args(hint)[1] for name, hint in _HINTS.items()}
