@@ -11,7 +11,36 @@ from chartwire.core.errors import NotFoundError
 SOURCE_KEY_NAMESPACE = UUID("6f1c1c2e-2f0b-5c55-9f6e-6a7b0c6d3f10")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _CROCKFORD_VALUES = {letter: value for value, letter in enumerate(_CROCKFORD)}
+_CROCKFORD_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _PREFIXED_LENGTH = 26
+_PAIR_SHIFTS = range(120, -1, -10)
+
+PREFIXES = {
+    "AllergyIntolerance": "alg",
+    "Appointment": "apt",
+    "Condition": "con",
+    "Coverage": "cov",
+    "DiagnosticReport": "rep",
+    "Encounter": "enc",
+    "Location": "loc",
+    "Observation": "obs",
+    "Organization": "ogn",
+    "Patient": "pat",
+    "Practitioner": "prv",
+    "PractitionerRole": "prl",
+    "RelatedPerson": "rel",
+    "ServiceRequest": "srv",
+    "Specimen": "spm",
+    "credential": "key",
+    "endpoint": "whe",
+    "event": "evt",
+    "merge": "mrg",
+    "message": "msg",
+    "organisation": "org",
+    "review": "rev",
+    "source": "src",
+}
+"""What stands before the underscore, by resource type or by noun of the store. One table for API, webhooks and events."""
 
 
 class _Uuid7Clock:
@@ -70,11 +99,8 @@ def order_key_digest(*parts: str) -> UUID:
 def to_prefixed(prefix: str, value: UUID) -> str:
     """`pat` and a UUID -> `pat_01J...`: Crockford base 32, sorts as the UUID does."""
     number = value.int
-    letters = [""] * _PREFIXED_LENGTH
-    for position in range(_PREFIXED_LENGTH - 1, -1, -1):
-        letters[position] = _CROCKFORD[number & 31]
-        number >>= 5
-    return f"{prefix}_{''.join(letters)}"
+    pairs = [_CROCKFORD_PAIRS[number >> shift & 1023] for shift in _PAIR_SHIFTS]
+    return f"{prefix}_{''.join(pairs)}"
 
 
 def from_prefixed(prefix: str, text: str) -> UUID:
