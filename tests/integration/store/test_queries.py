@@ -16,5 +16,3 @@ async def test_every_query_is_prepared_against_the_migrated_schema(database):
     await connection.close()
     assert refused == {}
     assert len(q) > 0
-
-
