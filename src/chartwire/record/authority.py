@@ -1,0 +1,42 @@
+"""Who may set what: the shipped table (authority.yaml) under each source's own."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from chartwire.core.source import Source
+
+
+@cache
+def _table() -> dict[str, Any]:
+    text = files("chartwire.record").joinpath("authority.yaml").read_text(encoding="utf-8")
+    table: dict[str, Any] = yaml.safe_load(text)
+    return table
+
+
+@cache
+def rank(source: Source, event: str, resource_type: str) -> int:
+    """The weight with which this source's event speaks of a type; 0 where it may only find what stands."""
+    setters = _table()["sets"].get(resource_type)
+    if setters is not None and event not in setters:
+        return 0
+    return dict(source.may_set).get(resource_type, source.rank)
+
+
+def provisional_rank() -> int:
+    """The weight of what an event says about a resource that it may only find, when there is none yet."""
+    return int(_table()["provisional_rank"])
+
+
+@cache
+def barred(event: str, resource_type: str) -> tuple[str, ...]:
+    """Element paths of a standing resource that this event may not change."""
+    only: dict[str, list[str]] = _table()["only"].get(resource_type, {})
+    return tuple(path for path, events in only.items() if event not in events)
+
+
+def directory_types() -> frozenset[str]:
+    """Types shared by all patients, which are saved apart from the patients' batch."""
+    return frozenset(_table()["directory"])

@@ -1,0 +1,53 @@
+"""What a saved change is called: from old and new body to event types, by events.yaml. Pure."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from chartwire.mapping.conversion import Json
+from chartwire.record.status import practice_status
+
+
+@cache
+def _table() -> dict[str, Json]:
+    table: dict[str, Json] = yaml.safe_load(files("chartwire.record").joinpath("events.yaml").read_text("utf-8"))
+    return table
+
+
+def event_types(resource_type: str, old: Json | None, new: Json) -> list[str]:
+    """The events of one change, most telling first: `appointment.rescheduled`; never empty.
+
+    `old` is None for a new resource. A change of status and of start are two events.
+    """
+    rules = _table().get(resource_type, {"name": resource_type.lower()})
+    words = [*_by_status(rules, resource_type, old, new), *_by_start(rules, old, new)]
+    if not words or (old is None and resource_type != "Appointment"):
+        plain = "created" if old is None else "updated"
+        words = [rules.get("words", {}).get(plain, plain), *words]
+    types = [f"{rules['name']}.{word}" for word in words]
+    types.extend(rules["also"][word] for word in words if word in rules.get("also", ()))
+    return types
+
+
+def _by_status(rules: dict[str, Any], resource_type: str, old: Json | None, new: Json) -> list[str]:
+    told = rules.get("status")
+    if not told:
+        return []
+    before, after = _status(resource_type, old), _status(resource_type, new)
+    if before == after or (old is None and after == "final"):
+        return []
+    return [told[after]] if after in told else []
+
+
+def _by_start(rules: dict[str, Any], old: Json | None, new: Json) -> list[str]:
+    if "start" not in rules or old is None or not old.get("start") or old["start"] == new.get("start"):
+        return []
+    return [rules["start"]]
+
+
+def _status(resource_type: str, body: Json | None) -> str | None:
+    if body is None:
+        return None
+    return practice_status(body) if resource_type == "Appointment" else body.get("status")

@@ -1,0 +1,208 @@
+"""Element by element: what a message says meets what stands (domain-rules.md section 2). Pure.
+
+Empty leaves, `""` clears, a value is set where its word counts. A repeating field that is sent replaces the items that
+the same field of the same source gave before; the items of other sources stay. A word that only repeats what stands
+changes nothing but keeps its time fresh, so that a message that comes late cannot undo it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from chartwire.mapping.conversion import Contribution, Json, Mapped
+from chartwire.record.elements import Shape, shape_of
+from chartwire.record.lineage import Lineage, Part, Stamp, judge
+
+Group = tuple[Part, list[Any]]
+
+
+@dataclass(slots=True)
+class Merged:
+    """The outcome: body, lineage, names of changed elements, and the paths on which two sources tie.
+
+    `refreshed` says that only times in the lineage are new.
+    """
+
+    body: Json
+    lineage: Lineage
+    changed: list[str] = field(default_factory=list)
+    ties: list[str] = field(default_factory=list)
+    refreshed: bool = False
+
+
+def merge(standing: Json, lineage: Lineage, mapped: Mapped, stamp: Stamp, *, barred: Iterable[str] = ()) -> Merged:
+    """What becomes of `standing` (a body without meta; {} for a new resource) when `mapped` is told with `stamp`.
+
+    `barred` names element paths that this message may not change. The inputs are not changed.
+    """
+    telling = _Telling(shape_of(mapped.type), standing, lineage, stamp)
+    barred_paths = frozenset(barred)
+    for path, value in telling.shape.told(mapped.body).items():
+        if path not in barred_paths:
+            telling.tell(path, value, _fields(mapped.lineage, path))
+    for path, source_field in mapped.clears.items():
+        if path not in barred_paths:
+            telling.clear(path, source_field)
+    return telling.outcome()
+
+
+def set_elements(
+    standing: Json, lineage: Lineage, resource_type: str, values: Json, stamp: Stamp, source_field: str
+) -> Merged:
+    """Set whole elements for a reason other than their own field: a snapshot that left a member out, a merge."""
+    telling = _Telling(shape_of(resource_type), standing, lineage, stamp)
+    for path, value in values.items():
+        telling.set_one(path, value, source_field)
+    return telling.outcome()
+
+
+class _Telling:
+    """One message speaking about one resource."""
+
+    def __init__(self, shape: Shape, standing: Json, lineage: Lineage, stamp: Stamp) -> None:
+        self.shape = shape
+        self._told = shape.told(standing)
+        self._parts = dict(lineage.parts)
+        self._stamp = stamp
+        self._changed: list[str] = []
+        self._ties: list[str] = []
+        self._refreshed = False
+
+    def outcome(self) -> Merged:
+        return Merged(
+            self.shape.body(self._told), Lineage(self._parts), self._changed, self._ties, refreshed=self._refreshed
+        )
+
+    def tell(self, path: str, value: Any, fields: tuple[Contribution, ...]) -> None:
+        if path in self.shape.accumulate:
+            self._accumulate(path, value, fields[0][0])
+        elif path in self.shape.union and isinstance(value, list):
+            self._unite(path, _items_by_field(value, fields))
+        else:
+            self.set_one(path, value, fields[0][0])
+
+    def set_one(self, path: str, value: Any, source_field: str) -> None:
+        old = self._parts.get(path)
+        if self._told.get(path) == value and old:
+            self._parts[path] = [self._fresh(old[0])]
+            return
+        verdict = judge(self._stamp, old[0].stamp) if old else 1
+        if verdict == 0:
+            self._ties.append(path)
+        if verdict > 0:
+            self._told[path] = value
+            self._parts[path] = [Part(self._stamp, source_field)]
+            self._changed.append(path)
+
+    def clear(self, path: str, source_field: str) -> None:
+        if path in self.shape.union:
+            self._unite(path, {source_field: []})
+            return
+        old = self._parts.get(path)
+        verdict = judge(self._stamp, old[0].stamp) if old else 1
+        if verdict == 0 and path in self._told:
+            self._ties.append(path)
+        if verdict <= 0:
+            return
+        if self._told.pop(path, None) is not None:
+            self._changed.append(path)
+        else:
+            self._refreshed = True
+        self._parts[path] = [Part(self._stamp, source_field, None, cleared=True)]
+
+    def _fresh(self, part: Part) -> Part:
+        """The same part with the later time, when the one who said it says it again."""
+        mine, old = self._stamp, part.stamp
+        if mine.source != old.source or mine.rank < old.rank or (mine.recorded or "") <= (old.recorded or ""):
+            return part
+        self._refreshed = True
+        return part._replace(stamp=old._replace(recorded=mine.recorded, rank=mine.rank))
+
+    def _unite(self, path: str, new: Mapping[str, list[Any]]) -> None:
+        """Replace what these fields of this source gave to an array; keep what other fields and sources gave."""
+        standing: list[Any] = self._told.get(path) or []
+        waiting = dict(new)
+        groups: list[Group] = []
+        for part in self._parts.get(path, ()):
+            group = (part, [standing[position] for position in part.positions or ()])
+            if part.stamp.source == self._stamp.source and part.source_field in waiting:
+                group = self._replaced(group, waiting.pop(part.source_field))
+            groups.append(group)
+        groups.extend((self._group(name, items), items) for name, items in waiting.items())
+        groups.sort(key=_by_weight(groups))
+        array, self._parts[path] = _laid_out(groups)
+        if array == standing:
+            return
+        self._changed.append(path)
+        if array:
+            self._told[path] = array
+        else:
+            self._told.pop(path, None)
+
+    def _replaced(self, group: Group, items: list[Any]) -> Group:
+        part, held = group
+        if items == held and part.cleared == (not items):
+            return self._fresh(part), held
+        if judge(self._stamp, part.stamp) <= 0:
+            return group
+        self._refreshed = True
+        return self._group(part.source_field, items), items
+
+    def _group(self, source_field: str, items: list[Any]) -> Part:
+        return Part(self._stamp, source_field, (), cleared=not items)
+
+    def _accumulate(self, path: str, value: list[Any], source_field: str) -> None:
+        standing: list[Any] = self._told.get(path) or []
+        news = [item for item in value if item not in standing]
+        if not news:
+            return
+        array = standing + news
+        positions = tuple(range(len(standing), len(array)))
+        self._parts[path] = [*self._parts.get(path, ()), Part(self._stamp, source_field, positions)]
+        self._told[path] = array
+        self._changed.append(path)
+
+
+def _by_weight(groups: list[Group]) -> Callable[[Group], int]:
+    """Sort key: sources by their strongest and latest word, so that item 0 is the one to show; fields keep their order."""
+    best: dict[str, tuple[int, str]] = {}
+    for part, _ in groups:
+        word = (part.stamp.rank, part.stamp.recorded or "")
+        best[part.stamp.source] = max(best.get(part.stamp.source, word), word)
+    order = sorted(best, key=lambda source: best[source], reverse=True)
+    place = {source: number for number, source in enumerate(order)}
+    return lambda group: place[group[0].stamp.source]
+
+
+def _laid_out(groups: list[Group]) -> tuple[list[Any], list[Part]]:
+    """One array without doubles, and each group's positions in it; equal items of two sources share a place."""
+    array: list[Any] = []
+    parts: list[Part] = []
+    for part, items in groups:
+        array.extend(item for number, item in enumerate(items) if item not in array and item not in items[:number])
+        positions = None if part.cleared else tuple(array.index(item) for item in items)
+        parts.append(part._replace(positions=positions))
+    return array, parts
+
+
+def _fields(lineage: Mapping[str, tuple[Contribution, ...]], path: str) -> tuple[Contribution, ...]:
+    """The source fields of a path: told exactly, by its parent, by a child, or by a member of its choice."""
+    found = lineage.get(path) or lineage.get(path.split(".", 1)[0])
+    if found:
+        return found
+    stem = path.removesuffix("[x]")
+    for key, contributions in lineage.items():
+        if key.startswith(f"{path}.") or (stem != path and key.startswith(stem)):
+            return contributions
+    return (("", 1),)
+
+
+def _items_by_field(items: list[Any], fields: tuple[Contribution, ...]) -> dict[str, list[Any]]:
+    if sum(count for _, count in fields) != len(items):
+        return {fields[0][0]: list(items)}
+    by_field: dict[str, list[Any]] = {}
+    start = 0
+    for name, count in fields:
+        by_field.setdefault(name, []).extend(items[start : start + count])
+        start += count
+    return by_field

@@ -1,0 +1,48 @@
+"""The one status vocabulary of appointments, and how a body carries what FHIR has no element for. Pure."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from chartwire.mapping.conversion import Json
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = yaml.safe_load(files("chartwire.record").joinpath("status.yaml").read_text("utf-8"))
+    return table
+
+
+def practice_status(appointment: Json) -> str:
+    """booked, confirmed, arrived, checked_in, fulfilled, cancelled, no_show or entered_in_error."""
+    told = _extension(appointment, _table()["extension"], "valueCode")
+    return told or str(_table()["practice"].get(appointment.get("status"), "booked"))
+
+
+def source_status(appointment: Json) -> str | None:
+    """The status in the source's own word (SCH-25), where one came."""
+    return _extension(appointment, _table()["source_extension"], "valueString")
+
+
+def status_extensions(status: str | None, source: str | None, fhir_status: str | None) -> list[Json]:
+    """The extensions that a body needs so that `practice_status` and `source_status` read back what came."""
+    found: list[Json] = []
+    if status and status != _table()["practice"].get(fhir_status):
+        found.append({"url": _table()["extension"], "valueCode": status})
+    if source:
+        found.append({"url": _table()["source_extension"], "valueString": source})
+    return found
+
+
+def provisional_tag() -> Json:
+    """The meta.tag of a resource that a message only needed to exist: the first one with authority completes it."""
+    return dict(_table()["provisional_tag"])
+
+
+def _extension(body: Json, url: str, member: str) -> str | None:
+    for extension in body.get("extension", ()):
+        if extension.get("url") == url:
+            return str(extension.get(member))
+    return None
