@@ -35,10 +35,17 @@ _WIDE_START: Final = (
     (b"\x00\x00\x00M\x00\x00\x00S\x00\x00\x00H", "utf-32-be", 0),
     (b"M\x00S\x00H\x00", "utf-16-le", 0),
     (b"\x00M\x00S\x00H", "utf-16-be", 0),
+    (b"F\x00H\x00S\x00", "utf-16-le", 0),
+    (b"\x00F\x00H\x00S", "utf-16-be", 0),
+    (b"B\x00H\x00S\x00", "utf-16-le", 0),
+    (b"\x00B\x00H\x00S", "utf-16-be", 0),
 )
-NOT_ASCII_SUPERSETS: Final = frozenset({"iso2022_jp_ext", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
-_CODEC_ONLY_BY_FORM: Final = frozenset({"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
+_HEADER_BYTES_MAX: Final = 4096
+WIDE: Final = frozenset({"utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"})
+NOT_ASCII_SUPERSETS: Final = WIDE | {"iso2022_jp_ext"}
 _LONE: Final = "chartwire-lone"
+ECHO: Final = "chartwire-echo"
+"""Error handler for writing decoded text back: undecodable bytes return to what they were."""
 _MULTIBYTE: Final = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 _C1: Final = re.compile(rb"[\x80-\x9f]")
 
@@ -49,7 +56,17 @@ def _to_lone_surrogates(error: UnicodeError) -> tuple[str, int]:
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
 
 
+def _from_lone_surrogates(error: UnicodeError) -> tuple[bytes | str, int]:
+    """The bytes that `_to_lone_surrogates` stood for; `?` for any other character that the charset lacks."""
+    assert isinstance(error, UnicodeEncodeError)
+    letters = error.object[error.start : error.end]
+    if all("\udc00" <= letter <= "\udcff" for letter in letters):
+        return bytes(ord(letter) - 0xDC00 for letter in letters), error.end
+    return "?" * len(letters), error.end
+
+
 codecs.register_error(_LONE, _to_lone_surrogates)
+codecs.register_error(ECHO, _from_lone_surrogates)
 
 
 @dataclass(slots=True)
@@ -86,16 +103,14 @@ def decode(data: bytes, override: str | None = None) -> Decoded:
 
 
 def _declared(data: bytes) -> list[str]:
-    head = data[:4096].lstrip(b"\x0b\r\n \t\x00")
-    line = re.split(rb"[\r\n]", head, maxsplit=1)[0]
-    if len(line) < 9:
+    """The names in MSH-18. The header is read as single bytes: all charsets that it can name here keep ASCII."""
+    head = data[:_HEADER_BYTES_MAX].lstrip(b"\x0b\r\n \t\x00")
+    line = head.partition(b"\r")[0].partition(b"\n")[0]
+    mark, cut = line[3:4], line[5:6]
+    fields = line.split(mark, 18) if mark else []
+    if len(fields) < 18 or not fields[17]:
         return []
-    fields = line.split(line[3:4], 18)
-    if len(fields) < 18:
-        return []
-    cut = line[5:6]
-    value = fields[17].split(line[3:4], 1)[0]
-    names = value.split(cut) if cut and cut != line[3:4] else [value]
+    names = fields[17].split(cut) if cut else [fields[17]]
     return [name.decode("ascii", "replace") for name in names if name.strip()]
 
 
@@ -107,7 +122,7 @@ def _choose(declared: list[str], data: bytes) -> tuple[str, list[str]]:
         return "ascii", ["charset_unknown"]
     if b"\x1b" in data and "iso2022_jp_ext" in map(codec_of, declared):
         return "iso2022_jp_ext", []
-    if first in _CODEC_ONLY_BY_FORM:  # the header was just read as single bytes, so it cannot be wide
+    if first in WIDE:  # the header was just read as single bytes, so it cannot be wide
         return "ascii", ["charset_differs"]
     return first, []
 

@@ -1,8 +1,8 @@
 """The light check before the ACK: what a listener needs to route, order, deduplicate and answer a message."""
 
 import hashlib
-import re
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Final, Literal, NamedTuple
 
 from chartwire.core.errors import ParseError
@@ -15,9 +15,10 @@ _REQUIRED: Final = (9, 10, 11, 12)
 _ACK_CODES: Final = frozenset({"ACK", "MCF"})
 _BATCH_HEADERS: Final = frozenset({"FHS", "BHS"})
 _TIMESTAMP: Final = 7
+_HASH_SCAN_BYTES: Final = 4096
+_EMPTY: Final = ("", NULL)
 _HEADER_FIELDS: Final = 22
 _NO_FIELDS: Final = [""] * 20
-_LINE_ENDS: Final = re.compile(r"\r\n|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ class PatientId(NamedTuple):
 class Envelope:
     """The header of a message and the identifiers of its patients. Text is unescaped, '' where the field is empty.
 
-    HD fields are tuples of their components. `header` are the undecoded MSH fields by number (BHS or FHS for a batch),
-    for answers that must echo them byte for byte. `fault` is None for a message that may be acknowledged.
+    HD fields are tuples of their components. `header` are the undecoded MSH fields by number (for a batch those of its,
+    BHS before FHS), for answers that must echo them byte for byte. `fault` is None for a message that may be acknowledged.
     """
 
     body_hash: bytes
@@ -102,14 +103,14 @@ def read_envelope(data: bytes, *, charset: str | None = None) -> Envelope:
     except ParseError as error:
         return _refused(data, decoded.codec, Fault("102", error.message, error.location))
     if "\n" in text:
-        text = _LINE_ENDS.sub("\r", text)
+        text = text.replace("\r\n", "\r").replace("\n", "\r")
     lines = text.split("\r")
     header = lines[0].split(delimiters.field)
     header.insert(1, delimiters.field)
     reader = _Reader(delimiters, decoded.codec)
     digest = _body_hash(data, text, decoded.codec, delimiters.field)
     if header[0] in _BATCH_HEADERS:
-        return _batch_envelope(header, reader, digest)
+        return _batch_envelope(_batch_header(header, lines, delimiters.field), reader, digest)
     return _message_envelope(header, lines, reader, digest)
 
 
@@ -142,7 +143,14 @@ class _Reader:
         return tuple(map(self.leaf, parts))
 
     def first(self, raw: str) -> str:
-        return self.components(raw)[0] if raw and raw != NULL else ""
+        """The first leaf of the first repetition."""
+        if not raw:
+            return ""
+        _, component, repetition, _, subcomponent, _ = self.delimiters
+        for mark in (repetition, component, subcomponent):
+            if mark and mark in raw:
+                raw = raw.split(mark, 1)[0]
+        return self.leaf(raw)
 
     def identifiers(self, raw: str, group: int) -> list[PatientId]:
         _, component, repetition, _, subcomponent, _ = self.delimiters
@@ -164,7 +172,7 @@ def _message_envelope(header: list[str], lines: list[str], reader: _Reader, dige
     fields = header + [""] * (_HEADER_FIELDS - len(header))
     event = (*reader.components(fields[9]), "", "", "")
     body = _Body(reader)
-    fault = _missing(fields, reader) or body.read(lines)
+    bad_segment = body.read(lines)
     return Envelope(
         body_hash=digest,
         charset=reader.codec,
@@ -190,7 +198,7 @@ def _message_envelope(header: list[str], lines: list[str], reader: _Reader, dige
         visit_location=body.visit_location,
         is_ack=event[0] in _ACK_CODES or body.has_msa,
         is_batch=body.headers > 1,
-        fault=fault if body.headers == 1 else None,
+        fault=(_missing(fields, reader) or bad_segment) if body.headers == 1 else None,
     )
 
 
@@ -211,13 +219,22 @@ def _batch_envelope(header: list[str], reader: _Reader, digest: bytes) -> Envelo
     )
 
 
+def _batch_header(header: list[str], lines: list[str], mark: str) -> list[str]:
+    """FHS and the BHS after it as one: they have the same fields, and BHS speaks first where it speaks."""
+    if header[0] != "FHS" or len(lines) < 2 or lines[1][:4] != f"BHS{mark}":
+        return header
+    inner = lines[1].split(mark)
+    inner.insert(1, mark)
+    return [own or outer for own, outer in zip_longest(inner, header, fillvalue="")]
+
+
 def _refused(data: bytes, codec: str, fault: Fault) -> Envelope:
     return Envelope(body_hash=hashlib.sha256(data).digest(), charset=codec, fault=fault)
 
 
 def _missing(fields: list[str], reader: _Reader) -> Fault | None:
     for number in _REQUIRED:
-        if not reader.first(fields[number]).strip():
+        if fields[number] in _EMPTY or not reader.first(fields[number]).strip():
             return Fault("101", f"MSH-{number} is empty", f"MSH-{number}")
     return None
 
@@ -230,11 +247,17 @@ def _body_hash(data: bytes, text: str, codec: str, mark: str) -> bytes:
     """SHA-256 of the message without MSH-7; over UTF-8 text where the charset is no superset of ASCII."""
     if codec in NOT_ASCII_SUPERSETS:
         data = text.encode("utf-8", "surrogatepass")
-    parts = data.split(mark.encode("utf-8", "surrogatepass"), _TIMESTAMP)
-    if len(parts) <= _TIMESTAMP or any(b"\r" in part or b"\n" in part for part in parts[:_TIMESTAMP]):
+    head = data[:_HASH_SCAN_BYTES].split(mark.encode("utf-8", "surrogatepass"), _TIMESTAMP)
+    if len(head) <= _TIMESTAMP:
         return hashlib.sha256(data).digest()
-    del parts[_TIMESTAMP - 1]
-    return hashlib.sha256(b"\x00".join(parts)).digest()
+    rest = head.pop()
+    head.pop()
+    before = b"\x00".join(head)
+    if b"\r" in before or b"\n" in before:
+        return hashlib.sha256(data).digest()
+    digest = hashlib.sha256(before)
+    digest.update(memoryview(data)[min(len(data), _HASH_SCAN_BYTES) - len(rest) :])
+    return digest.digest()
 
 
 class _Body:

@@ -14,6 +14,7 @@ _SEGMENT_ID: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _LINE: Final = re.compile(r"[^\r\n]+")
 _UNSAFE: Final = re.compile("[\x00\ud800-\udfff]+")
 PADDING: Final = "\x0b\x1c\r\n \t\x00\ufeff"
+_ENCODING_CHARACTERS_MAX: Final = 12
 _NOTES: Final = {
     "charset_unknown": "MSH-18 names no known charset; read as UTF-8, else CP1252",
     "charset_differs": "the bytes are not of the charset that MSH-18 names",
@@ -55,18 +56,27 @@ def read_delimiters(text: str, start: int = 0) -> Delimiters:
     mark, or stands for two things.
     """
     name, field = text[start : start + 3], text[start + 3 : start + 4]
+    marks = text[start + 4 : start + 4 + _ENCODING_CHARACTERS_MAX]
+    for end in (field, "\r", "\n"):
+        if end and end in marks:
+            marks = marks[: marks.index(end)]
     if not _usable(field):
         raise ParseError("no usable field separator", code="bad_delimiters", position=start + 3, location=f"{name}-1")
-    end = start + 4
-    while end < len(text) and end < start + 16 and text[end] not in f"{field}\r\n":
-        end += 1
-    marks = text[start + 4 : end]
-    if not marks or not all(map(_usable, marks[:4])) or len(set(marks[:4])) < len(marks[:4]):
-        raise ParseError("no usable encoding characters", code="bad_delimiters", position=start + 4,
-                         location=f"{name}-2")  # fmt: skip
-    first_four, fifth = marks[:4].ljust(4, "\0"), marks[4:5]
-    component, repetition, escape, subcomponent = (mark.strip("\0") for mark in first_four)
-    truncation = fifth if _usable(fifth) and fifth not in first_four else ""
+    delimiters = _delimiters(field, marks)
+    if delimiters is None:
+        raise ParseError(
+            "no usable encoding characters", code="bad_delimiters", position=start + 4, location=f"{name}-2"
+        )
+    return delimiters
+
+
+@lru_cache(maxsize=256)
+def _delimiters(field: str, marks: str) -> Delimiters | None:
+    four, fifth = marks[:4], marks[4:5]
+    if not four or not all(map(_usable, four)) or len(set(four)) < len(four):
+        return None
+    component, repetition, escape, subcomponent = (mark.strip("\0") for mark in four.ljust(4, "\0"))
+    truncation = fifth if _usable(fifth) and fifth not in four else ""
     return Delimiters(field, component, repetition, escape, subcomponent, truncation)
 
 
@@ -88,7 +98,7 @@ def _read(raw: bytes, decoded: Decoded) -> Document:
     if not text.startswith("MSH", start):
         raise ParseError("the first segment is not MSH", code="not_hl7", position=start, location="MSH")
     delimiters = read_delimiters(text, start)
-    if _UNSAFE.search(text):
+    if "\x00" in text or not (text.isascii() or _UNSAFE.search(text) is None):
         text = _visible(text.rstrip(PADDING), delimiters, findings)
     syntax = Syntax(delimiters, decoded.codec)
     return Document(raw, text, syntax, _segments(text, start, syntax), findings)
