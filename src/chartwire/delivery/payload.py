@@ -1,0 +1,107 @@
+"""The body of a webhook: a thin envelope that says what changed and where to read it, and nothing about the patient.
+
+Built once, when the delivery is made, and stored: every attempt carries the same bytes. `sequence` rises with each
+change of one resource, so that a receiver can drop what arrives late; there is no other promise of order.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Protocol
+from uuid import UUID
+
+import orjson
+
+from chartwire.core.clock import instant
+from chartwire.core.ids import PREFIXES, to_prefixed
+from chartwire.delivery.signature import signature_header
+
+BODY_BYTES_MAX = 64 * 1024
+_API_NAMES = MappingProxyType({
+    "Appointment": ("appointment", "appointments"),
+    "Location": ("location", "locations"),
+    "Patient": ("patient", "patients"),
+    "Practitioner": ("provider", "providers"),
+})  # fmt: skip
+
+
+class Fact(Protocol):
+    """What a payload needs of an event row."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def resource_type(self) -> str: ...
+    @property
+    def resource_id(self) -> UUID: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def changed(self) -> Sequence[str]: ...
+    @property
+    def detail(self) -> Mapping[str, Any]: ...
+
+
+def webhook_id(event_id: UUID) -> str:
+    """The `webhook-id` of an event: the same for every attempt and every endpoint."""
+    return to_prefixed(PREFIXES["event"], event_id)
+
+
+def api_id(resource_type: str, resource_id: UUID) -> str:
+    """The prefixed id of a resource; a type without a prefix of its own takes `res`."""
+    return to_prefixed(PREFIXES.get(resource_type, "res"), resource_id)
+
+
+def body_of(org_id: UUID, event: Fact, api_version: str, *, base_url: str = "") -> bytes:
+    """The JSON body, UTF-8, at most BODY_BYTES_MAX bytes: a list of changed fields that is too long is left out.
+
+    `detail` with `survivor_id` and `loser_id` (a merge or unmerge) adds both as API ids to `data`. Links are relative
+    unless `base_url` (without closing slash) is given.
+    """
+    envelope: dict[str, Any] = {
+        "id": webhook_id(event.id),
+        "type": event.type,
+        "api_version": api_version,
+        "created_at": instant(event.created_at),
+        "tenant": to_prefixed(PREFIXES["organisation"], org_id),
+        "sequence": event.version,
+        "data": _data(event, base_url),
+        "changed": list(event.changed),
+    }
+    body = orjson.dumps(envelope)
+    return body if len(body) <= BODY_BYTES_MAX else orjson.dumps(envelope | {"changed": None})
+
+
+def headers_of(
+    event_id: UUID, body: bytes, secrets: Sequence[bytes], timestamp_s: int, correlation: str
+) -> dict[str, str]:
+    """The headers of one attempt, signed anew for its time. `correlation` is the id of the message that caused it."""
+    message_id = webhook_id(event_id)
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Chartwire-Webhooks/1",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp_s),
+        "webhook-signature": signature_header(secrets, message_id, timestamp_s, body),
+    }
+    if correlation:
+        headers["Chartwire-Correlation-Id"] = correlation
+    return headers
+
+
+def _data(event: Fact, base_url: str) -> dict[str, Any]:
+    kind = event.resource_type
+    name, collection = _API_NAMES.get(kind, (kind, ""))
+    shown_id = api_id(kind, event.resource_id)
+    links = {"fhir": f"{base_url}/fhir/R4/{kind}/{event.resource_id}"}
+    if collection:
+        links["self"] = f"{base_url}/api/v1/{collection}/{shown_id}"
+    data: dict[str, Any] = {"object": name, "id": shown_id, "version": event.version, "links": links}
+    for key in ("survivor_id", "loser_id"):
+        if key in event.detail:
+            data[key] = api_id(kind, UUID(str(event.detail[key])))
+    return data
