@@ -40,7 +40,7 @@ PREFIXES = {
     "review": "rev",
     "source": "src",
 }
-"""What stands before the underscore, by resource type or by noun of the store. One table for API, webhooks and events."""
+"""What stands before the underscore, by resource type or noun of the store: one table for API, webhooks and events."""
 
 
 class _Uuid7Clock:
@@ -104,7 +104,7 @@ def to_prefixed(prefix: str, value: UUID) -> str:
 
 
 def from_prefixed(prefix: str, text: str) -> UUID:
-    """The UUID of a prefixed id. Raises NotFoundError when it is none, so that a malformed id reads as an unknown one."""
+    """The UUID of a prefixed id. Raises NotFoundError for anything else: a malformed id reads as an unknown one."""
     head, _, tail = text.partition("_")
     if head != prefix or len(tail) != _PREFIXED_LENGTH:
         raise NotFoundError(f"no {prefix} has this id", code="unknown_id")

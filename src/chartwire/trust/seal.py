@@ -52,7 +52,7 @@ class Sealer:
                 raise ValueError(f"a master key is {KEY_BYTES} bytes with an id of 0 to 255")
 
     def seal(self, purpose: str, data: bytes, aad: bytes = b"") -> bytes:
-        """Sealed `data`, OVERHEAD_BYTES longer. Opens only with the same `purpose` (the use) and `aad` (the context)."""
+        """Sealed `data`, OVERHEAD_BYTES longer. Opens with the same `purpose` (use) and `aad` (context) only."""
         salt = os.urandom(_SALT_BYTES)
         body = AESGCM(_derived(self._key, purpose, salt)).encrypt(_NONCE, data, aad)
         return bytes((self._key_id,)) + salt + body
