@@ -4,10 +4,10 @@ Built once, when the delivery is made, and stored: every attempt carries the sam
 change of one resource, so that a receiver can drop what arrives late; there is no other promise of order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -15,6 +15,7 @@ import orjson
 from chartwire.core.clock import instant
 from chartwire.core.ids import PREFIXES, to_prefixed
 from chartwire.delivery.signature import signature_header
+from chartwire.events.outbox import Event
 
 BODY_BYTES_MAX = 64 * 1024
 _API_NAMES = MappingProxyType({
@@ -23,27 +24,6 @@ _API_NAMES = MappingProxyType({
     "Patient": ("patient", "patients"),
     "Practitioner": ("provider", "providers"),
 })  # fmt: skip
-
-
-class Fact(Protocol):
-    """What a payload needs of an event row."""
-
-    @property
-    def id(self) -> UUID: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def created_at(self) -> datetime: ...
-    @property
-    def resource_type(self) -> str: ...
-    @property
-    def resource_id(self) -> UUID: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def changed(self) -> Sequence[str]: ...
-    @property
-    def detail(self) -> Mapping[str, Any]: ...
 
 
 def webhook_id(event_id: UUID) -> str:
@@ -56,7 +36,7 @@ def api_id(resource_type: str, resource_id: UUID) -> str:
     return to_prefixed(PREFIXES.get(resource_type, "res"), resource_id)
 
 
-def body_of(org_id: UUID, event: Fact, api_version: str, *, base_url: str = "") -> bytes:
+def body_of(org_id: UUID, event: Event, created_at: datetime, api_version: str, *, base_url: str = "") -> bytes:
     """The JSON body, UTF-8, at most BODY_BYTES_MAX bytes: a list of changed fields that is too long is left out.
 
     `detail` with `survivor_id` and `loser_id` (a merge or unmerge) adds both as API ids to `data`. Links are relative
@@ -66,7 +46,7 @@ def body_of(org_id: UUID, event: Fact, api_version: str, *, base_url: str = "") 
         "id": webhook_id(event.id),
         "type": event.type,
         "api_version": api_version,
-        "created_at": instant(event.created_at),
+        "created_at": instant(created_at),
         "tenant": to_prefixed(PREFIXES["organisation"], org_id),
         "sequence": event.version,
         "data": _data(event, base_url),
@@ -93,7 +73,7 @@ def headers_of(
     return headers
 
 
-def _data(event: Fact, base_url: str) -> dict[str, Any]:
+def _data(event: Event, base_url: str) -> dict[str, Any]:
     kind = event.resource_type
     name, collection = _API_NAMES.get(kind, (kind, ""))
     shown_id = api_id(kind, event.resource_id)

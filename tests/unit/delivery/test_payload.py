@@ -1,9 +1,7 @@
 """The thin envelope: exactly the agreed keys, opaque ids, and nothing that could be about the patient."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import orjson
 import pytest
@@ -11,25 +9,31 @@ import pytest
 from chartwire.core.ids import from_prefixed, to_prefixed, uuid7
 from chartwire.delivery.payload import BODY_BYTES_MAX, body_of, headers_of, webhook_id
 from chartwire.delivery.signature import verify
+from chartwire.events.outbox import Event
 
 ORG = uuid7()
 
 
-@dataclass(frozen=True)
-class Event:
-    type: str = "appointment.rescheduled"
-    resource_type: str = "Appointment"
-    version: int = 7
-    changed: list[str] = field(default_factory=lambda: ["start", "end"])
-    detail: dict[str, Any] = field(default_factory=dict)
-    id: UUID = field(default_factory=uuid7)
-    resource_id: UUID = field(default_factory=uuid7)
-    created_at: datetime = datetime(2026, 11, 20, 8, 15, 30, 123456, tzinfo=UTC)
+AT = datetime(2026, 11, 20, 8, 15, 30, 123456, tzinfo=UTC)
+
+
+def event_of(**changes: Any) -> Event:
+    facts: dict[str, Any] = {
+        "type": "appointment.rescheduled",
+        "resource_type": "Appointment",
+        "resource_id": uuid7(),
+        "version": 7,
+        "patient_id": uuid7(),
+        "changed": ("start", "end"),
+        "message_id": uuid7(),
+        "mode": "live",
+    }
+    return Event(**(facts | changes))
 
 
 def test_the_envelope_has_the_agreed_keys_and_the_ids_lead_back_to_the_rows() -> None:
-    event = Event()
-    body = orjson.loads(body_of(ORG, event, "2026-11-20"))
+    event = event_of()
+    body = orjson.loads(body_of(ORG, event, AT, "2026-11-20"))
     appointment = to_prefixed("apt", event.resource_id)
     assert body == {
         "id": webhook_id(event.id),
@@ -53,11 +57,13 @@ def test_the_envelope_has_the_agreed_keys_and_the_ids_lead_back_to_the_rows() ->
 
 
 def test_a_provider_goes_by_the_practice_name_and_a_type_without_route_by_its_fhir_link() -> None:
-    provider = orjson.loads(body_of(ORG, Event(resource_type="Practitioner"), "v", base_url="https://hub"))["data"]
+    provider = orjson.loads(body_of(ORG, event_of(resource_type="Practitioner"), AT, "v", base_url="https://hub"))[
+        "data"
+    ]
     assert provider["object"] == "provider" and provider["links"]["self"].startswith(
         "https://hub/api/v1/providers/prv_"
     )
-    other = orjson.loads(body_of(ORG, Event(resource_type="Observation"), "v"))["data"]
+    other = orjson.loads(body_of(ORG, event_of(resource_type="Observation"), AT, "v"))["data"]
     assert other["object"] == "Observation" and list(other["links"]) == ["fhir"] and other["id"].startswith("obs_")
 
 
@@ -65,20 +71,20 @@ def test_a_provider_goes_by_the_practice_name_and_a_type_without_route_by_its_fh
 def test_a_merge_carries_both_ids_and_nothing_else_of_its_detail(type_: str) -> None:
     survivor, loser = uuid7(), uuid7()
     detail = {"survivor_id": str(survivor), "loser_id": loser, "name": "CANARY"}
-    raw = body_of(ORG, Event(type=type_, resource_type="Patient", resource_id=survivor, detail=detail), "v")
+    raw = body_of(ORG, event_of(type=type_, resource_type="Patient", resource_id=survivor, detail=detail), AT, "v")
     data = orjson.loads(raw)["data"]
     assert (data["survivor_id"], data["loser_id"]) == (to_prefixed("pat", survivor), to_prefixed("pat", loser))
     assert b"CANARY" not in raw
 
 
 def test_a_list_of_changes_beyond_the_bound_is_left_out_and_the_link_stays() -> None:
-    raw = body_of(ORG, Event(changed=["field"] * 20_000), "v")
+    raw = body_of(ORG, event_of(changed=("field",) * 20_000), AT, "v")
     assert len(raw) <= BODY_BYTES_MAX and orjson.loads(raw)["changed"] is None
 
 
 def test_headers_are_signed_for_their_attempt_and_keep_id_and_correlation() -> None:
-    event = Event()
-    body = body_of(ORG, event, "v")
+    event = event_of()
+    body = body_of(ORG, event, AT, "v")
     first, later = (headers_of(event.id, body, [b"s" * 32], at, "msg_1") for at in (1000, 2000))
     assert first["webhook-id"] == later["webhook-id"] == webhook_id(event.id)
     assert first["Chartwire-Correlation-Id"] == later["Chartwire-Correlation-Id"] == "msg_1"

@@ -1,0 +1,74 @@
+-- name: insert_destination
+-- A new webhook endpoint; its secrets come sealed.
+insert into destination (org_id, id, kind, name, url, event_types, secrets, api_version)
+values ($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- name: list_destinations
+-- Endpoints of this organisation, oldest first, without their secrets.
+select id, kind, name, url, event_types, api_version, state, state_reason, created_at
+  from destination where org_id = $1 order by id limit $2;
+
+-- name: read_destination
+-- One endpoint, without its secrets.
+select id, kind, name, url, event_types, api_version, state, state_reason, created_at
+  from destination where org_id = $1 and id = $2;
+
+-- name: lock_destination_secrets
+-- The sealed secrets of one endpoint, locked for a change.
+select secrets from destination where org_id = $1 and id = $2 for update;
+
+-- name: set_destination_secrets
+-- New sealed secrets of one endpoint.
+update destination set secrets = $3 where org_id = $1 and id = $2;
+
+-- name: set_destination_state
+-- Enable or disable an endpoint, with the reason.
+update destination set state = $3, state_reason = $4 where org_id = $1 and id = $2 returning id;
+
+-- name: outbound_settings
+-- What decides where this organisation's traffic may go.
+select kind, settings from organisation where org_id = $1;
+
+-- name: load_destination
+-- What a sender needs of an endpoint and its organisation.
+select d.kind, d.url, d.secrets, d.state, o.kind as organisation_kind, o.settings as organisation_settings
+  from destination d join organisation o on o.org_id = d.org_id
+ where d.org_id = $1 and d.id = $2;
+
+-- name: due_deliveries
+-- Up to $4 due deliveries of one destination that its worker does not hold ($3) yet, longest due first.
+select d.event_id, d.attempts, d.created_at, d.message_id, d.body, coalesce(e.mode = 'record-only', false) as historical
+  from (select event_id, attempts, created_at, message_id, body, next_attempt_at
+          from delivery
+         where org_id = $1 and destination_id = $2 and state in ('pending', 'retrying', 'unknown')
+           and next_attempt_at <= clock_timestamp() and event_id <> all ($3::uuid[])
+         order by next_attempt_at limit $4) d
+  left join event e on e.org_id = $1 and e.id = d.event_id
+ order by d.next_attempt_at;
+
+-- name: record_attempts
+-- Results of attempts, fenced; answers which were recorded. See delivery_flush.
+select event_id, destination_id from delivery_flush($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
+
+-- name: extend_delivery_leases
+-- Renew leases; answers the lanes that are still ours.
+update lane l set lease_until = now() + make_interval(secs => $2)
+  from unnest($3::uuid[], $4::bigint[]) as mine (lane_id, fence)
+ where l.owner = $1 and l.lane_id = mine.lane_id and l.fence = mine.fence
+returning l.lane_id;
+
+-- name: release_delivery_lane
+-- End a claim on a destination, after lock_lanes: ready again when the next delivery is due and $4 is past, idle where
+-- none is open or the endpoint is disabled. Never ready in the past, so that no lane keeps ahead of the others.
+update lane
+   set owner = null, lease_until = null, attempts = 0, touched_at = now(),
+       not_before = coalesce($4::timestamptz, '-infinity'),
+       ready_at = case
+           when (select state from destination where org_id = $1 and id = $2) = 'enabled'
+           then greatest(clock_timestamp(), coalesce(
+                    (select min(next_attempt_at) from delivery
+                      where org_id = $1 and destination_id = $2 and state in ('pending', 'retrying', 'unknown')),
+                    'infinity'))
+           else 'infinity' end
+ where lane_id = $2 and fence = $3
+returning case when ready_at < 'infinity' then greatest(ready_at, not_before) end as wake_at;
