@@ -143,9 +143,9 @@ def build_batch_ack(envelope: Envelope, acks: Sequence[bytes], *, control_id: st
     """One batch that answers a batch: BHS (swapped, BHS-12 the batch's own BHS-11), one ACK a member in order, BTS-1.
 
     `envelope` is that of the whole stream (`is_batch`), `acks` come from `build_ack`; `at` is aware. The result is
-    unframed, in the envelope's delimiters and charset.
+    unframed, in the envelope's delimiters and charset (UTF-8 for a stream that `split` made UTF-8).
     """
-    writer = AckWriter(envelope)
-    header = writer.bhs(control_id, at) + "\r"
-    trailer = f"BTS{envelope.delimiters.field}{len(acks)}\r"
-    return b"".join((header.encode(envelope.charset, ECHO), *acks, trailer.encode(envelope.charset, ECHO)))
+    codec = "utf-8" if envelope.charset in WIDE else envelope.charset
+    header = AckWriter(envelope).bhs(control_id, at).encode(codec, ECHO)
+    trailer = f"BTS{envelope.delimiters.field}{len(acks)}".encode(codec, ECHO)
+    return b"".join((header, b"\r", *acks, trailer, b"\r"))

@@ -48,10 +48,10 @@ class Repetition:
 
     __slots__ = ("_parts", "_syntax", "raw")
 
-    def __init__(self, raw: str, syntax: Syntax, *, whole: bool = False) -> None:
+    def __init__(self, raw: str, syntax: Syntax, parts: list[str | list[str]] | None = None) -> None:
         self.raw = raw
         self._syntax = syntax
-        self._parts: list[str | list[str]] | None = [[raw]] if whole else None
+        self._parts = parts
 
     @property
     def null(self) -> bool:
@@ -94,7 +94,7 @@ class Repetition:
 class Segment:
     """One segment. `index` is its position in the message from 0, `occurrence` among those of its name from 1."""
 
-    __slots__ = ("_fields", "_line", "_repetitions", "_syntax", "index", "name", "occurrence")
+    __slots__ = ("_fields", "_line", "_parts", "_repetitions", "_syntax", "index", "name", "occurrence")
 
     def __init__(self, name: str, index: int, occurrence: int, line: str, syntax: Syntax) -> None:
         self.name = name
@@ -102,8 +102,9 @@ class Segment:
         self.occurrence = occurrence
         self._line = line
         self._syntax = syntax
-        self._fields: list[str] | None = None
-        self._repetitions: dict[int, list[Repetition]] = {}
+        self._fields: list[str] = []
+        self._parts: dict[int, list[str | Repetition]] | None = None
+        self._repetitions: dict[int, list[Repetition]] | None = None
 
     @property
     def line(self) -> str:
@@ -122,30 +123,46 @@ class Segment:
 
     def value(self, field: int, repetition: int = 1, component: int = 1, sub: int = 1) -> str | None:
         """The unescaped leaf, positions counted from 1: None empty or absent, NULL for `""`."""
-        found = self._repetitions.get(field)
-        if found is None:
-            found = self.repetitions(field)
-        return found[repetition - 1].value(component, sub) if 0 < repetition <= len(found) else None
+        parts = self._parts.get(field) if self._parts else None
+        if parts is None:
+            parts = self._divide(field)
+        if not 0 < repetition <= len(parts):
+            return None
+        one = parts[repetition - 1]
+        if isinstance(one, str):
+            one = parts[repetition - 1] = Repetition(one, self._syntax)
+        return one.value(component, sub)
 
     def repetitions(self, field: int) -> list[Repetition]:
         """All repetitions, empty ones in their places; [] when the field is empty or absent. Do not change the list."""
+        if self._repetitions is None:
+            self._repetitions = {}
         found = self._repetitions.get(field)
         if found is None:
-            found = self._repetitions[field] = self._repeat(field)
+            syntax, empty = self._syntax, self._syntax.empty
+            found = self._repetitions[field] = [
+                (Repetition(one, syntax) if one else empty) if isinstance(one, str) else one
+                for one in self._divide(field)
+            ]
         return found
 
-    def _repeat(self, field: int) -> list[Repetition]:
+    def _divide(self, field: int) -> list[str | Repetition]:
+        """The repetitions of a field, each a text until it is first read."""
+        if self._parts is None:
+            self._parts = {}
+        parts = self._parts.get(field)
+        if parts is not None:
+            return parts
         raw = self.raw(field)
-        if not raw:
-            return []
-        syntax = self._syntax
+        mark = self._syntax.delimiters.repetition
         if field <= 2 and self.name in HEADERS:
-            return [Repetition(raw, syntax, whole=True)]
-        mark = syntax.delimiters.repetition
-        if not mark or mark not in raw:
-            return [Repetition(raw, syntax)]
-        empty = syntax.empty
-        return [Repetition(part, syntax) if part else empty for part in raw.split(mark)]
+            parts = [Repetition(raw, self._syntax, [[raw]])]
+        elif mark and mark in raw:
+            parts = [*raw.split(mark)]
+        else:
+            parts = [raw] if raw else []
+        self._parts[field] = parts
+        return parts
 
     def _split(self) -> list[str]:
         mark = self._syntax.delimiters.field
@@ -168,16 +185,22 @@ class Document:
 
     __slots__ = ("_by_name", "charset", "delimiters", "findings", "raw", "segments", "text")
 
-    def __init__(self, raw: bytes, text: str, syntax: Syntax, segments: list[Segment], findings: list[Finding]) -> None:
+    def __init__(
+        self,
+        raw: bytes,
+        text: str,
+        syntax: Syntax,
+        segments: list[Segment],
+        by_name: dict[str, list[Segment]],
+        findings: list[Finding],
+    ) -> None:
         self.raw = raw
         self.text = text
         self.charset = syntax.charset
         self.delimiters = syntax.delimiters
         self.segments = segments
         self.findings = findings
-        self._by_name: dict[str, list[Segment]] = {}
-        for segment in segments:
-            self._by_name.setdefault(segment.name, []).append(segment)
+        self._by_name = by_name
 
     def first(self, name: str) -> Segment | None:
         """The first segment of that name."""

@@ -6,16 +6,20 @@ from itertools import zip_longest
 from typing import Final, Literal, NamedTuple
 
 from chartwire.core.errors import ParseError
+from chartwire.core.limits import ENVELOPE_IDENTIFIERS_MAX
 from chartwire.formats.hl7v2.charsets import NOT_ASCII_SUPERSETS, decode
 from chartwire.formats.hl7v2.document import NULL
 from chartwire.formats.hl7v2.escapes import DEFAULT_DELIMITERS, Delimiters, unescaper
 from chartwire.formats.hl7v2.parser import PADDING, read_delimiters, segment_id_pattern
 
-_REQUIRED: Final = (9, 10, 11, 12)
+REQUIRED: Final = (9, 10, 11, 12)
+"""MSH fields that HL7 v2.9.2 section 2.14.9 requires, beside the delimiters."""
+
 _ACK_CODES: Final = frozenset({"ACK", "MCF"})
 _BATCH_HEADERS: Final = frozenset({"FHS", "BHS"})
 _TIMESTAMP: Final = 7
 _HASH_SCAN_BYTES: Final = 4096
+_READ_MAX: Final = ENVELOPE_IDENTIFIERS_MAX + 1
 _EMPTY: Final = ("", NULL)
 _HEADER_FIELDS: Final = 22
 _NO_FIELDS: Final = [""] * 20
@@ -54,8 +58,8 @@ class PatientId(NamedTuple):
 class Envelope:
     """The header of a message and the identifiers of its patients. Text is unescaped, '' where the field is empty.
 
-    HD fields are tuples of their components. `header` are the undecoded MSH fields by number (for a batch those of its,
-    BHS before FHS), for answers that must echo them byte for byte. `fault` is None for a message that may be acknowledged.
+    HD fields are tuples of their components. `header` are the undecoded MSH fields by number (in a batch BHS, else
+    FHS), for answers that must echo them byte for byte. `fault` is None for a message that may be acknowledged.
     """
 
     body_hash: bytes
@@ -85,14 +89,15 @@ class Envelope:
     fault: Fault | None = field(default=None)
 
 
-def read_envelope(data: bytes, *, charset: str | None = None) -> Envelope:
-    """The Envelope of one frame's bytes; never raises. `charset` overrides MSH-18.
+def read_envelope(data: bytes, *, charset: str | None = None, required: tuple[int, ...] = REQUIRED) -> Envelope:
+    """The Envelope of one frame's bytes; never raises. `charset` overrides MSH-18, `required` are MSH field numbers.
 
     Checked, first fault wins: something stands there and starts with MSH (FHS or BHS mark a batch) [100]; MSH-1 and
-    MSH-2 give delimiters [102]; MSH-9, 10, 11 and 12 are not empty [101]; every segment has an id of a capital and two
-    capitals or digits [100]. All are AE. Not checked: types, events, versions and processing ids (the listener's
-    decision), field contents, structure, sizes. In a batch (`is_batch`: FHS, BHS, or several MSH) the members are not
-    looked at: split it first. `is_ack`: MSH-9.1 is ACK or MCF, or an MSA stands in it; never answer those.
+    MSH-2 give delimiters [102]; the `required` fields (MSH-9, 10, 11, 12) are not empty [101]; every segment has an id
+    of a capital and two capitals or digits [100]; PID-3 and MRG-1 hold at most ENVELOPE_IDENTIFIERS_MAX ids [102].
+    All are AE. Not checked: types, events, versions and processing ids (the listener's decision), field contents,
+    structure, sizes. In a batch (`is_batch`: FHS, BHS, or several MSH) the members are not looked at: split it first.
+    `is_ack`: MSH-9.1 is ACK or MCF, or an MSA stands in it; never answer those.
     """
     decoded = decode(data, charset)
     text = decoded.text.strip(PADDING)
@@ -111,7 +116,7 @@ def read_envelope(data: bytes, *, charset: str | None = None) -> Envelope:
     digest = _body_hash(data, text, decoded.codec, delimiters.field)
     if header[0] in _BATCH_HEADERS:
         return _batch_envelope(_batch_header(header, lines, delimiters.field), reader, digest)
-    return _message_envelope(header, lines, reader, digest)
+    return _message_envelope(header, lines, reader, digest, required)
 
 
 class _Reader:
@@ -153,9 +158,14 @@ class _Reader:
         return self.leaf(raw)
 
     def identifiers(self, raw: str, group: int) -> list[PatientId]:
+        """Every CX of the field that has an id, up to one more than may stand in a message."""
         _, component, repetition, _, subcomponent, _ = self.delimiters
         found = []
-        for one in raw.split(repetition) if repetition else (raw,):
+        for one in (
+            raw.split(repetition, ENVELOPE_IDENTIFIERS_MAX + 1)[: ENVELOPE_IDENTIFIERS_MAX + 1]
+            if repetition
+            else (raw,)
+        ):
             parts = one.split(component, 5)
             value = self.leaf(parts[0])
             if not value:
@@ -168,7 +178,9 @@ class _Reader:
         return found
 
 
-def _message_envelope(header: list[str], lines: list[str], reader: _Reader, digest: bytes) -> Envelope:
+def _message_envelope(
+    header: list[str], lines: list[str], reader: _Reader, digest: bytes, required: tuple[int, ...]
+) -> Envelope:
     fields = header + [""] * (_HEADER_FIELDS - len(header))
     event = (*reader.components(fields[9]), "", "", "")
     body = _Body(reader)
@@ -198,7 +210,7 @@ def _message_envelope(header: list[str], lines: list[str], reader: _Reader, dige
         visit_location=body.visit_location,
         is_ack=event[0] in _ACK_CODES or body.has_msa,
         is_batch=body.headers > 1,
-        fault=(_missing(fields, reader) or bad_segment) if body.headers == 1 else None,
+        fault=(_missing(fields, reader, required) or bad_segment) if body.headers == 1 else None,
     )
 
 
@@ -232,9 +244,9 @@ def _refused(data: bytes, codec: str, fault: Fault) -> Envelope:
     return Envelope(body_hash=hashlib.sha256(data).digest(), charset=codec, fault=fault)
 
 
-def _missing(fields: list[str], reader: _Reader) -> Fault | None:
-    for number in _REQUIRED:
-        if fields[number] in _EMPTY or not reader.first(fields[number]).strip():
+def _missing(fields: list[str], reader: _Reader, required: tuple[int, ...]) -> Fault | None:
+    for number in required:
+        if number >= len(fields) or fields[number] in _EMPTY or not reader.first(fields[number]).strip():
             return Fault("101", f"MSH-{number} is empty", f"MSH-{number}")
     return None
 
@@ -290,17 +302,22 @@ class _Body:
             handler = _HANDLERS.get(line[:3])
             if handler is not None:
                 handler(self, line.split(mark, 20) + _NO_FIELDS)
+        for name, found in (("PID-3", self.patient_ids), ("MRG-1", self.merge_ids)):
+            if len(found) > ENVELOPE_IDENTIFIERS_MAX:
+                fault = fault or Fault("102", f"more than {ENVELOPE_IDENTIFIERS_MAX} identifiers", name)
         return fault
 
     def patient(self, fields: list[str]) -> None:
         """PID: its identifiers, and the account number as a stand-in for the visit."""
         self._groups += 1
-        self.patient_ids += self.reader.identifiers(fields[3], self._groups)
+        if len(self.patient_ids) <= ENVELOPE_IDENTIFIERS_MAX:
+            self.patient_ids += self.reader.identifiers(fields[3], self._groups)
         self.account_number = self.account_number or self.reader.first(fields[18])
 
     def merge(self, fields: list[str]) -> None:
         """MRG: the prior identifiers of the PID before it."""
-        self.merge_ids += self.reader.identifiers(fields[1], max(self._groups, 1))
+        if len(self.merge_ids) <= ENVELOPE_IDENTIFIERS_MAX:
+            self.merge_ids += self.reader.identifiers(fields[1], max(self._groups, 1))
 
     def visit(self, fields: list[str]) -> None:
         """PV1: visit number and assigned location."""

@@ -11,8 +11,13 @@ from chartwire.formats.hl7v2.document import Document, Finding, Segment, Syntax
 from chartwire.formats.hl7v2.escapes import Delimiters
 
 _SEGMENT_ID: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+_REPEATED: Final = re.compile(r"(.)\1+")
 _LINE: Final = re.compile(r"[^\r\n]+")
-_UNSAFE: Final = re.compile("[\x00\ud800-\udfff]+")
+_UNSAFE: Final = re.compile("[\x00\udc00-\udcff]+|[\ud800-\udbff\udd00-\udfff]+")
+_UNREADABLE: Final = (
+    ("nul", re.compile("\x00+"), "NUL, kept as hex escapes"),
+    ("undecodable_bytes", re.compile("[\ud800-\udfff]+"), "bytes that the charset cannot read, kept as hex escapes"),
+)
 PADDING: Final = "\x0b\x1c\r\n \t\x00\ufeff"
 _ENCODING_CHARACTERS_MAX: Final = 12
 _NOTES: Final = {
@@ -53,7 +58,8 @@ def read_delimiters(text: str, start: int = 0) -> Delimiters:
     """MSH-1 and MSH-2 of a header segment (MSH, FHS, BHS) at `start`: MSH-2 of one to five and more characters.
 
     Raises ParseError `bad_delimiters` where one is missing, alphanumeric, blank, a control character, a quotation
-    mark, or stands for two things.
+    mark, or stands for two things. A character that repeats the one before it counts once: `^~\\\\&` is what a sender
+    writes that escaped its own string twice.
     """
     name, field = text[start : start + 3], text[start + 3 : start + 4]
     marks = text[start + 4 : start + 4 + _ENCODING_CHARACTERS_MAX]
@@ -72,6 +78,7 @@ def read_delimiters(text: str, start: int = 0) -> Delimiters:
 
 @lru_cache(maxsize=256)
 def _delimiters(field: str, marks: str) -> Delimiters | None:
+    marks = _REPEATED.sub(r"\1", marks)
     four, fifth = marks[:4], marks[4:5]
     if not four or not all(map(_usable, four)) or len(set(four)) < len(four):
         return None
@@ -100,25 +107,34 @@ def _read(raw: bytes, decoded: Decoded) -> Document:
     delimiters = read_delimiters(text, start)
     if "\x00" in text or not (text.isascii() or _UNSAFE.search(text) is None):
         text = _visible(text.rstrip(PADDING), delimiters, findings)
+    if text[start + 4 :].startswith(delimiters.encoding_characters) is False:
+        findings.append(
+            Finding("delimiters_repeated", "MSH-2", "a character of MSH-2 stands twice, read once", "warning")
+        )
     syntax = Syntax(delimiters, decoded.codec)
-    return Document(raw, text, syntax, _segments(text, start, syntax), findings)
+    segments, by_name = _segments(text, start, syntax)
+    return Document(raw, text, syntax, segments, by_name, findings)
 
 
-def _segments(text: str, start: int, syntax: Syntax) -> list[Segment]:
-    lines = _lines(text, start)
+def _segments(text: str, start: int, syntax: Syntax) -> tuple[list[Segment], dict[str, list[Segment]]]:
     has_id = segment_id_pattern(syntax.delimiters.field).match
     segments: list[Segment] = []
-    seen: dict[str, int] = {}
+    by_name: dict[str, list[Segment]] = {}
+    lines = _lines(text, start)
+    if len(lines) > SEGMENTS_MAX and sum(map(bool, lines)) > SEGMENTS_MAX:
+        raise ParseError(f"more than {SEGMENTS_MAX} segments", code="too_many_segments", position=start)
     for line in lines:
         if not has_id(line):
             if not line.strip(PADDING):
                 continue
             raise _bad_segment(text, start, line, len(segments))
         name = line[:3]
-        count = seen[name] = seen.get(name, 0) + 1
-        segments.append(Segment(name, len(segments), count, line, syntax))
-    _check_bounds(text, segments, syntax, seen)
-    return segments
+        same = by_name.setdefault(name, [])
+        segment = Segment(name, len(segments), len(same) + 1, line, syntax)
+        same.append(segment)
+        segments.append(segment)
+    _check_bounds(text, start, segments, by_name, syntax)
+    return segments, by_name
 
 
 def _lines(text: str, start: int) -> list[str]:
@@ -138,13 +154,17 @@ def _bad_segment(text: str, start: int, line: str, index: int) -> ParseError:
     )
 
 
-def _check_bounds(text: str, segments: list[Segment], syntax: Syntax, seen: dict[str, int]) -> None:
-    if len(segments) > SEGMENTS_MAX:
-        raise ParseError(f"more than {SEGMENTS_MAX} segments", code="too_many_segments", position=len(text))
-    if seen.get("MSH", 0) > 1:
-        second = next(segment for segment in segments if segment.name == "MSH" and segment.occurrence == 2)
-        raise ParseError("a second MSH: several messages in one", code="several_messages",
-                         position=text.find(second.line, 1), location="MSH[2]")  # fmt: skip
+def _check_bounds(
+    text: str, start: int, segments: list[Segment], by_name: dict[str, list[Segment]], syntax: Syntax
+) -> None:
+    headers = by_name["MSH"]
+    if len(headers) > 1:
+        raise ParseError(
+            "a second MSH: several messages in one",
+            code="several_messages",
+            position=text.find(headers[1].line, start + 1),
+            location="MSH[2]",
+        )
     if len(text) <= SEPARATORS_PER_FIELD_MAX:
         return
     marks = [mark for mark in syntax.delimiters[:3] + syntax.delimiters[4:5] if mark]
@@ -172,21 +192,17 @@ def _visible(text: str, delimiters: Delimiters, findings: list[Finding]) -> str:
 
     def write(match: re.Match[str]) -> str:
         letters = match[0]
-        data = b"".join(
-            bytes([ord(letter) - 0xDC00]) if "\udc00" <= letter <= "\udcff" else letter.encode("utf-8", "surrogatepass")
-            for letter in letters
-        )
+        data = letters.encode("utf-16-be", "surrogatepass")[1::2]
+        if "\ud800" <= letters[0] < "\udc00" or letters[0] > "\udcff":
+            data = letters.encode("utf-8", "surrogatepass")
         return f"{escape}X{data.hex().upper()}{escape}"
 
-    for code, pattern, message in (
-        ("nul", "\x00", "NUL kept as a hex escape"),
-        ("undecodable_bytes", "[\ud800-\udfff]", "bytes that the charset cannot read, kept as hex escapes"),
-    ):
-        places = [match.start() for match in re.finditer(pattern, text)]
-        if places:
-            findings.append(
-                Finding(code, _location(text, places[0], delimiters), f"{len(places)} x {message}", "warning")
-            )
+    for code, pattern, message in _UNREADABLE:
+        first = pattern.search(text)
+        if first:
+            count = sum(map(len, pattern.findall(text)))
+            place = _location(text, first.start(), delimiters)
+            findings.append(Finding(code, place, f"{count} x {message}", "warning"))
     return _UNSAFE.sub(write, text)
 
 
