@@ -15,12 +15,17 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import UUID
 
 import asyncpg
+import hypothesis
 import pytest
 
 from chartwire.app.embedded import EmbeddedPostgres
 from chartwire.core.ids import uuid7
 from chartwire.store.migrate import migrate
 from chartwire.store.pool import Pool
+
+hypothesis.settings.register_profile("default", max_examples=100, deadline=None)
+hypothesis.settings.register_profile("fuzz", max_examples=10_000, deadline=None)
+hypothesis.settings.load_profile("default")
 
 _PASSWORDS = {"chartwire_app": "app-of-the-tests", "chartwire_engine": "engine-of-the-tests"}
 # Nothing that this server holds is worth a disk's time; chaos tests start durable servers of their own.
