@@ -15,6 +15,7 @@ import yaml
 from chartwire.core.clock import instant
 from chartwire.mapping.conversion import Json
 from chartwire.record.identity import folded
+from chartwire.record.localtime import local_day
 from chartwire.record.status import practice_status
 
 Value = tuple[str, str]
@@ -133,6 +134,16 @@ def _email(value: Json, _: str) -> Iterator[str]:
         yield folded(value.get("value", ""))
 
 
+def _sort_name(value: Json, _: str) -> Iterator[str]:
+    """One text a resource, for sorting: the first name, family before given."""
+    for name in value.get("name", ())[:1]:
+        yield folded(" ".join([name.get("family", ""), *name.get("given", [])]))
+
+
+def _local_day(value: Json, _: str) -> Iterator[str]:
+    yield local_day(value) or ""
+
+
 def _practice_status(value: Json, _: str) -> Iterator[str]:
     yield practice_status(value)
 
@@ -151,4 +162,6 @@ _FORMS: dict[str, Callable[[Any, str], Iterator[str]]] = {
     "phone": _phone,
     "email": _email,
     "practice_status": _practice_status,
+    "sort_name": _sort_name,
+    "local_day": _local_day,
 }
