@@ -1,0 +1,65 @@
+"""`chartwire hl7`: send, convert, get, route. None but `route` needs a database."""
+
+import argparse
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, cast
+
+from chartwire.app.cli import common_arguments
+
+MLLP_PORT = 2575
+
+
+class _Action(Protocol):
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `chartwire hl7`."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    send = _action(actions, "send", "hl7_send", "send messages to a listener and show its answers")
+    send.add_argument("files", nargs="+", type=Path, metavar="FILE", help="each holds one or more messages; - is stdin")
+    send.add_argument("--host", default="127.0.0.1")
+    send.add_argument("--port", type=int, default=MLLP_PORT)
+    send.add_argument("--tls", action="store_true", help="speak TLS; the server's certificate is checked")
+    send.add_argument("--ca", type=Path, help="PEM file with the authority of the server's certificate")
+    send.add_argument("--cert", type=Path, help="PEM file with the client certificate")
+    send.add_argument("--key", type=Path, help="PEM file with the client's private key")
+    send.add_argument("--timeout", type=float, default=30.0, help="seconds to wait for each answer (default 30)")
+
+    convert = _action(actions, "convert", "hl7_convert", "turn messages into FHIR Bundles; needs no database")
+    convert.add_argument("input", type=Path, metavar="IN", help="a file, or a folder that is walked")
+    convert.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the Bundles go")
+    convert.add_argument("--authority", default="", help="assigning authority that an empty CX.4 takes")
+    convert.add_argument("--timezone", help="IANA zone of times without offset, such as Europe/Zurich")
+
+    get = _action(actions, "get", "hl7_get", "read fields, such as 'PID-5.1' or 'OBX(3)-5(2).1.2'")
+    get.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    get.add_argument("paths", nargs="*", metavar="PATH")
+    get.add_argument("--message", type=int, default=1, metavar="N", help="which message of the file (default 1)")
+    get.add_argument("--batch", action="store_true", help="read JSON lines {file, message, paths} from standard input")
+
+    route = _action(actions, "route", "hl7_route", "explain which source would take a message")
+    route.add_argument("file", type=Path, metavar="FILE")
+    route.add_argument("--listener", default="plain", help="name of the listener (default plain)")
+    route.add_argument("--peer", default="127.0.0.1", help="address of the sender (default 127.0.0.1)")
+    route.add_argument("--client-cert", action="append", default=[], metavar="NAME", help="a name in its certificate")
+    route.add_argument("--data-dir", type=Path)
+
+
+def _action(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, module: str, meaning: str
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=meaning, description=meaning)
+    common_arguments(parser)
+    parser.set_defaults(run=_lazily(module))
+    return parser
+
+
+def _lazily(module: str) -> Callable[[argparse.Namespace], int]:
+    def run(args: argparse.Namespace) -> int:
+        found = cast("_Action", importlib.import_module(f"chartwire.app.commands.{module}"))
+        return found.run(args)
+
+    return run

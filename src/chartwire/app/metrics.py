@@ -1,0 +1,188 @@
+"""Prometheus metrics over all processes of one machine.
+
+Every process writes what core/telemetry.py counted to a file in the run directory once a second, under another name
+first, so that a reader sees a whole file. `/metrics` merges the files of processes that live, each value labelled with
+its `process`, and adds gauges of the database. A restarted process begins at zero, as Prometheus expects.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from chartwire.core import telemetry
+from chartwire.core.clock import monotonic
+from chartwire.core.errors import ChartwireError
+from chartwire.store.pool import Pool
+from chartwire.store.queries import q
+
+EVERY_S = 1.0
+_SUFFIX = ".metrics.json"
+_DATABASE_EVERY_S = 5.0
+_ORGANISATIONS_MAX = 200
+
+Exporter = Callable[[], Awaitable[bytes]]
+Gauges = list[tuple[str, str, dict[str, str], float]]
+
+
+def snapshot() -> list[dict[str, Any]]:
+    """What this process counted: one object a metric, values as [label values, number or histogram row]."""
+    found = []
+    for metric in telemetry.metrics():
+        values = [[list(labels), value] for labels, value in list(metric.values.items())]
+        row: dict[str, Any] = {"name": metric.name, "kind": type(metric).__name__, "help": metric.help_text}
+        row["labels"] = metric.labels
+        if isinstance(metric, telemetry.Histogram):
+            row["bounds"] = metric.bounds
+        found.append(row | {"values": values})
+    return found
+
+
+def write_snapshot(run_dir: Path, process: str) -> None:
+    """Replace this process's file; the directory is made when there is none."""
+    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = run_dir / f"{process}{_SUFFIX}"
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps({"pid": os.getpid(), "process": process, "metrics": snapshot()}), encoding="utf-8")
+    fresh.replace(path)
+
+
+async def keep_writing(run_dir: Path, process: str) -> None:
+    """Write this process's file every second until cancelled; a full disk is not a reason to stop working."""
+    try:
+        while True:
+            with contextlib.suppress(OSError):
+                write_snapshot(run_dir, process)
+            await asyncio.sleep(EVERY_S)
+    finally:
+        (run_dir / f"{process}{_SUFFIX}").unlink(missing_ok=True)
+
+
+def read_snapshots(run_dir: Path, own: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """(process, metrics) of every other process that lives; files of dead ones are removed."""
+    for path in sorted(run_dir.glob(f"*{_SUFFIX}")):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if not _lives(found["pid"]):
+            path.unlink(missing_ok=True)
+        elif found["process"] != own:
+            yield found["process"], found["metrics"]
+
+
+def exporter(run_dir: Path, process: str, pool: Pool, engine_pool: Pool) -> Exporter:
+    """The answer of `/metrics` as a coroutine function: Prometheus text exposition, UTF-8."""
+    database = _DatabaseGauges(pool, engine_pool)
+
+    async def export() -> bytes:
+        gauges = await database.read()
+        everything = [(process, snapshot()), *read_snapshots(run_dir, process)]
+        return exposition(everything, gauges)
+
+    return export
+
+
+def exposition(processes: Iterable[tuple[str, list[dict[str, Any]]]], gauges: Gauges) -> bytes:
+    """Prometheus text of several processes' snapshots and of gauges (name, help, labels, value)."""
+    families: dict[str, Any] = {}
+    for process, metrics in processes:
+        for metric in metrics:
+            family = families.get(metric["name"])
+            if family is None:
+                family = families[metric["name"]] = _family(metric)
+            _add(family, process, metric)
+    for name, help_text, labels, value in gauges:
+        gauge = families.setdefault(name, GaugeMetricFamily(name, help_text, labels=list(labels)))
+        gauge.add_metric(list(labels.values()), value)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Fixed(list(families.values())))
+    return bytes(generate_latest(registry))
+
+
+class _Fixed(Collector):
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _family(metric: dict[str, Any]) -> Any:
+    labels = ["process", *metric["labels"]]
+    if metric["kind"] == "Histogram":
+        return HistogramMetricFamily(metric["name"], metric["help"], labels=labels)
+    if metric["kind"] == "Counter":
+        return CounterMetricFamily(metric["name"], metric["help"], labels=labels)
+    return GaugeMetricFamily(metric["name"], metric["help"], labels=labels)
+
+
+def _add(family: Any, process: str, metric: dict[str, Any]) -> None:
+    for labels, value in metric["values"]:
+        names = [process, *labels]
+        if metric["kind"] == "Histogram":
+            family.add_metric(names, buckets=_cumulative(metric["bounds"], value), sum_value=value[-1])
+        else:
+            family.add_metric(names, value)
+
+
+def _cumulative(bounds: list[float], row: list[float]) -> list[tuple[str, float]]:
+    total, buckets = 0.0, []
+    for bound, number in zip([*map(str, bounds), "+Inf"], row[:-1], strict=True):
+        total += number
+        buckets.append((bound, total))
+    return buckets
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class _DatabaseGauges:
+    """Ages and queues, read at most every five seconds however often they are asked for."""
+
+    def __init__(self, pool: Pool, engine_pool: Pool) -> None:
+        self._pool, self._engine_pool = pool, engine_pool
+        self._read_at = -_DATABASE_EVERY_S
+        self._gauges: Gauges = []
+
+    async def read(self) -> Gauges:
+        if monotonic() - self._read_at >= _DATABASE_EVERY_S:
+            self._read_at = monotonic()
+            try:
+                self._gauges = [("chartwire_database_up", "Whether the database answered", {}, 1.0), *await self._ask()]
+            except ChartwireError:
+                self._gauges = [("chartwire_database_up", "Whether the database answered", {}, 0.0)]
+        return self._gauges
+
+    async def _ask(self) -> Gauges:
+        async with self._engine_pool.connection() as connection:
+            lanes = await connection.fetch(q.observe_lanes)
+            organisations = await connection.fetch(q.observe_organisations, _ORGANISATIONS_MAX)
+        gauges: Gauges = []
+        for row in lanes:
+            kind = {"kind": row["kind"]}
+            gauges.append(("chartwire_lanes_ready", "Lanes with work that is due", kind, float(row["ready"])))
+            gauges.append(("chartwire_lane_age_seconds", "Age of the oldest due lane", kind, row["age_s"]))
+            if row["kind"] == "intake":
+                help_text = "Age of the oldest message that waits for processing"
+                gauges.append(("chartwire_oldest_unprocessed_seconds", help_text, {}, row["age_s"]))
+        open_deliveries = 0
+        for row in organisations:
+            async with self._pool.transaction(row["org_id"]) as tx:
+                open_deliveries += await tx.fetchval(q.observe_open_deliveries)
+        gauges.append(("chartwire_deliveries_open", "Deliveries not yet delivered or given up", {}, open_deliveries))
+        return gauges
