@@ -238,7 +238,10 @@ class _Transaction:
         self._raw: RawConnection | None = None
 
     async def __aenter__(self) -> Connection:
-        begin = "begin" if self._org is None else f"begin; select set_config('chartwire.org_id', '{self._org}', true)"
+        # `hex` and not the value itself: only a UUID has it, so no text can become SQL here.
+        begin = (
+            "begin" if self._org is None else f"begin; select set_config('chartwire.org_id', '{self._org.hex}', true)"
+        )
         raw = await self._pool._acquire()
         try:
             await raw.execute(begin)
