@@ -50,7 +50,7 @@ class Destination(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WebhookDestination:
-    """A webhook endpoint. Any 2xx is success; no consent is asked, since the body is thin (architecture.md, Trust 1)."""
+    """A webhook endpoint. Any 2xx is success; no consent is asked, because the body is thin."""
 
     door: Outbound
     url: str

@@ -1,0 +1,241 @@
+"""One destination's turn: its due deliveries go out side by side, within a window that its answers widen or narrow."""
+
+import asyncio
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+
+from chartwire.core.clock import monotonic, now
+from chartwire.core.errors import ChartwireError, TransientError
+from chartwire.core.limits import (
+    DELIVERIES_HELD_PER_LANE_MAX,
+    DELIVERY_LANE_SLICE_S,
+    DELIVERY_LEASE_MARGIN_S,
+    WEBHOOK_IN_FLIGHT_PER_ENDPOINT_MAX,
+)
+from chartwire.delivery.destinations import open_secrets, policy_of
+from chartwire.delivery.flush import Flusher, Result
+from chartwire.delivery.schedule import Attempt, Decision, decide
+from chartwire.delivery.send import Delivery, Destination, WebhookDestination
+from chartwire.events.lanes import Claim
+from chartwire.store.pool import Connection, Pool
+from chartwire.store.queries import q
+from chartwire.trust.outbound import Outbound
+from chartwire.trust.seal import Sealer
+
+_FIRST_WINDOW = 4
+_FAULT_PAUSE_S = 30.0
+_WINDOWS_KEPT_MAX = 10_000
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What every lane of a worker shares. `windows` remembers each destination's window between its turns."""
+
+    pool: Pool
+    door: Outbound
+    sealer: Sealer
+    flusher: Flusher
+    timeout_s: float
+    windows: dict[UUID, int] = field(default_factory=dict)
+
+
+class LaneRun:
+    """Works one claimed lane until nothing is due, its slice of time is over, or it must stop; then gives it back.
+
+    Nothing starts that could outlast the lease. An endpoint that answers may have up to
+    WEBHOOK_IN_FLIGHT_PER_ENDPOINT_MAX requests open; one that does not answer is down to one, so that it costs a
+    socket and delays nobody.
+    """
+
+    def __init__(self, sending: Sending, claim: Claim, lease_until_s: float) -> None:
+        self.claim = claim
+        self.lease_until_s = lease_until_s
+        self._sending = sending
+        self._destination: Destination | None = None
+        self._slice_until_s = monotonic() + DELIVERY_LANE_SLICE_S
+        self._window = sending.windows.get(claim.lane_id, _FIRST_WINDOW)
+        self._queue: deque[Delivery] = deque()
+        self._held: set[UUID] = set()
+        self._sends: set[asyncio.Task[None]] = set()
+        self._pause_until: datetime | None = None
+        self._stopping = False
+        self._look = True
+        self._changed = asyncio.Event()
+
+    def poke(self) -> None:
+        """Look for new deliveries while this lane is held."""
+        self._look = True
+        self._changed.set()
+
+    def stop(self) -> None:
+        """Start nothing more: the process ends, or the lane is no longer ours."""
+        self._stopping = True
+        self._changed.set()
+
+    async def run(self) -> datetime | None:
+        """Work and give back; answers when this lane has something due again, None when it has nothing or is lost."""
+        try:
+            await self._work()
+        except ChartwireError as error:
+            _log.warning("delivery_lane_stopped", code=error.code, lane_id=str(self.claim.lane_id))
+            self._pause_until = now() + timedelta(seconds=_FAULT_PAUSE_S)
+            await self._work()
+        finally:
+            for task in self._sends:
+                task.cancel()
+        self._remember_window()
+        return await self._give_back()
+
+    async def _work(self) -> None:
+        """Returns when nothing is left to start and all that was sent is recorded, so that nobody sends it again."""
+        while True:
+            if self._wants_more():
+                await self._load()
+            self._start_some()
+            if not self._may_start():
+                self._drop_queue()
+            if not self._held and not (self._look and self._may_start()):
+                return
+            await self._changed.wait()
+            self._changed.clear()
+
+    def _wants_more(self) -> bool:
+        return (
+            self._look
+            and len(self._sends) < self._window
+            and len(self._queue) < self._window
+            and len(self._held) <= DELIVERIES_HELD_PER_LANE_MAX // 2
+            and self._may_start()
+        )
+
+    def _may_start(self) -> bool:
+        at = monotonic()
+        return (
+            not self._stopping
+            and self._pause_until is None
+            and at < self._slice_until_s
+            and at + self._sending.timeout_s + DELIVERY_LEASE_MARGIN_S <= self.lease_until_s
+        )
+
+    async def _load(self) -> None:
+        room = DELIVERIES_HELD_PER_LANE_MAX - len(self._held)
+        org, lane = self.claim.org_id, self.claim.lane_id
+        async with self._sending.pool.transaction(org) as tx:
+            self._destination = await self._load_destination(tx)
+            if self._destination is None:
+                self.stop()
+                return
+            rows = await tx.fetch(q.due_deliveries, org, lane, list(self._held), room)
+        self._look = len(rows) == room
+        for row in rows:
+            self._held.add(row["event_id"])
+            self._queue.append(
+                Delivery(
+                    org,
+                    row["event_id"],
+                    lane,
+                    row["attempts"],
+                    row["created_at"],
+                    row["body"],
+                    row["message_id"],
+                    row["historical"],
+                )
+            )
+
+    async def _load_destination(self, tx: Connection) -> Destination | None:
+        org, lane = self.claim.org_id, self.claim.lane_id
+        row = await tx.fetchrow(q.load_destination, org, lane)
+        if row is None or row["state"] != "enabled":
+            return None
+        return WebhookDestination(
+            self._sending.door,
+            row["url"],
+            policy_of(row["organisation_kind"], row["organisation_settings"]),
+            tuple(open_secrets(self._sending.sealer, org, lane, row["secrets"])),
+            self._sending.timeout_s,
+        )
+
+    def _start_some(self) -> None:
+        while self._queue and len(self._sends) < self._window and self._may_start():
+            task = asyncio.create_task(self._attempt(self._queue.popleft()))
+            self._sends.add(task)
+            task.add_done_callback(self._sent)
+
+    def _drop_queue(self) -> None:
+        self._held.difference_update(delivery.event_id for delivery in self._queue)
+        self._queue.clear()
+
+    async def _attempt(self, delivery: Delivery) -> None:
+        assert self._destination is not None
+        if delivery.historical:
+            attempt = Attempt("historical", now(), error="historical")
+        else:
+            attempt = await _send(self._destination, delivery)
+            self._fit_window(attempt)
+        decision = decide(attempt, delivery.attempts + 1, now(), random.uniform)
+        self._heed(decision)
+        recorded = self._sending.flusher.add(Result(delivery, self.claim.fence, attempt, decision))
+        recorded.add_done_callback(lambda done: self._recorded(delivery.event_id, done))
+
+    def _sent(self, task: "asyncio.Task[None]") -> None:
+        self._sends.discard(task)
+        self._changed.set()
+
+    def _recorded(self, event_id: UUID, recorded: "asyncio.Future[bool]") -> None:
+        self._held.discard(event_id)
+        if recorded.cancelled() or not recorded.result():
+            self._stopping = True
+        self._changed.set()
+
+    def _fit_window(self, attempt: Attempt) -> None:
+        answered = attempt.ending == "answered"
+        self._window = min(self._window * 2, WEBHOOK_IN_FLIGHT_PER_ENDPOINT_MAX) if answered else 1
+
+    def _heed(self, decision: Decision) -> None:
+        if decision.outcome == "disabled":
+            self._stopping = True
+        if decision.pause_until is not None:
+            self._pause_until = max(self._pause_until or decision.pause_until, decision.pause_until)
+
+    def _remember_window(self) -> None:
+        windows = self._sending.windows
+        if len(windows) >= _WINDOWS_KEPT_MAX:
+            windows.clear()
+        windows[self.claim.lane_id] = self._window
+
+    async def _give_back(self) -> datetime | None:
+        """Release the lane, patiently: left alone it would wait for the end of its lease."""
+        wait_s = 0.05
+        while True:
+            try:
+                async with self._sending.pool.transaction(self.claim.org_id) as tx:
+                    await tx.fetch(q.lock_lanes, [self.claim.lane_id])
+                    wake_at: datetime | None = await tx.fetchval(
+                        q.release_delivery_lane,
+                        self.claim.org_id,
+                        self.claim.lane_id,
+                        self.claim.fence,
+                        self._pause_until,
+                    )
+                    return wake_at
+            except TransientError:
+                if monotonic() > self.lease_until_s:
+                    return None
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, 1.0)
+
+
+async def _send(destination: Destination, delivery: Delivery) -> Attempt:
+    """One attempt; a fault of our own ends it as unknown: tried again, then dead, and never in its neighbours' way."""
+    started_at = now()
+    try:
+        return await destination.send(delivery)
+    except Exception as error:
+        _log.error("delivery_attempt_failed", lane_id=str(delivery.destination_id), error=type(error).__name__)
+        return Attempt("unknown", started_at, error="internal_error")
