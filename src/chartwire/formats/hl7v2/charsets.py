@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 # HL7 table 0211 (v2.9.2), and the spellings that real senders write. Keys are upper case without space, _ and -.
-_CODECS: Final = {
+_NAMES: Final = {
     "ASCII": "ascii", "USASCII": "ascii", "ISOIR6": "ascii", "ISO646": "ascii",
     "8859/1": "iso8859-1", "8859/2": "iso8859-2", "8859/3": "iso8859-3", "8859/4": "iso8859-4",
     "8859/5": "iso8859-5", "8859/6": "iso8859-6", "8859/7": "iso8859-7", "8859/8": "iso8859-8",
@@ -25,6 +25,7 @@ _CODECS: Final = {
     "CP1252": "cp1252", "WINDOWS1252": "cp1252", "1252": "cp1252", "ANSI": "cp1252",
     "CP1250": "cp1250", "WINDOWS1250": "cp1250", "CP1251": "cp1251", "WINDOWS1251": "cp1251",
 }  # fmt: skip
+_CODECS: Final = _NAMES | {codec.upper().replace("-", "").replace("_", ""): codec for codec in _NAMES.values()}
 _WIDE_START: Final = (
     (codecs.BOM_UTF8, "utf-8", 3),
     (codecs.BOM_UTF32_LE, "utf-32-le", 4),
@@ -80,7 +81,7 @@ class Decoded:
 
 
 def codec_of(name: str) -> str | None:
-    """The Python codec of a table 0211 name, or None where the table has no such name."""
+    """The Python codec of a table 0211 name (or of a codec of that table by Python's own name), None for no such."""
     key = name.strip().upper().replace(" ", "").replace("-", "").replace("_", "")
     return _CODECS.get(key)
 
@@ -117,7 +118,7 @@ def _declared(data: bytes) -> list[str]:
 def _choose(declared: list[str], data: bytes) -> tuple[str, list[str]]:
     if not declared:
         return "ascii", []
-    first = codec_of(declared[0]) or _python_codec(declared[0])
+    first = codec_of(declared[0])
     if first is None:
         return "ascii", ["charset_unknown"]
     if b"\x1b" in data and "iso2022_jp_ext" in map(codec_of, declared):
@@ -125,14 +126,6 @@ def _choose(declared: list[str], data: bytes) -> tuple[str, list[str]]:
     if first in WIDE:  # the header was just read as single bytes, so it cannot be wide
         return "ascii", ["charset_differs"]
     return first, []
-
-
-def _python_codec(name: str) -> str | None:
-    try:
-        info = codecs.lookup(name)
-    except (LookupError, ValueError):
-        return None
-    return info.name if getattr(info, "_is_text_encoding", True) else None
 
 
 def _decode_beyond_ascii(data: bytes, codec: str, declared: bool, notes: list[str]) -> Decoded:

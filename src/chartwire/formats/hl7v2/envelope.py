@@ -161,11 +161,7 @@ class _Reader:
         """Every CX of the field that has an id, up to one more than may stand in a message."""
         _, component, repetition, _, subcomponent, _ = self.delimiters
         found = []
-        for one in (
-            raw.split(repetition, ENVELOPE_IDENTIFIERS_MAX + 1)[: ENVELOPE_IDENTIFIERS_MAX + 1]
-            if repetition
-            else (raw,)
-        ):
+        for one in raw.split(repetition, _READ_MAX)[:_READ_MAX] if repetition else (raw,):
             parts = one.split(component, 5)
             value = self.leaf(parts[0])
             if not value:

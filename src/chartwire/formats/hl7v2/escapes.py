@@ -41,7 +41,7 @@ def unescaper(delimiters: Delimiters, codec: str) -> Callable[[str], str]:
         return str
     mark = re.escape(delimiters.escape)
     pattern = re.compile(
-        rf"{mark}(?:([FSTREP])|([HN]|C[0-9A-Fa-f]{{4}}|M[0-9A-Fa-f]{{6}})|\.([A-Za-z]{{2}})([+-]?\d{{0,2}})){mark}"
+        rf"{mark}(?:([FSTREP])|([HN]|C[0-9A-Fa-f]{{4}}|M[0-9A-Fa-f]{{6}})|\.([A-Za-z]{{2}})([+-]?\d{{1,2}})?){mark}"
         rf"|((?:{mark}X(?:[0-9A-Fa-f]{{2}})++{mark})++)"
     )
     letters = {
@@ -60,7 +60,7 @@ def unescaper(delimiters: Delimiters, codec: str) -> Callable[[str], str]:
     return lambda leaf: pattern.sub(replace, leaf)
 
 
-def _layout(command: str, count: str, whole: str) -> str:
+def _layout(command: str, count: str | None, whole: str) -> str:
     if command in _REPEATED:
         return _REPEATED[command] * max(int(count or 1), 0)
     if command in _LINE_END:
@@ -73,7 +73,7 @@ def _hex_text(run: str, escape: str, codec: str) -> str:
     for candidate in _HEX_FALLBACKS.get(codec, (codec,)):
         try:
             text = data.decode(candidate)
-        except UnicodeDecodeError:
+        except UnicodeError:
             continue
         return run if "\x00" in text else text
     return run

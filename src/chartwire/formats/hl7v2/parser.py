@@ -6,7 +6,7 @@ from typing import Final
 
 from chartwire.core.errors import ParseError
 from chartwire.core.limits import MLLP_MESSAGE_BYTES_MAX, SEGMENTS_MAX, SEPARATORS_PER_FIELD_MAX
-from chartwire.formats.hl7v2.charsets import Decoded, decode
+from chartwire.formats.hl7v2.charsets import ECHO, Decoded, decode
 from chartwire.formats.hl7v2.document import Document, Finding, Segment, Syntax
 from chartwire.formats.hl7v2.escapes import Delimiters
 
@@ -42,7 +42,7 @@ def parse(data: bytes, *, charset: str | None = None) -> Document:
         return _read(data, decoded)
     except ParseError as error:
         before = decoded.text[: error.position]
-        error.position = decoded.bom_bytes + len(before.encode(decoded.codec, "surrogatepass"))
+        error.position = decoded.bom_bytes + len(before.encode(decoded.codec, ECHO))
         raise
 
 
