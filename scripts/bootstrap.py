@@ -32,6 +32,13 @@ TOOLS = ROOT / ".tools"
 LOCK = ROOT / "requirements-dev.lock"
 TOOLS_LOCK = ROOT / "requirements-tools.lock"
 STAMP = VENV / "chartwire-installed"
+UV_FROM_PIP = {
+    "UV_DEFAULT_INDEX": "index-url",
+    "UV_INDEX": "extra-index-url",
+    "UV_FIND_LINKS": "find-links",
+    "SSL_CERT_FILE": "cert",
+}
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PYTHONS = ("python3.13", "python3.12", "python3.11")
 HTTP_TIMEOUT_S = 120.0
 WHEEL_BYTES_MAX = 200 * 1024 * 1024
@@ -154,23 +161,35 @@ def _by_index(folder: Path) -> None:
 
 
 def _configured_index() -> str | None:
-    for variable in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL"):
-        if os.environ.get(variable):
-            return os.environ[variable]
+    return os.environ.get("UV_DEFAULT_INDEX") or _pip_setting("index-url")
+
+
+def _pip_setting(name: str) -> str | None:
+    """What pip is told on this machine, by its environment or configuration files."""
+    variable = os.environ.get(f"PIP_{name.upper().replace('-', '_')}")
+    if variable:
+        return variable
     home = Path.home()
-    places = [
-        os.environ.get("PIP_CONFIG_FILE", ""),
-        home / ".config/pip/pip.conf",
-        home / ".pip/pip.conf",
-        "/etc/pip.conf",
-    ]
+    places = (os.environ.get("PIP_CONFIG_FILE"), home / ".config/pip/pip.conf", home / ".pip/pip.conf", "/etc/pip.conf")
     for place in places:
         config = configparser.ConfigParser(interpolation=None)
         with contextlib.suppress(configparser.Error, OSError):
-            config.read(place)
-        if place and config.has_option("global", "index-url"):
-            return config.get("global", "index-url")
+            config.read(place or ())
+        if config.has_option("global", name):
+            return " ".join(config.get("global", name).split())
     return None
+
+
+def uv_environment() -> dict[str, str]:
+    """The environment for uv: it reads no pip settings and no system certificates by itself, and networks need both."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    for variable, setting in UV_FROM_PIP.items():
+        value = _pip_setting(setting)
+        if value:
+            environment.setdefault(variable, value)
+    if SYSTEM_CERTIFICATES.exists():
+        environment.setdefault("UV_SYSTEM_CERTS", "1")
+    return environment
 
 
 def _links(page: str) -> dict[str, str]:
@@ -282,8 +301,7 @@ def _works(command: list[str]) -> bool:
 
 
 def _run(command: list[str], cwd: Path = ROOT) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=cwd, env=uv_environment(), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise BootstrapError("\n".join(lines[-12:]) or f"{Path(command[0]).name} failed")

@@ -3,7 +3,6 @@
 What it proves: the wheel carries every data file of the source, every module imports, and `chartwire` answers.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -79,8 +78,9 @@ def try_out(folder: Path, binaries: Path) -> None:
 
 def run(command: list[str], folder: Path) -> None:
     """Run in `folder`, where nothing of the checkout is in reach; a failure ends this program with its output."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=bootstrap.uv_environment(), capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
 

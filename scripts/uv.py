@@ -1,5 +1,9 @@
-"""Prints the path of uv, fetching it as scripts/bootstrap.py does when the machine has none."""
+"""Runs uv with the arguments given, with this machine's index and certificates; fetches it when the machine has none."""
+
+import os
+import sys
 
 import bootstrap
 
-print(bootstrap.find_uv())
+uv = bootstrap.find_uv()
+os.execve(uv, [uv, *sys.argv[1:]], bootstrap.uv_environment())
