@@ -1,0 +1,396 @@
+"""The checked tree to closures `(context, place) -> value`. A place is a Frame (segment paths) or a composite's parts.
+
+None means that the message does not speak of it. No closure loops over anything but the message itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from chartwire.core.source import Source
+from chartwire.formats.hl7v2 import NULL
+from chartwire.mapping import modifiers
+from chartwire.mapping.calls import CALLS
+from chartwire.mapping.conditions import compile_condition
+from chartwire.mapping.context import Context
+from chartwire.mapping.conversion import Contribution
+from chartwire.mapping.groups import Frame
+from chartwire.mapping.language import MapError, Path, Rule, Target, suggest
+from chartwire.mapping.reading import PartsReader, leaf_reader, parts_reader, raw_reader
+from chartwire.mapping.scope import Fn, Scope
+from chartwire.mapping.transforms import LEAF, Alternate, Leaf
+
+Labels = tuple[Contribution, ...]
+
+
+def compile_rule(rule: Rule, scope: Scope) -> Fn:
+    """The closure of one expression with its modifiers. Raises MapError."""
+    if rule.within:
+        inner, wrap = modifiers.within(rule.within, rule, scope)
+        return wrap(compile_rule(replace(rule, within=""), inner))
+    lets = compile_let(rule.let, scope)
+    label = label_of(rule, scope)
+    fn = _HEADS[rule.head](rule, scope)
+    if rule.table:
+        fn = modifiers.translated(fn, rule, scope, label)
+    if rule.require and rule.head != "each":
+        fn = modifiers.required(fn, rule.require)
+    if rule.fill:
+        fn = modifiers.filled(fn, rule.fill)
+    if rule.default is not None:
+        fn = modifiers.defaulted(fn, compile_rule(rule.default, scope))
+    if rule.finding:
+        fn = modifiers.reported(fn, rule, label)
+    if rule.when is not None:
+        fn = modifiers.guarded(fn, compile_condition(rule.when, scope))
+    return modifiers.with_let(fn, lets) if lets else fn
+
+
+def label_of(rule: Rule, scope: Scope) -> str:
+    """The source field that findings name: the first that the expression reads, else that of the composite."""
+    named = fields_of(rule)
+    return named[0].label if named else scope.label
+
+
+def compile_let(lets: tuple[tuple[str, Rule], ...], scope: Scope) -> list[tuple[str, Fn]]:
+    """Named expressions in order; each may use those before it."""
+    found = []
+    for name, rule in lets:
+        if scope.group is None:
+            raise MapError("let stands only where segments are read, not inside a composite", rule.mark)
+        found.append((name, compile_rule(rule, scope)))
+        scope.variables.add(name)
+    return found
+
+
+def fields_of(rule: Rule) -> list[Path]:
+    """The segment fields that an expression names, in order, each once."""
+    found: dict[str, Path] = {}
+    for part in _walk(rule):
+        if part.path is not None and part.path.segment:
+            found.setdefault(part.path.label, part.path)
+    return list(found.values())
+
+
+def labels_of(rule: Rule) -> Labels:
+    """The contributions that lineage records for an expression that gives one element."""
+    return tuple((path.label, 1) for path in fields_of(rule))
+
+
+def _walk(rule: Rule) -> list[Rule]:
+    found = [rule]
+    for part in rule.parts:
+        found += _walk(part)
+    for _, rules in rule.body:
+        for part in rules:
+            found += _walk(part)
+    for _, part in rule.let:
+        found += _walk(part)
+    for inner in (rule.inner, rule.default):
+        if inner is not None:
+            found += _walk(inner)
+    return found
+
+
+def compile_object(body: tuple[tuple[Target, tuple[Rule, ...]], ...], scope: Scope) -> Fn:
+    """A closure that builds a dict from targets; None where nothing came."""
+    steps = [(target.names, target.many, compile_rule(rule, scope)) for target, rules in body for rule in rules]
+
+    def build(context: Context, place: Any) -> Any:
+        out: dict[str, Any] = {}
+        for names, many, fn in steps:
+            value = fn(context, place)
+            if value is not None:
+                put(out, names, many, value)
+        return out or None
+
+    return build
+
+
+def put(out: dict[str, Any], names: tuple[str, ...], many: bool, value: Any) -> int:
+    """Set a value at a target; the number of array items it gave (1 for a single element)."""
+    for name in names[:-1]:
+        out = out.setdefault(name, {})
+    name = names[-1]
+    if many:
+        items = out.setdefault(name, [])
+        if type(value) is list:
+            items.extend(value)
+            return len(value)
+        items.append(value)
+    elif type(value) is Alternate:
+        value.put(out, name)
+    else:
+        out[name] = value
+    return 1
+
+
+def _from(rule: Rule, scope: Scope) -> Fn:
+    if rule.inner is not None:
+        return _leaf_applied(compile_rule(rule.inner, scope), rule, scope.label)
+    path = rule.path or Path("", 0, 0, 0)
+    label = path.label if path.segment else scope.label
+    if rule.make:
+        return _making(parts_reader(path, scope, rule.mark), rule, scope, label)
+    if not rule.transform:
+        return leaf_reader(path, scope, rule.mark)
+    if rule.transform in LEAF:
+        return _leaf_applied(leaf_reader(path, scope, rule.mark), rule, label)
+    fragment = _fragment(rule, scope.composite(label))
+    return _parts_applied(parts_reader(path, scope, rule.mark), fragment)
+
+
+def _leaf_applied(read: Fn, rule: Rule, label: str) -> Fn:
+    leaf: Leaf | None = LEAF.get(rule.transform)
+    if leaf is None:
+        raise MapError(f"no transform {rule.transform}{suggest(rule.transform, LEAF)}", rule.mark)
+    arguments = rule.arguments
+    apply = leaf
+
+    def transform(context: Context, place: Any) -> Any:
+        value = read(context, place)
+        return None if value is None else apply(context, value, arguments, label)
+
+    return transform
+
+
+def _parts_applied(read: PartsReader, fragment: Fn) -> Fn:
+    def transform(context: Context, place: Any) -> Any:
+        parts = read(context, place)
+        return None if parts is None else fragment(context, parts)
+
+    return transform
+
+
+def _fragment(rule: Rule, scope: Scope) -> Fn:
+    """A fragment compiled for one source field, so that its findings name that field."""
+    library = scope.library
+    found = library.fragments.get(rule.transform)
+    if found is None:
+        known = (*LEAF, *library.fragments)
+        raise MapError(f"no transform {rule.transform}{suggest(rule.transform, known)}", rule.mark)
+    key = f"{rule.transform} of {scope.label}"
+    if key not in library.compiled:
+        library.compiled[key] = compile_rule(found, scope)
+    return library.compiled[key]
+
+
+def _making(read: PartsReader, rule: Rule, scope: Scope, label: str) -> Fn:
+    name, makers = rule.make, scope.library.makers
+    if name not in makers:
+        raise MapError(f"nothing makes {name}{suggest(name, makers)}", rule.mark)
+
+    return _parts_applied(read, makers[name](label))
+
+
+def _each(rule: Rule, scope: Scope) -> Fn:
+    if rule.name:
+        return _each_group(rule, scope)
+    path = rule.path or Path("", 0, 0, 0)
+    read = raw_reader(path, scope, rule.mark)
+    inner = _item(rule, scope.composite(path.label))
+    joint = rule.by
+
+    def items(context: Context, place: Any) -> Any:
+        raw = read(context, place)
+        if not raw:
+            return None
+        found = []
+        for part in raw.split(context.repetition):
+            if part and part != NULL:
+                value = inner(context, part.split(context.component))
+                if value is not None:
+                    found.append(value)
+        return (joint.join(found) if joint else found) if found else None
+
+    return items
+
+
+def _item(rule: Rule, scope: Scope) -> Fn:
+    if rule.make:
+        return _making(lambda _, parts: parts, rule, scope, scope.label)
+    if rule.body:
+        return modifiers.required(compile_object(rule.body, scope), rule.require)
+    whole = leaf_reader(Path("", 0, 1, 0), scope, rule.mark)
+    if not rule.transform:
+        return whole
+    return _leaf_applied(whole, rule, scope.label) if rule.transform in LEAF else _fragment(rule, scope)
+
+
+def _each_group(rule: Rule, scope: Scope) -> Fn:
+    group = (scope.structure.groups if scope.structure else {}).get(rule.name)
+    if group is None:
+        known = scope.structure.groups if scope.structure else {}
+        raise MapError(f"no group {rule.name} here{suggest(rule.name, known)}", rule.mark)
+    inner = modifiers.required(compile_object(rule.body, scope.inside(group)), rule.require)
+    name = rule.name
+
+    def items(context: Context, frame: Frame) -> Any:
+        found = [value for inside in frame.inside(name) if (value := inner(context, inside)) is not None]
+        return found or None
+
+    return items
+
+
+def _lines(rule: Rule, scope: Scope) -> Fn:
+    path = rule.path or Path("", 0, 0, 0)
+    up = scope.climb(path, rule.mark)
+    name, number, joint = path.segment, path.field, rule.by or "\n"
+
+    def text(context: Context, frame: Frame) -> Any:
+        for _ in range(up):
+            frame = frame.parent or frame
+        found = []
+        for segment in frame.all(name):
+            raw = segment.raw(number)
+            found += [context.paragraph(part) or "" for part in raw.split(context.repetition)] if raw != NULL else []
+        return joint.join(found).strip("\n") or None
+
+    return text
+
+
+def _value(rule: Rule, scope: Scope) -> Fn:
+    literal = rule.literal
+    return lambda context, place: literal
+
+
+def _variable(rule: Rule, scope: Scope) -> Fn:
+    name = rule.name
+    if name not in scope.variables:
+        raise MapError(f"nothing is called ${name} here{suggest(name, scope.variables)}", rule.mark)
+
+    def read(context: Context, frame: Frame | None) -> Any:
+        while frame is not None:
+            if name in frame.variables:
+                return frame.variables[name]
+            frame = frame.parent
+        return None
+
+    return read
+
+
+def _first(rule: Rule, scope: Scope) -> Fn:
+    options = [(compile_rule(part, scope), labels_of(part)) for part in rule.parts]
+    if rule.order:
+        return _ordered(rule, options)
+
+    def choose(context: Context, place: Any) -> Any:
+        for fn, labels in options:
+            value = fn(context, place)
+            if value is not None:
+                context.trace = labels
+                return value
+        return None
+
+    return choose
+
+
+def _ordered(rule: Rule, options: list[tuple[Fn, Labels]]) -> Fn:
+    """As `first`, in the order that a setting of the source gives to the paths of the parts."""
+    by_path = {str(part.path): option for part, option in zip(rule.parts, options, strict=True)}
+    setting = rule.order
+    if setting not in Source.__dataclass_fields__:
+        raise MapError(f"a source has no setting {setting}{suggest(setting, Source.__dataclass_fields__)}", rule.mark)
+
+    def choose(context: Context, place: Any) -> Any:
+        for name in getattr(context.source, setting):
+            fn, labels = by_path.get(name, (None, ()))
+            value = fn(context, place) if fn else None
+            if value is not None:
+                context.trace = labels
+                return value
+        return None
+
+    return choose
+
+
+def _cases(rule: Rule, scope: Scope) -> Fn:
+    """The first part whose `when` holds (a part without one always does); its None is the answer too."""
+    options = []
+    for part in rule.parts:
+        test = compile_condition(part.when, scope) if part.when is not None else None
+        options.append((test, compile_rule(replace(part, when=None), scope), labels_of(part)))
+
+    def choose(context: Context, place: Any) -> Any:
+        for test, fn, labels in options:
+            if test is None or test(context, place):
+                context.trace = labels
+                return fn(context, place)
+        return None
+
+    return choose
+
+
+def _join(rule: Rule, scope: Scope) -> Fn:
+    parts = [compile_rule(part, scope) for part in rule.parts]
+    joint = rule.by
+
+    def join(context: Context, place: Any) -> Any:
+        found = [str(value) for fn in parts if (value := fn(context, place)) is not None]
+        return joint.join(found) if found else None
+
+    return join
+
+
+def _object(rule: Rule, scope: Scope) -> Fn:
+    return compile_object(rule.body, scope)
+
+
+def _reference(rule: Rule, scope: Scope) -> Fn:
+    name = rule.name
+
+    def refer(context: Context, frame: Frame | None) -> Any:
+        while frame is not None:
+            found = frame.made.get(name)
+            if found is not None:
+                return {"reference": f"{found.type}/{found.body['id']}"}
+            frame = frame.parent
+        return None
+
+    return refer
+
+
+def _references(rule: Rule, scope: Scope) -> Fn:
+    name = rule.name
+
+    def collect(frame: Frame, found: list[Any]) -> None:
+        made = frame.made.get(name)
+        if made is not None:
+            found.append({"reference": f"{made.type}/{made.body['id']}"})
+        for child in frame.children:
+            collect(child, found)
+
+    def refer(context: Context, frame: Frame) -> Any:
+        found: list[Any] = []
+        collect(frame, found)
+        return found or None
+
+    return refer
+
+
+def _key_of(rule: Rule, scope: Scope) -> Fn:
+    name = rule.name
+
+    def read(context: Context, frame: Frame | None) -> Any:
+        while frame is not None:
+            found = frame.made.get(name)
+            if found is not None:
+                return found.key
+            frame = frame.parent
+        return None
+
+    return read
+
+
+def _call(rule: Rule, scope: Scope) -> Fn:
+    call = CALLS.get(rule.name)
+    if call is None:
+        raise MapError(f"no function {rule.name}{suggest(rule.name, CALLS)}", rule.mark)
+    return call
+
+
+_HEADS: dict[str, Callable[[Rule, Scope], Fn]] = {
+    "from": _from, "each": _each, "lines": _lines, "value": _value, "var": _variable, "first": _first,
+    "cases": _cases, "join": _join, "object": _object, "reference": _reference, "references": _references,
+    "key_of": _key_of, "call": _call,
+}  # fmt: skip

@@ -1,0 +1,120 @@
+"""`when:` to closures `(context, place) -> bool`."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from chartwire.mapping.context import Context
+from chartwire.mapping.groups import Frame
+from chartwire.mapping.language import Condition, MapError, Path, suggest
+from chartwire.mapping.reading import leaf_reader
+from chartwire.mapping.scope import Scope
+from chartwire.mapping.tables import OID
+
+Test = Callable[[Context, Any], bool]
+
+SHAPES: Final = {
+    "number": re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"),
+    "comparison": re.compile(r"(?:<=|>=|<|>|=)\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)"),
+    "long_time": re.compile(r"\d{10,}.*"),
+    "phone": re.compile(r"\+?[\d().\-\s/]{6,}\d(?:\s*(?:x|ext\.?)\s*\d+)?", re.IGNORECASE),
+    "email": re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"),
+    "oid": OID,
+    "uuid": re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
+    "uri": re.compile(r"(?:https?://|urn:)\S+"),
+    "date": re.compile(r"\d{4}(?:\d{2}(?:\d{2})?)?"),
+}
+
+
+def compile_condition(condition: Condition, scope: Scope) -> Test:
+    """The closure of one condition. Raises MapError."""
+    return _KINDS[condition.kind](condition, scope)
+
+
+def _subject(condition: Condition, scope: Scope) -> Callable[[Context, Any], Any]:
+    path = condition.path or Path("", 0, 0, 0)
+    return leaf_reader(path, scope, condition.mark)
+
+
+def _whole(condition: Condition, scope: Scope) -> Callable[[Context, Any], Any]:
+    """Any leaf of the field or component: `valued` must also see CWE.2 where CWE.1 is empty."""
+    path = condition.path or Path("", 0, 0, 0)
+    if path.component or not path.segment:
+        return _subject(condition, scope)
+    up, name, number = scope.climb(path, condition.mark), path.segment, path.field
+
+    def read(context: Context, frame: Frame) -> Any:
+        for _ in range(up):
+            frame = frame.parent or frame
+        segment = frame.segments.get(name)
+        raw = segment.raw(number) if segment is not None else ""
+        return raw if raw and not context.cleared(raw) else None
+
+    return read
+
+
+def _valued(condition: Condition, scope: Scope) -> Test:
+    read = _whole(condition, scope)
+    return lambda context, place: read(context, place) is not None
+
+
+def _empty(condition: Condition, scope: Scope) -> Test:
+    read = _whole(condition, scope)
+    return lambda context, place: read(context, place) is None
+
+
+def _in(condition: Condition, scope: Scope) -> Test:
+    read, values = _subject(condition, scope), frozenset(condition.values)
+    return lambda context, place: read(context, place) in values
+
+
+def _is(condition: Condition, scope: Scope) -> Test:
+    name = condition.values[0]
+    if name not in SHAPES:
+        raise MapError(f"unknown shape {name}{suggest(name, SHAPES)}", condition.mark)
+    read, shape = _subject(condition, scope), SHAPES[name]
+
+    def test(context: Context, place: Any) -> bool:
+        value = read(context, place)
+        return value is not None and shape.fullmatch(value) is not None
+
+    return test
+
+
+def _not(condition: Condition, scope: Scope) -> Test:
+    inner = compile_condition(condition.parts[0], scope)
+    return lambda context, place: not inner(context, place)
+
+
+def _all(condition: Condition, scope: Scope) -> Test:
+    tests = [compile_condition(part, scope) for part in condition.parts]
+    return lambda context, place: all(test(context, place) for test in tests)
+
+
+def _any(condition: Condition, scope: Scope) -> Test:
+    tests = [compile_condition(part, scope) for part in condition.parts]
+    return lambda context, place: any(test(context, place) for test in tests)
+
+
+def _event(condition: Condition, scope: Scope) -> Test:
+    events = frozenset(condition.values)
+    return lambda context, place: context.trigger in events
+
+
+def _made(condition: Condition, scope: Scope) -> Test:
+    (name,) = condition.values
+
+    def test(context: Context, frame: Frame | None) -> bool:
+        while frame is not None:
+            if name in frame.made:
+                return True
+            frame = frame.parent
+        return False
+
+    return test
+
+
+_KINDS: dict[str, Callable[[Condition, Scope], Test]] = {
+    "valued": _valued, "empty": _empty, "in": _in, "is": _is, "not": _not, "all": _all, "any": _any,
+    "event": _event, "made": _made,
+}  # fmt: skip

@@ -1,0 +1,112 @@
+"""What one conversion carries along: the source, the zone, text decoding, findings and the resources made so far."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from chartwire.core.errors import MappingError
+from chartwire.core.ids import source_key_id
+from chartwire.core.limits import RESOURCES_PER_MESSAGE_MAX
+from chartwire.core.source import Source
+from chartwire.formats.hl7v2 import NULL, Document
+from chartwire.formats.hl7v2.escapes import unescaper
+from chartwire.mapping.tables import Tables
+from chartwire.mapping.conversion import MapFinding, Mapped, PatientKey
+
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+_NO_MARK: Final = "\ufdd0"
+"""Stands for a delimiter that MSH-2 does not name: a noncharacter, so that splitting at it splits nothing."""
+
+
+class Context:
+    """The state of one conversion; made anew for every message, never shared."""
+
+    __slots__ = (
+        "component", "escape", "event", "findings", "has_nulls", "keys", "keys_of", "memo", "repetition", "resources", "seen", "source", "sub", "tables", "trace", "trigger", "unescape", "unread_escape", "zone",
+    )  # fmt: skip
+
+    def __init__(self, document: Document, source: Source, event: str, tables: Tables) -> None:
+        marks = document.delimiters
+        self.source = source
+        self.tables = tables
+        self.event = event
+        self.trigger = event.partition("^")[2]
+        self.zone: ZoneInfo | None = None
+        self.component = marks.component or _NO_MARK
+        self.repetition = marks.repetition or _NO_MARK
+        self.sub = marks.subcomponent or _NO_MARK
+        self.escape = marks.escape or _NO_MARK
+        self.unescape: Callable[[str], str] = unescaper(marks, document.charset)
+        self.unread_escape = f"{self.escape}X"
+        self.has_nulls = NULL in document.text
+        self.findings: list[MapFinding] = []
+        self.seen: set[tuple[str, str]] = set()
+        self.resources: list[Mapped] = []
+        self.keys: dict[tuple[str, str], Mapped] = {}
+        self.memo: dict[tuple[str, str], Any] = {}
+        self.keys_of: dict[int, tuple[PatientKey, ...]] = {}
+        self.trace: tuple[tuple[str, int], ...] = ()
+
+    def text(self, raw: str) -> str | None:
+        """A leaf as FHIR text: unescaped, trimmed, without control characters; None for empty and for `""`."""
+        if raw.isalnum():
+            return raw
+        if self.escape in raw:
+            raw = self.unescape(raw)
+            if self.unread_escape in raw:
+                raw = self._without_bytes(raw)
+        raw = raw.strip()
+        if not raw or raw == NULL:
+            return None
+        if not raw.isprintable():
+            raw = _CONTROLS.sub("", raw).strip()
+        return raw or None
+
+    def paragraph(self, raw: str) -> str | None:
+        """As `text`, leading blanks kept: for lines of TX, FT and NTE-3."""
+        if self.escape in raw:
+            raw = self.unescape(raw)
+            if self.unread_escape in raw:
+                raw = self._without_bytes(raw)
+        raw = _CONTROLS.sub("", raw.replace("\r\n", "\n").replace("\r", "\n")).rstrip()
+        return raw if raw.strip() and raw != NULL else None
+
+    def _without_bytes(self, raw: str) -> str:
+        escape = re.escape(self.escape)
+        self.find("undecodable_text", "", "bytes that the charset cannot read are left out of the value")
+        return re.sub(f"{escape}X(?:[0-9A-Fa-f]{{2}})+{escape}", "", raw)
+
+    def cleared(self, raw: str) -> bool:
+        """Whether a field is nothing but `""`."""
+        if raw == NULL:
+            return True
+        if NULL not in raw:
+            return False
+        for mark in (NULL, self.component, self.sub, self.repetition):
+            raw = raw.replace(mark, "") if mark else raw
+        return not raw
+
+    def find(self, code: str, location: str, message: str, severity: str = "warning") -> None:
+        """Report once per (code, location). Never pass a value of the message."""
+        if (code, location) not in self.seen:
+            self.seen.add((code, location))
+            self.findings.append(MapFinding(code, location, message, severity))
+
+    def draft(self, resource_type: str, key: str, *, directory: bool = False) -> Mapped:
+        """A resource with its id and nothing else yet; not among the resources until `add`.
+
+        Raises MappingError `too_many_resources` above RESOURCES_PER_MESSAGE_MAX.
+        """
+        if len(self.keys) >= RESOURCES_PER_MESSAGE_MAX:
+            raise MappingError("too many resources in one message", code="too_many_resources", rule=resource_type)
+        identity = source_key_id(resource_type, key)
+        body: dict[str, Any] = {"resourceType": resource_type, "id": str(identity)}
+        mapped = Mapped(resource_type, key, identity, body, directory=directory)
+        self.keys[resource_type, key] = mapped
+        return mapped
+
+    def add(self, mapped: Mapped) -> None:
+        """Take a finished resource into the conversion."""
+        self.resources.append(mapped)

@@ -1,0 +1,302 @@
+"""Resource maps: one file says how one FHIR resource is drawn from a group of segments, or from a composite field."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import yaml
+
+from chartwire.mapping.compile import Labels, compile_let, compile_object, compile_rule, fields_of, labels_of, put
+from chartwire.mapping.conditions import Test, compile_condition
+from chartwire.mapping.context import Context
+from chartwire.mapping.conversion import Json, Mapped
+from chartwire.mapping.groups import Frame, Structure
+from chartwire.mapping.language import Condition, MapError, Mark, Path, Reader, Rule, Target, suggest
+from chartwire.mapping.modifiers import set_variables
+from chartwire.mapping.reading import raw_reader
+from chartwire.mapping.scope import Fn, Library, Scope
+
+_KEYS: Final = (
+    "resource", "name", "group", "composite", "when", "let", "key", "missing", "keys", "duplicates", "directory",
+    "display", "facts", "snapshot", "gather", "body",
+)  # fmt: skip
+_DUPLICATES: Final = ("first", "ordinal")
+CONSTANT: Final = "constant"
+"""The source field of an element that the map itself sets."""
+
+
+@dataclass(slots=True)
+class ResourceMap:
+    """The checked tree of one resource map."""
+
+    mark: Mark
+    resource: str
+    name: str
+    group: str = ""
+    when: Condition | None = None
+    let: tuple[tuple[str, Rule], ...] = ()
+    key: Rule | None = None
+    keys: Rule | None = None
+    missing: str = ""
+    duplicates: str = "first"
+    directory: bool = False
+    display: Rule | None = None
+    facts: tuple[tuple[Target, tuple[Rule, ...]], ...] = ()
+    snapshot_scope: tuple[str, ...] = ()
+    snapshot_action: Path | None = None
+    gather_when: Condition | None = None
+    gather_same: tuple[Path, ...] = ()
+    body: tuple[tuple[Target, tuple[Rule, ...]], ...] = ()
+
+
+def read_resource_map(text: str, file: str) -> ResourceMap:
+    """The tree of a file. Raises MapError."""
+    reader = Reader(text, file)
+    entries = dict(reader.items(reader.root, _KEYS))
+    mark = reader.mark(reader.root)
+    for needed in ("resource", "key", "body"):
+        if needed not in entries:
+            raise MapError(f"{needed} is missing", mark)
+    resource = reader.text(entries["resource"])
+    found = ResourceMap(mark, resource, resource)
+    for name, node in entries.items():
+        _READERS.get(name, _read_word)(reader, found, name, node)
+    if found.duplicates not in _DUPLICATES:
+        raise MapError(f"duplicates is one of {', '.join(_DUPLICATES)}", reader.mark(entries["duplicates"]))
+    return found
+
+
+def _read_word(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
+    setattr(found, name, reader.text(node))
+
+
+def _read_flag(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
+    if name == "directory":
+        found.directory = bool(reader.plain(node))
+
+
+def _read_rule(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
+    setattr(found, name, reader.rule(node))
+
+
+def _read_body(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
+    setattr(found, name, reader.body(node))
+
+
+def _read_when(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
+    found.when = reader.condition(node)
+
+
+def _read_let(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
+    found.let = reader.let(node)
+
+
+def _read_snapshot(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
+    for key, value in reader.items(node, ("scope", "action")):
+        if key == "scope":
+            found.snapshot_scope = reader.texts(value)
+        else:
+            found.snapshot_action = reader.path(value)
+
+
+def _read_gather(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
+    for key, value in reader.items(node, ("when", "same")):
+        if key == "when":
+            found.gather_when = reader.condition(value)
+        else:
+            found.gather_same = tuple(reader.path(item) for item in reader.sequence(value))
+
+
+_READERS: Final[dict[str, Callable[[Reader, ResourceMap, str, yaml.Node], None]]] = {
+    "directory": _read_flag, "composite": _read_flag, "key": _read_rule, "keys": _read_rule, "display": _read_rule,
+    "body": _read_body, "facts": _read_body, "when": _read_when, "let": _read_let, "snapshot": _read_snapshot,
+    "gather": _read_gather,
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Statement:
+    """One compiled target of a body. `labels` None = lineage is known only when the closure has run."""
+
+    path: str
+    names: tuple[str, ...]
+    many: bool
+    fn: Fn
+    labels: Labels | None
+    nulls: list[tuple[int, str, int, str]]
+
+    def run(self, context: Context, place: Any, mapped: Mapped) -> None:
+        """Evaluate; set the element with its lineage, or note that the sender cleared it."""
+        value = self.fn(context, place)
+        if value is None:
+            if context.has_nulls and self.nulls:
+                self._note_clear(context, place, mapped)
+            return
+        count = put(mapped.body, self.names, self.many, value)
+        labels = context.trace if self.labels is None else self.labels
+        if self.many:
+            source = labels[0][0] if labels else CONSTANT
+            earlier = mapped.lineage.get(self.path, ())
+            mapped.lineage[self.path] = (*earlier, (source, count))
+        else:
+            mapped.lineage[self.path] = labels or ((CONSTANT, 1),)
+
+    def _note_clear(self, context: Context, frame: Frame, mapped: Mapped) -> None:
+        for up, name, number, label in self.nulls:
+            place = frame
+            for _ in range(up):
+                place = place.parent or place
+            segment = place.segments.get(name)
+            if segment is not None and context.cleared(segment.raw(number)):
+                mapped.clears.setdefault(self.path, label)
+                return
+
+
+def compile_statements(body: tuple[tuple[Target, tuple[Rule, ...]], ...], scope: Scope) -> list[Statement]:
+    """The statements of a body in order. Raises MapError."""
+    found = []
+    for target, rules in body:
+        for rule in rules:
+            dynamic = rule.head in {"first", "cases"}
+            labels = None if dynamic else _labels(rule, scope)
+            nulls = []
+            if scope.group is not None and not rule.within:
+                nulls = [(scope.climb(path, rule.mark), path.segment, path.field, path.label) for path in _cleared_by(rule)]
+            found.append(Statement(target.path, target.names, target.many, compile_rule(rule, scope), labels, nulls))
+    return found
+
+
+def _cleared_by(rule: Rule) -> list[Path]:
+    """The fields whose `""` clears the element: those an expression reads, save fields that only decide (`each GROUP`)."""
+    return [] if rule.head == "each" and rule.name else fields_of(rule)
+
+
+def _labels(rule: Rule, scope: Scope) -> Labels:
+    found = labels_of(rule)
+    if not found and scope.label:
+        return ((scope.label, 1),)
+    return found
+
+
+@dataclass(slots=True)
+class Plan:
+    """A resource map compiled for one message structure."""
+
+    map: ResourceMap
+    key: Fn
+    keys: Fn | None
+    when: Test | None
+    let: list[tuple[str, Fn]]
+    facts: Fn | None
+    statements: list[Statement]
+    gather_when: Test | None = None
+    gather_same: list[Fn] = field(default_factory=list)
+    action: Fn | None = None
+
+    def draft(self, context: Context, frame: Frame) -> Mapped | None:
+        """The resource with its key alone, so that others can refer to it; None where it is not to be made."""
+        if self.let:
+            set_variables(context, frame, self.let)
+        if self.when is not None and not self.when(context, frame):
+            return None
+        key = self.key(context, frame)
+        if key is None:
+            if self.map.missing:
+                code, _, message = self.map.missing.partition(": ")
+                context.find(code, self.map.mark.file.removesuffix(".yaml"), message)
+            return None
+        return self._unique(context, frame, str(key))
+
+    def _unique(self, context: Context, frame: Frame, key: str) -> Mapped | None:
+        kind, name = self.map.resource, key
+        ordinal = 1
+        while (kind, name) in context.keys:
+            if self.map.duplicates == "first":
+                context.find("repeated_entry", kind, "an entry stands twice in one message; the first is taken", "information")
+                frame.made[self.map.name] = context.keys[kind, name]
+                return None
+            ordinal += 1
+            name = f"{key}|{ordinal}"
+        mapped = frame.made[self.map.name] = context.draft(kind, name, directory=self.map.directory)
+        return mapped
+
+    def complete(self, context: Context, frame: Frame, mapped: Mapped) -> None:
+        """Fill the drafted resource and take it into the conversion."""
+        if self.keys is not None:
+            mapped.keys = self.keys(context, frame) or ()
+        for statement in self.statements:
+            statement.run(context, frame, mapped)
+        if self.facts is not None:
+            mapped.facts = self.facts(context, frame) or {}
+        context.add(mapped)
+
+
+def compile_plan(source: ResourceMap, library: Library, structure: Structure, reads: dict[str, set[int]]) -> Plan:
+    """A resource map for one structure; `reads` gathers every field that it looks at. Raises MapError."""
+    group = structure.groups.get(source.group)
+    if group is None:
+        raise MapError(f"no group {source.group} in {structure.name}{suggest(source.group, structure.groups)}", source.mark)
+    scope = Scope(library, structure, group, reads=reads)
+    let = compile_let(source.let, scope)
+    gather = compile_condition(source.gather_when, scope) if source.gather_when else None
+    return Plan(
+        map=source,
+        key=_rule(source.key, scope) or _nothing,
+        keys=_rule(source.keys, scope),
+        when=compile_condition(source.when, scope) if source.when else None,
+        let=let,
+        facts=compile_object(source.facts, scope) if source.facts else None,
+        statements=compile_statements(source.body, scope),
+        gather_when=gather,
+        gather_same=[_raw(path, scope, source.mark) for path in source.gather_same],
+        action=_rule(Rule(source.mark, "from", path=source.snapshot_action), scope) if source.snapshot_action else None,
+    )
+
+
+def _nothing(context: Context, place: Any) -> Any:
+    return None
+
+
+def _rule(rule: Rule | None, scope: Scope) -> Fn | None:
+    return compile_rule(rule, scope) if rule is not None else None
+
+
+def _raw(path: Path, scope: Scope, mark: Mark) -> Fn:
+    return raw_reader(path, scope, mark)
+
+
+def compile_maker(source: ResourceMap, library: Library, label: str) -> Fn:
+    """A resource map of a composite, for one source field: (context, parts) -> Reference or display. Raises MapError."""
+    scope = Scope(library, label=label)
+    key = compile_rule(source.key, scope) if source.key else _nothing
+    display = _rule(source.display, scope)
+    when = compile_condition(source.when, scope) if source.when else None
+    statements = compile_statements(source.body, scope)
+    kind, directory, name = source.resource, source.directory, source.name
+
+    def make(context: Context, parts: list[str]) -> Any:
+        memo = (name, "\x1f".join(parts))
+        if memo in context.memo:
+            found = context.memo[memo]
+            return dict(found) if found is not None else None
+        if when is not None and not when(context, parts):
+            return None
+        reference: Json = {}
+        identity = key(context, parts)
+        if identity is not None:
+            mapped = context.keys.get((kind, identity))
+            if mapped is None:
+                mapped = context.draft(kind, identity, directory=directory)
+                for statement in statements:
+                    statement.run(context, parts, mapped)
+                context.add(mapped)
+            reference["reference"] = f"{kind}/{mapped.body['id']}"
+        text = display(context, parts) if display is not None else None
+        if text is not None:
+            reference["display"] = text
+        context.memo[memo] = reference or None
+        return dict(reference) if reference else None
+
+    return make
+
+
