@@ -66,6 +66,11 @@ class Lanes:
             finally:
                 await connection.execute(q.drop_owner_lock, self.owner)
 
+    async def free_own(self) -> None:
+        """Give up every lane that this owner holds: after a break of the database nothing of ours is in progress."""
+        async with self._engine.connection() as connection:
+            await connection.execute(q.free_lanes_of_owner, self.owner)
+
     async def claim(self, limit: int = LANES_PER_CLAIM_MAX) -> list[Claim]:
         """Up to `limit` ready lanes of one organisation, oldest first; [] when nothing is ready."""
         async with self._engine.connection() as connection:

@@ -1,4 +1,4 @@
-"""Whose record is this? Identifiers decide; name, birth date and sex may only object (domain-rules.md section 3). Pure."""
+"""Whose record is this? Identifiers decide; name, birth date and sex may only object (domain-rules.md 3). Pure."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ from rapidfuzz.distance import JaroWinkler
 from chartwire.mapping.conversion import Json
 
 DISAGREEMENT_MAX = 4
-"""Points of disagreement that an identifier outweighs: a new family name (3) passes, with a new birth date (6) it does not."""
+"""Points of disagreement that an identifier outweighs: a new family name (3) passes, with a new birth date (6) not."""
 
 _PLACEHOLDER_NAMES = re.compile(
     r"\b(baby ?(boy|girl)?|(boy|girl|twin) [ab12]|newborn|infant|(john|jane) doe|unknown|unidentified|test|trauma)\b"
@@ -26,7 +26,7 @@ def folded(text: str) -> str:
 
 
 def disagreement(standing: Json, told: Json) -> int:
-    """How much two Patient bodies disagree about who this is. Missing and placeholder values neither agree nor disagree.
+    """How much two Patient bodies disagree about who this is. Missing and placeholder values have no say.
 
     Birth date 3 (1 when only two digits differ), family name 3, given name 2, sex 1, birth order of a multiple birth 5.
     """

@@ -164,7 +164,7 @@ class _Telling:
 
 
 def _by_weight(groups: list[Group]) -> Callable[[Group], int]:
-    """Sort key: sources by their strongest and latest word, so that item 0 is the one to show; fields keep their order."""
+    """Sort key: sources by their strongest and latest word, so that item 0 is the one to show; fields stay in order."""
     best: dict[str, tuple[int, str]] = {}
     for part, _ in groups:
         word = (part.stamp.rank, part.stamp.recorded or "")

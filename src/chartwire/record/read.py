@@ -2,7 +2,7 @@
 
 `read_one` and `search` check the credential of the Access in the statement that reads, so that a revocation takes
 effect at once even where the caller remembered the key (trust/credentials.py); they raise AuthError
-(`credential_invalid`) for one that was withdrawn. Bodies come as the canonical text that was stored, never decoded here.
+(`credential_invalid`) for one that was withdrawn. Bodies are the canonical text that was stored, not decoded here.
 All calls raise TransientError when the database does not answer.
 """
 

@@ -1,15 +1,20 @@
 -- name: load_jobs
--- The first $3 jobs of each lane, with the message and its raw bytes, in lane order; locked, so that a dying worker's
--- half-open commit is waited for and then skipped.
-select j.lane_id, j.seq, j.message_id, j.ticket_lanes, m.source_id, m.event, m.control_id, m.mode, m.received_at,
-       m.charset, m.parent_id, b.raw
+-- The first $3 jobs of each lane, with the message and its raw bytes, in lane order.
+select j.lane_id, j.seq, j.message_id, j.ticket_lanes, m.source_id, m.mode, b.raw
   from unnest($2::uuid[]) as wanted (lane_id)
  cross join lateral (
-        select * from job where org_id = $1 and lane_id = wanted.lane_id order by seq limit $3 for update
+        select * from job where org_id = $1 and lane_id = wanted.lane_id order by seq limit $3
        ) j
   join message m on m.org_id = $1 and m.id = j.message_id
-  join message_body b on b.org_id = $1 and b.id = j.message_id and b.class = 'raw'
+  join message_body b on b.org_id = $1 and b.id = j.message_id
  order by j.lane_id, j.seq;
+
+-- name: lock_jobs
+-- Which of these jobs still stand. A dying worker's half-open commit is waited for, and what it did is then not here.
+select j.lane_id, j.seq
+  from unnest($2::uuid[], $3::bigint[]) as wanted (lane_id, seq)
+  join job j on j.org_id = $1 and j.lane_id = wanted.lane_id and j.seq = wanted.seq
+ order by j.lane_id, j.seq for update of j;
 
 -- name: lane_heads
 -- The first job of each lane.
@@ -21,8 +26,12 @@ select distinct on (lane_id) lane_id, seq, message_id
 delete from job j using unnest($2::uuid[], $3::bigint[]) as done (lane_id, seq)
  where j.org_id = $1 and j.lane_id = done.lane_id and j.seq = done.seq;
 
+-- name: delete_ticket
+-- A merge is done: its ticket leaves all its lanes.
+delete from job where org_id = $1 and lane_id = any($2::uuid[]) and message_id = $3;
+
 -- name: settle_messages
--- What became of messages: state, fault, patient, and the resources they touched.
+-- What became of messages: state, patient, fault, and what they touched. $10 and $11 are the least and greatest id.
 update message m
    set state = s.state, processed_at = $2, patient_id = s.patient_id, error_code = s.error_code,
        error_location = s.error_location, error_text = s.error_text, outcome = s.outcome
@@ -30,6 +39,31 @@ update message m
        as s (id, state, patient_id, error_code, error_location, error_text, outcome)
  where m.org_id = $1 and m.id = s.id and m.id between $10 and $11;
 
--- name: move_body_to_dead
--- A dead letter's bytes move to the class that is kept longer.
+-- name: move_bodies_to_dead
+-- The bytes of dead letters move to the class that is kept longer.
 update message_body set class = 'dead' where org_id = $1 and id = any($2::uuid[]) and class = 'raw';
+
+-- name: message_for_replay
+-- What a replay starts from.
+select m.source_id, m.event, m.control_id, m.mrn, m.lane_id, m.charset, m.state, b.raw
+  from message m join message_body b on b.org_id = m.org_id and b.id = m.id
+ where m.org_id = $1 and m.id = $2;
+
+-- name: insert_replay
+-- A replay is a child of the message that it repeats, outside the intake ledger.
+insert into message (org_id, id, source_id, received_at, state, event, control_id, mrn, lane_id, charset, body_bytes,
+                     mode, parent_id)
+values ($1, $2, $3, $4, 'received', $5, $6, $7, $8, $9, octet_length($10), $11, $12);
+
+-- name: insert_replay_body
+-- The same bytes again, so that each message stands on its own.
+insert into message_body (org_id, id, class, raw) values ($1, $2, 'raw', $3);
+
+-- name: forgive_lane
+-- The head of a lane is done: the next message starts with no failed attempts.
+update lane set attempts = 1 where lane_id = $1 and fence = $2;
+
+-- name: wake_lanes_with_jobs
+-- Lanes that waited for a merge go on; who holds them keeps them.
+update lane l set ready_at = least(l.ready_at, now())
+ where l.lane_id = any($1::uuid[]) and exists (select 1 from job j where j.org_id = l.org_id and j.lane_id = l.lane_id);

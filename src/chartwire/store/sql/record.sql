@@ -4,20 +4,22 @@ select k.type, k.key, k.resource_id
   from unnest($2::text[], $3::uuid[]) as wanted (type, key)
   join source_key k on k.org_id = $1 and k.type = wanted.type and k.key = wanted.key;
 
--- name: lock_patients
--- The patients of a unit of work at their current version, locked in one order for everyone.
-select type, id, version, deleted, patient_id, original_subject, body, lineage
-  from resource where org_id = $1 and type = 'Patient' and id = any($2::uuid[]) order by id for update;
+-- name: lock_resources
+-- Resources of a unit of work at their current version, locked in one order for everyone.
+select r.type, r.id, r.version, r.updated_at, r.patient_id, r.original_subject, r.body, r.lineage
+  from unnest($2::text[], $3::uuid[]) as wanted (type, id)
+  join resource r on r.org_id = $1 and r.type = wanted.type and r.id = wanted.id
+ order by r.type, r.id for update of r;
 
 -- name: read_current
 -- Current versions, for writers that hold the patient's lock.
-select r.type, r.id, r.version, r.deleted, r.patient_id, r.original_subject, r.body, r.lineage
+select r.type, r.id, r.version, r.updated_at, r.patient_id, r.original_subject, r.body, r.lineage
   from unnest($2::text[], $3::uuid[]) as wanted (type, id)
   join resource r on r.org_id = $1 and r.type = wanted.type and r.id = wanted.id;
 
 -- name: compartment
 -- Everything that belongs to a patient now.
-select type, id, version, deleted, patient_id, original_subject, body, lineage
+select type, id, version, updated_at, patient_id, original_subject, body, lineage
   from resource where org_id = $1 and patient_id = $2 order by type, id;
 
 -- name: insert_keys
@@ -77,3 +79,9 @@ select distinct lane_id from review
 -- name: save_resources
 -- New versions; see record_save.
 select record_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+
+-- name: refresh_lineage
+-- The source said again what stands: only the times in the lineage move.
+update resource r set lineage = f.lineage
+  from unnest($2::text[], $3::uuid[], $4::text[]) as f (type, id, lineage)
+ where r.org_id = $1 and r.type = f.type and r.id = f.id;

@@ -1,0 +1,133 @@
+"""Lanes worked alone, one message a transaction: merges, lanes whose last claim failed, and batches that broke.
+
+A permanent failure makes a dead letter and the lane goes on; a transient one holds this lane for a while, and no other.
+A merge runs in the lane that reaches it last: until then the others are parked at it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+
+from chartwire.channels import route
+from chartwire.channels.path import Path
+from chartwire.channels.reading import Fault, Job, Reading, fault_of
+from chartwire.channels.settling import Settlement, settle
+from chartwire.core import clock
+from chartwire.core.crashpoints import hit
+from chartwire.core.errors import ChartwireError, ConflictError, TransientError
+from chartwire.core.limits import JOBS_PER_LANE_MAX, LANE_ATTEMPTS_MAX
+from chartwire.events import lanes as lane_engine
+from chartwire.events.lanes import Claim, Lanes, StaleLeaseError
+from chartwire.store.pool import Connection
+from chartwire.store.queries import q
+
+_CONFLICT_TRIES = 4
+_CONFLICT_PAUSE_S = 0.02
+_log = structlog.get_logger(__name__)
+
+
+class OneByOne:
+    """Works single lanes."""
+
+    def __init__(self, path: Path, lanes: Lanes) -> None:
+        self._path = path
+        self._lanes = lanes
+
+    async def work_all(self, claims: Sequence[Claim]) -> None:
+        """Work these lanes one after the other."""
+        for claim in claims:
+            await self.work(claim)
+
+    async def work(self, claim: Claim) -> None:
+        """Work one lane to its end or to JOBS_PER_LANE_MAX messages, then give it back. Raises TransientError only
+        when not even the lane's hold could be written."""
+        try:
+            jobs = await self._path.load(claim.org_id, [claim.lane_id], JOBS_PER_LANE_MAX)
+            if jobs and claim.attempts > LANE_ATTEMPTS_MAX:
+                exhausted = Fault("attempts_exhausted", "", f"tried {claim.attempts - 1} times without an end")
+                await self._bury(claim, jobs.pop(0), exhausted)
+            for job in jobs:
+                if not await self._carry(claim, job):
+                    return
+            async with self._path.pool.transaction(claim.org_id) as tx:
+                await lane_engine.release(tx, [claim])
+        except StaleLeaseError:
+            _log.info("lane_taken_over", lane_id=str(claim.lane_id))
+        except (TransientError, ConflictError) as error:
+            _log.warning("lane_held", lane_id=str(claim.lane_id), code=error.code, attempts=claim.attempts)
+            await self._lanes.back_off(claim)
+
+    async def _carry(self, claim: Claim, job: Job) -> bool:
+        """Carry one message; False where its lane is parked at a merge."""
+        try:
+            return await self._carry_through_conflicts(claim, job)
+        except (StaleLeaseError, TransientError, ConflictError):
+            raise
+        except ChartwireError as error:
+            await self._bury(claim, job, fault_of(error))
+        except Exception as error:
+            _log.exception("message_failed", message_id=str(job.message_id), error=type(error).__name__)
+            await self._bury(claim, job, Fault("internal_error", "", f"{type(error).__name__} while saving"))
+        return True
+
+    async def _carry_through_conflicts(self, claim: Claim, job: Job) -> bool:
+        """Another transaction that was first is no fault of the message: try again at once, a few times."""
+        for _ in range(_CONFLICT_TRIES):
+            try:
+                return await self._carry_once(claim, job)
+            except ConflictError:
+                await asyncio.sleep(_CONFLICT_PAUSE_S)
+        return await self._carry_once(claim, job)
+
+    async def _carry_once(self, claim: Claim, job: Job) -> bool:
+        org = claim.org_id
+        [reading] = await self._path.read(org, [job])
+        hit("worker.before_single")
+        async with self._path.pool.transaction(org) as tx:
+            if job.ticket_lanes:
+                if not await self._merge_may_run(tx, claim, job):
+                    return False
+                destinations = await self._run_ticket(tx, claim, reading)
+            else:
+                destinations = await self._path.apply(tx, org, await self._path.still_there(tx, org, [reading]))
+                await self._check_fence(tx, claim, [claim.lane_id])
+            await tx.execute(q.forgive_lane, claim.lane_id, claim.fence)
+            await route.wake(tx, org, destinations)
+        return True
+
+    async def _merge_may_run(self, tx: Connection, claim: Claim, job: Job) -> bool:
+        """Lock all lanes of a merge. Where it does not head them all yet, this lane waits for the last to get there."""
+        await self._check_fence(tx, claim, job.ticket_lanes)
+        rows = await tx.fetch(q.lane_heads, claim.org_id, list(job.ticket_lanes))
+        heads = {row["lane_id"]: row["message_id"] for row in rows}
+        if heads.get(claim.lane_id) != job.message_id:
+            raise StaleLeaseError
+        if all(heads.get(lane_id) == job.message_id for lane_id in job.ticket_lanes):
+            return True
+        await tx.execute(q.park_lane, claim.lane_id)
+        return False
+
+    async def _run_ticket(self, tx: Connection, claim: Claim, reading: Reading) -> list[UUID]:
+        destinations = await self._path.apply(tx, claim.org_id, [reading])
+        await self._remove_ticket(tx, claim, reading.job)
+        return destinations
+
+    async def _remove_ticket(self, tx: Connection, claim: Claim, job: Job) -> None:
+        await tx.execute(q.delete_ticket, claim.org_id, list(job.ticket_lanes), job.message_id)
+        await tx.execute(q.wake_lanes_with_jobs, [lane for lane in job.ticket_lanes if lane != claim.lane_id])
+
+    async def _bury(self, claim: Claim, job: Job, fault: Fault) -> None:
+        """Make a dead letter; the lane goes on with the next message."""
+        async with self._path.pool.transaction(claim.org_id) as tx:
+            await self._check_fence(tx, claim, job.ticket_lanes or [claim.lane_id])
+            await settle(tx, claim.org_id, clock.now(), [Settlement(job, "dead", fault=fault)])
+            if job.ticket_lanes:
+                await self._remove_ticket(tx, claim, job)
+            await tx.execute(q.forgive_lane, claim.lane_id, claim.fence)
+
+    async def _check_fence(self, tx: Connection, claim: Claim, lane_ids: Sequence[UUID]) -> None:
+        fences = await lane_engine.lock(tx, lane_ids)
+        if fences.get(claim.lane_id) != claim.fence:
+            raise StaleLeaseError

@@ -1,0 +1,162 @@
+"""The path of a message, from its lane to the record and to everyone who is told.
+
+    read      bytes -> document -> FHIR resources          a fault -> dead letter, the lane goes on
+    directory practitioners, locations, organizations      a short transaction of their own
+    save      whose record, what changes, what happened    doubt -> held for review, nothing changed
+    emit      events, in the transaction of the change
+    route     event x destination -> delivery, in the same transaction
+    settle    message states, jobs done, lanes released    fenced: a worker that lost a lane writes nothing
+
+One batch is one transaction: up to LANES_PER_CLAIM_MAX lanes of one organisation. Whatever breaks it rolls it back;
+`one_by_one.py` then redoes it one message a transaction, so that the one at fault is found and the others go on.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from chartwire.channels import route
+from chartwire.channels.reading import Job, Reading, read
+from chartwire.channels.settling import Settlement, settle, settlement_of
+from chartwire.core import clock
+from chartwire.core.access import Access
+from chartwire.core.crashpoints import hit
+from chartwire.core.errors import ConflictError, TransientError
+from chartwire.core.source import Source
+from chartwire.events import lanes as lane_engine
+from chartwire.events.lanes import Claim
+from chartwire.events.outbox import emit
+from chartwire.mapping.convert import Mapper
+from chartwire.record.directory import Directory
+from chartwire.record.save import HeldForReviewError, keys_of, save
+from chartwire.record.snapshots import scopes_of
+from chartwire.record.work import Review, Work
+from chartwire.store.pool import Connection, Pool
+from chartwire.store.queries import q
+
+_DIRECTORY_TRIES = 4
+
+
+@dataclass(slots=True)
+class Path:
+    """What a worker needs to carry messages. `sources` is read at each batch, so that configuration takes hold."""
+
+    pool: Pool
+    mapper: Mapper
+    sources: Callable[[], Mapping[UUID, Source]]
+    actor: str
+    directory: Directory = field(default_factory=Directory)
+
+    def access(self, org: UUID) -> Access:
+        """The worker acts for the organisation whose messages it carries."""
+        return Access(org, self.actor, "HOPERAT", frozenset({"*"}))
+
+    async def load(self, org: UUID, lane_ids: Sequence[UUID], jobs_per_lane: int) -> list[Job]:
+        """The jobs at the head of these lanes, in lane order."""
+        async with self.pool.transaction(org) as tx:
+            rows = await tx.fetch(q.load_jobs, org, list(lane_ids), jobs_per_lane)
+        return [
+            Job(
+                row["lane_id"],
+                row["seq"],
+                row["message_id"],
+                tuple(row["ticket_lanes"] or ()),
+                row["source_id"],
+                row["mode"],
+                row["raw"],
+            )
+            for row in rows
+        ]
+
+    async def read(self, org: UUID, jobs: Iterable[Job]) -> list[Reading]:
+        """Parse and map, and save the directory resources that the messages name."""
+        readings = []
+        for job in jobs:
+            readings.append(read(job, self.sources().get(job.source_id), self.mapper))
+            await asyncio.sleep(0)  # deliveries and leases go on while a long batch is read
+        spoken = [(reading.conversion, reading.context) for reading in readings if reading.conversion]
+        told = [(conversion, context) for conversion, context in spoken if context is not None]
+        for attempt in range(_DIRECTORY_TRIES):
+            try:
+                await self.directory.save(self.pool, self.access(org), clock.now(), told)
+                break
+            except (ConflictError, TransientError):
+                if attempt == _DIRECTORY_TRIES - 1:
+                    raise
+        return readings
+
+    async def carry(self, org: UUID, readings: Sequence[Reading], claims: Sequence[Claim]) -> None:
+        """Carry these messages in one transaction and end these claims in it.
+
+        Raises StaleLeaseError, TransientError, ConflictError or any other error with nothing changed.
+        """
+        hit("worker.before_batch")
+        async with self.pool.transaction(org) as tx:
+            standing = await self.still_there(tx, org, readings)
+            destinations = await self.apply(tx, org, standing)
+            await lane_engine.release(tx, claims)
+            await route.wake(tx, org, destinations)
+            hit("worker.before_commit")
+        hit("worker.after_commit")
+
+    async def apply(self, tx: Connection, org: UUID, readings: Sequence[Reading]) -> list[UUID]:
+        """Save, emit, route and settle within `tx`; answers the destinations to wake."""
+        now = clock.now()
+        access = self.access(org)
+        work = Work(access, tx, now)
+        spoken = [reading for reading in readings if reading.conversion and reading.context]
+        await work.prefetch(
+            (key for reading in spoken if reading.conversion for key in keys_of(reading.conversion)),
+            [
+                scope
+                for reading in spoken
+                if reading.conversion and reading.context
+                for scope in scopes_of(reading.context.source.id, reading.conversion)
+            ],
+        )
+        waiting = await self._lanes_that_wait(tx, org, spoken)
+        settlements = [await self._settlement(work, reading, waiting) for reading in readings]
+        await work.flush()
+        await emit(tx, org, now, work.events)
+        destinations = await route.route(tx, org, now, work.events)
+        await settle(tx, org, now, settlements)
+        return destinations
+
+    async def _settlement(self, work: Work, reading: Reading, waiting: set[UUID]) -> Settlement:
+        """One message meets the record; a doubt about identity becomes a review."""
+        conversion, context, job = reading.conversion, reading.context, reading.job
+        if conversion is None or context is None:
+            return settlement_of(reading)
+        if job.lane_id in waiting:
+            return settlement_of(reading, held="waits_for_review")
+        references = self.directory.references(work.access, conversion)
+        try:
+            outcome = await save(work, conversion, context, references)
+        except HeldForReviewError as doubt:
+            work.reviews.append(
+                Review(
+                    "identity",
+                    job.message_id,
+                    job.lane_id,
+                    doubt.resource_type,
+                    doubt.resource_id,
+                    {"code": doubt.code},
+                )
+            )
+            return settlement_of(reading, held=doubt.code)
+        return settlement_of(reading, outcome=outcome)
+
+    async def still_there(self, tx: Connection, org: UUID, readings: Sequence[Reading]) -> list[Reading]:
+        """Lock the jobs; those that another worker did meanwhile are left out."""
+        lanes, seqs = [reading.job.lane_id for reading in readings], [reading.job.seq for reading in readings]
+        rows = await tx.fetch(q.lock_jobs, org, lanes, seqs)
+        there = {(row["lane_id"], row["seq"]) for row in rows}
+        return [reading for reading in readings if (reading.job.lane_id, reading.job.seq) in there]
+
+    async def _lanes_that_wait(self, tx: Connection, org: UUID, spoken: Sequence[Reading]) -> set[UUID]:
+        """Lanes whose source says that later messages wait while it is open whose record this is."""
+        lanes = {r.job.lane_id for r in spoken if r.context and r.context.source.hold_following == "wait"}
+        if not lanes:
+            return set()
+        return {row["lane_id"] for row in await tx.fetch(q.lanes_under_review, org, list(lanes))}

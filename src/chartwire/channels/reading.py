@@ -1,0 +1,74 @@
+"""From a job's bytes to a conversion or to a named fault. Pure CPU; nothing here can fail a batch."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from chartwire.core.clock import instant
+from chartwire.core.errors import ChartwireError, MappingError, ParseError
+from chartwire.core.source import EffectMode, Source
+from chartwire.formats import hl7v2
+from chartwire.mapping.conversion import Conversion
+from chartwire.mapping.convert import Mapper
+from chartwire.record.telling import MessageContext
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One message at its place in a lane. `ticket_lanes` are all the lanes of a merge, () for other messages."""
+
+    lane_id: UUID
+    seq: int
+    message_id: UUID
+    ticket_lanes: tuple[UUID, ...]
+    source_id: UUID
+    mode: EffectMode
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a message became a dead letter: a rule, a place, words without values."""
+
+    code: str
+    location: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A job with what it says (`conversion`, `context`) or with its `fault`."""
+
+    job: Job
+    conversion: Conversion | None = None
+    context: MessageContext | None = None
+    fault: Fault | None = None
+
+
+def read(job: Job, source: Source | None, mapper: Mapper) -> Reading:
+    """Parse and map one message. Every failure ends in a fault."""
+    if source is None:
+        return Reading(job, fault=Fault("unknown_source", "", "the message's source is no longer configured"))
+    try:
+        document = hl7v2.parse(job.raw, charset=source.charset)
+        conversion = mapper.convert(document, source)
+    except ChartwireError as error:
+        return Reading(job, fault=fault_of(error))
+    except Exception as error:
+        _log.exception("reading_failed", message_id=str(job.message_id), error=type(error).__name__)
+        return Reading(job, fault=Fault("internal_error", "", f"{type(error).__name__} while reading or mapping"))
+    recorded = instant(conversion.recorded_at) if conversion.recorded_at else None
+    context = MessageContext(job.message_id, job.lane_id, source, job.mode, conversion.event, recorded)
+    return Reading(job, conversion, context)
+
+
+def fault_of(error: ChartwireError) -> Fault:
+    """The dead letter's reason for one of our errors."""
+    if isinstance(error, ParseError):
+        return Fault(error.code, error.location, error.message)
+    if isinstance(error, MappingError):
+        return Fault(error.code, error.field, f"{error.message} [{error.rule}]" if error.rule else error.message)
+    return Fault(error.code, "", error.message)

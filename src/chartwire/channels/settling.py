@@ -1,0 +1,82 @@
+"""What became of a message, written in the transaction that decided it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from chartwire.channels.reading import Fault, Job, Reading
+from chartwire.core.telemetry import Counter
+from chartwire.record.bodies import plain_json
+from chartwire.record.save import Outcome
+from chartwire.store.pool import Connection
+from chartwire.store.queries import q
+
+_FINDINGS_MAX = 200
+_settled = Counter("chartwire_messages_settled_total", "Messages by what became of them", ("state", "reason"))
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One message's end state, with the reason where it is not `processed`."""
+
+    job: Job
+    state: Literal["processed", "held", "dead"]
+    patient_id: UUID | None = None
+    fault: Fault | None = None
+    outcome: str | None = None
+
+
+def settlement_of(reading: Reading, *, outcome: Outcome | None = None, held: str | None = None) -> Settlement:
+    """Processed with an outcome, held for a reason, or dead by the reading's fault."""
+    summary = _summary(reading, outcome)
+    if held is not None:
+        fault = Fault(held, "PID-3", "held for review: nothing was changed")
+        return Settlement(reading.job, "held", fault=fault, outcome=summary)
+    if outcome is None:
+        return Settlement(reading.job, "dead", fault=reading.fault)
+    return Settlement(reading.job, "processed", outcome.patient_id, outcome=summary)
+
+
+async def settle(tx: Connection, org: UUID, now: datetime, settlements: Sequence[Settlement]) -> None:
+    """Write the end states, keep the bytes of dead letters longer, and take the jobs out of their lanes."""
+    if not settlements:
+        return
+    ids = [settlement.job.message_id for settlement in settlements]
+    faults = [settlement.fault or Fault("", "", "") for settlement in settlements]
+    await tx.execute(
+        q.settle_messages,
+        org,
+        now,
+        ids,
+        [settlement.state for settlement in settlements],
+        [settlement.patient_id for settlement in settlements],
+        [fault.code or None for fault in faults],
+        [fault.location or None for fault in faults],
+        [fault.text or None for fault in faults],
+        [settlement.outcome for settlement in settlements],
+        min(ids),
+        max(ids),
+    )
+    dead = [settlement.job.message_id for settlement in settlements if settlement.state == "dead"]
+    if dead:
+        await tx.execute(q.move_bodies_to_dead, org, dead)
+    jobs = [settlement.job for settlement in settlements]
+    await tx.execute(q.delete_jobs, org, [job.lane_id for job in jobs], [job.seq for job in jobs])
+    for settlement, fault in zip(settlements, faults, strict=True):
+        _settled.add(1, settlement.state, fault.code)
+
+
+def _summary(reading: Reading, outcome: Outcome | None) -> str | None:
+    conversion = reading.conversion
+    if conversion is None:
+        return None
+    summary: dict[str, Any] = {"map": conversion.map_version}
+    if outcome is not None:
+        summary["resources"] = [[kind, str(id_), version, changed] for kind, id_, version, changed in outcome.touched]
+    if conversion.findings:
+        summary["findings"] = [[f.code, f.location] for f in conversion.findings[:_FINDINGS_MAX]]
+    if conversion.unread:
+        summary["unread"] = conversion.unread[:_FINDINGS_MAX]
+    return plain_json(summary)

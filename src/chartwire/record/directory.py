@@ -1,0 +1,109 @@
+"""Practitioners, locations and organizations: shared by all patients, so saved apart from the patients' batch.
+
+A short transaction of their own, in one order for everyone, and only for what this process has not just saved: most
+messages name the same few.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+import msgspec
+
+from chartwire.core.access import Access
+from chartwire.events.outbox import Event, emit
+from chartwire.mapping.conversion import Conversion, Mapped
+from chartwire.record import authority
+from chartwire.record.telling import MessageContext, Teller
+from chartwire.record.work import Work
+from chartwire.store.pool import Pool
+
+_REMEMBERED_MAX = 100_000
+_encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    reference: str
+    content: bytes
+
+
+class Directory:
+    """What one worker process knows to be saved already."""
+
+    def __init__(self) -> None:
+        self._saved: OrderedDict[tuple[UUID, str, str], _Saved] = OrderedDict()
+
+    async def save(
+        self, pool: Pool, access: Access, now: datetime, spoken: Sequence[tuple[Conversion, MessageContext]]
+    ) -> list[Event]:
+        """Save the directory resources of these messages where they are new or changed; answers the events emitted.
+
+        Raises ConflictError or TransientError when another worker was first: call again.
+        """
+        fresh: dict[tuple[UUID, str, str], tuple[Mapped, MessageContext]] = {}
+        for conversion, context in spoken:
+            for mapped in conversion.resources:
+                if mapped.type in authority.directory_types():
+                    self._consider(fresh, (access.org, mapped.type, mapped.key), mapped, context)
+        if not fresh:
+            return []
+        async with pool.transaction(access.org) as tx:
+            work = Work(access, tx, now)
+            references = await _tell_all(work, [fresh[place] for place in sorted(fresh, key=_order)])
+            await work.flush()
+            await emit(tx, access.org, now, work.events)
+        for place, (mapped, _) in fresh.items():
+            self._remember(place, _Saved(references[f"{mapped.type}/{mapped.id}"], _content(mapped)))
+        return work.events
+
+    def references(self, access: Access, conversion: Conversion) -> dict[str, str]:
+        """From the mapped references of a message's directory resources to the stored ones. Call after `save`."""
+        return {
+            f"{mapped.type}/{mapped.id}": self._saved[access.org, mapped.type, mapped.key].reference
+            for mapped in conversion.resources
+            if mapped.type in authority.directory_types()
+        }
+
+    def _consider(
+        self,
+        fresh: dict[tuple[UUID, str, str], tuple[Mapped, MessageContext]],
+        place: tuple[UUID, str, str],
+        mapped: Mapped,
+        context: MessageContext,
+    ) -> None:
+        saved = self._saved.get(place)
+        if saved is None or saved.content != _content(mapped):
+            fresh[place] = (mapped, context)
+        else:
+            self._saved.move_to_end(place)
+
+    def _remember(self, place: tuple[UUID, str, str], saved: _Saved) -> None:
+        self._saved[place] = saved
+        while len(self._saved) > _REMEMBERED_MAX:
+            self._saved.popitem(last=False)
+
+
+async def _tell_all(work: Work, spoken: Sequence[tuple[Mapped, MessageContext]]) -> dict[str, str]:
+    await work.prefetch(((mapped.type, mapped.key) for mapped, _ in spoken), lock=True)
+    held = []
+    references: dict[str, str] = {}
+    for mapped, context in spoken:
+        ids = work.resolve(mapped.type, (mapped.key,))
+        standing = work.standing(mapped.type, ids.pop()) if ids else work.create(mapped.type, (mapped.key,), None)
+        references[f"{mapped.type}/{mapped.id}"] = standing.reference
+        held.append((mapped, context, standing))
+    for mapped, context, standing in held:
+        Teller(work, context, references).tell(mapped, standing, context.stamp(mapped.type))
+    return references
+
+
+def _order(place: tuple[UUID, str, str]) -> tuple[str, str]:
+    return place[1], place[2]
+
+
+def _content(mapped: Mapped) -> bytes:
+    return sha256(_encoder.encode(mapped.body)).digest()

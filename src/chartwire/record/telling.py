@@ -1,0 +1,126 @@
+"""One resource of one message is told to the record: merged, versioned, announced."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from chartwire.core.source import EffectMode, Source
+from chartwire.events.outbox import Event
+from chartwire.mapping.conversion import Json, Mapped
+from chartwire.record import authority
+from chartwire.record.happenings import event_types
+from chartwire.record.lineage import Stamp
+from chartwire.record.merge import Merged, merge
+from chartwire.record.results import regresses
+from chartwire.record.standing import Standing
+from chartwire.record.status import status_extensions
+from chartwire.record.work import Review, Work
+
+Touch = tuple[str, UUID, int, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageContext:
+    """The message that speaks: where it came from, and what may follow from it. `recorded` is UTC text or None."""
+
+    message_id: UUID
+    lane_id: UUID | None
+    source: Source
+    mode: EffectMode
+    event: str
+    recorded: str | None
+
+    def stamp(self, resource_type: str) -> Stamp:
+        """With what weight this message speaks of a type."""
+        rank = authority.rank(self.source, self.event, resource_type)
+        return Stamp(str(self.source.id), str(self.message_id), self.recorded, rank)
+
+
+@dataclass(slots=True)
+class Teller:
+    """Tells one message's resources to a unit of work. `ids` leads from mapped to stored references."""
+
+    work: Work
+    context: MessageContext
+    ids: dict[str, str] = field(default_factory=dict)
+    touched: list[Touch] = field(default_factory=list)
+
+    def leave(self, held: Standing) -> None:
+        """The message spoke of this resource and changed nothing."""
+        self.touched.append((held.type, held.id, held.version, False))
+
+    def tell(self, mapped: Mapped, held: Standing, stamp: Stamp, *, force: bool = False) -> None:
+        """Merge one resource into what stands, as a new version where anything changed (or `force`)."""
+        if held.version and (stamp.rank == 0 or regresses(held.body, mapped)):
+            self.leave(held)
+            return
+        barred = authority.barred(self.context.event, held.type) if held.version else ()
+        merged = merge(held.body, held.lineage, self._localised(mapped, held), stamp, barred=barred)
+        if merged.ties:
+            self._review_ties(held, merged.ties)
+        if merged.changed or force or not held.version:
+            self.advance(held, merged)
+            return
+        if merged.refreshed:
+            held.lineage, held.refreshed = merged.lineage, True
+        self.leave(held)
+
+    def advance(self, held: Standing, merged: Merged) -> None:
+        """Add the merged version and announce it."""
+        old = held.body if held.version else None
+        held.advance({"resourceType": held.type, **merged.body}, merged.lineage, self.context.message_id)
+        self.touched.append((held.type, held.id, held.version, True))
+        self.announce(held, event_types(held.type, old, held.body), tuple(merged.changed))
+
+    def announce(
+        self,
+        held: Standing,
+        types: Iterable[str],
+        changed: tuple[str, ...],
+        mode: EffectMode | None = None,
+        **detail: Any,
+    ) -> None:
+        """Put events about the version just added into the unit of work."""
+        self.work.events.extend(
+            Event(
+                type=event_type,
+                resource_type=held.type,
+                resource_id=held.id,
+                version=held.version,
+                patient_id=held.patient_id,
+                changed=changed,
+                message_id=self.context.message_id,
+                mode=mode or self.context.mode,
+                detail=detail,
+            )
+            for event_type in types
+        )
+
+    def _localised(self, mapped: Mapped, held: Standing) -> Mapped:
+        """The mapped resource with stored ids in its references, and with what FHIR has no element for."""
+        body: Json = with_references(mapped.body, self.ids)
+        if mapped.type == "Appointment":
+            told = status_extensions(mapped.facts.get("status"), mapped.facts.get("source_status"), body.get("status"))
+            extensions = [*body.get("extension", ()), *told]
+            if extensions or "extension" in held.body:
+                body["extension"] = extensions
+        return Mapped(mapped.type, mapped.key, mapped.id, body, mapped.lineage, mapped.clears)
+
+    def _review_ties(self, held: Standing, paths: list[str]) -> None:
+        context = self.context
+        self.work.reviews.append(
+            Review("tie", context.message_id, context.lane_id, held.type, held.id, {"elements": paths})
+        )
+
+
+def with_references(value: Any, ids: dict[str, str]) -> Any:
+    """A copy of a body in which each reference that `ids` knows leads where `ids` says."""
+    if isinstance(value, dict):
+        return {
+            key: ids.get(held, held) if key == "reference" else with_references(held, ids)
+            for key, held in value.items()
+        }
+    if isinstance(value, list):
+        return [with_references(item, ids) for item in value]
+    return value

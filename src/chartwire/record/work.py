@@ -1,0 +1,231 @@
+"""The unit of work: what one transaction knows of one organisation's record, and what it will write at its end.
+
+Everything that a batch of messages needs is read in a few statements (`prefetch`), patients are locked in one order
+for everyone, messages are then applied in memory, and `flush` writes all of it in a few statements more.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chartwire.core.access import Access
+from chartwire.core.ids import source_key_id, uuid7
+from chartwire.events.outbox import Event
+from chartwire.record.bodies import plain_json, write_body
+from chartwire.record.standing import Standing, Version
+from chartwire.store.pool import Connection
+from chartwire.store.queries import q
+
+Ref = tuple[str, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A case for a person. `detail` names places and rules, never values."""
+
+    kind: str
+    message_id: UUID | None
+    lane_id: UUID | None
+    resource_type: str | None
+    resource_id: UUID | None
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PatientMerge:
+    """A merge that this unit of work carries out."""
+
+    loser_id: UUID
+    survivor_id: UUID
+    message_id: UUID | None
+
+
+@dataclass(slots=True)
+class Work:
+    """One organisation, one transaction, one instant."""
+
+    access: Access
+    tx: Connection
+    now: datetime
+    events: list[Event] = field(default_factory=list)
+    reviews: list[Review] = field(default_factory=list)
+    merges: list[PatientMerge] = field(default_factory=list)
+    _keys: dict[Ref, UUID] = field(default_factory=dict)
+    _new_keys: dict[Ref, UUID] = field(default_factory=dict)
+    _standing: dict[Ref, Standing] = field(default_factory=dict)
+    _snapshots: dict[UUID, list[UUID]] = field(default_factory=dict)
+    _new_snapshots: dict[UUID, tuple[list[UUID], UUID]] = field(default_factory=dict)
+
+    async def prefetch(
+        self, keys: Iterable[tuple[str, str]], scopes: Sequence[UUID] = (), *, lock: bool = False
+    ) -> None:
+        """Read what source keys name, lock the patients among it (all of it with `lock`), and read snapshots."""
+        wanted = {(resource_type, source_key_id(resource_type, key)) for resource_type, key in keys}
+        unknown = [ref for ref in wanted if ref not in self._keys]
+        types, ids = [ref[0] for ref in unknown], [ref[1] for ref in unknown]
+        for row in await self.tx.fetch(q.resolve_keys, self.access.org, types, ids):
+            self._keys[row["type"], row["key"]] = row["resource_id"]
+        await self.load({(ref[0], self._keys[ref]) for ref in unknown if ref in self._keys}, lock=lock)
+        if scopes:
+            rows = await self.tx.fetch(q.read_snapshots, self.access.org, list(scopes))
+            self._snapshots.update({row["scope"]: list(row["members"]) for row in rows})
+
+    async def load(self, refs: Iterable[Ref], *, lock: bool = False) -> None:
+        """Read current versions that are not here yet; patients (and all, with `lock`) are locked first."""
+        missing = sorted({ref for ref in refs if ref not in self._standing})
+        locked = [ref for ref in missing if lock or ref[0] == "Patient"]
+        plain = [ref for ref in missing if not (lock or ref[0] == "Patient")]
+        for query, group in ((q.lock_resources, locked), (q.read_current, plain)):
+            if group:
+                rows = await self.tx.fetch(query, self.access.org, [ref[0] for ref in group], [ref[1] for ref in group])
+                self._standing.update({(row["type"], row["id"]): Standing.read(row) for row in rows})
+
+    async def load_compartment(self, patient_id: UUID) -> list[Standing]:
+        """Everything that belongs to a patient now, as far as it is stored or in this unit of work."""
+        for row in await self.tx.fetch(q.compartment, self.access.org, patient_id):
+            self._standing.setdefault((row["type"], row["id"]), Standing.read(row))
+        return [held for held in self._standing.values() if held.patient_id == patient_id and held.version]
+
+    def resolve(self, resource_type: str, keys: Iterable[str]) -> set[UUID]:
+        """The stored (or here created) resources that these source keys name."""
+        refs = ((resource_type, source_key_id(resource_type, key)) for key in keys)
+        return {self._keys[ref] for ref in refs if ref in self._keys}
+
+    def standing(self, resource_type: str, resource_id: UUID) -> Standing:
+        """The resource as it stands. Raises KeyError when it was not prefetched."""
+        return self._standing[resource_type, resource_id]
+
+    def create(self, resource_type: str, keys: Iterable[str], patient_id: UUID | None) -> Standing:
+        """A new resource with a new id, known by these source keys."""
+        held = Standing(resource_type, uuid7(), patient_id=patient_id, original_subject=patient_id)
+        self._standing[resource_type, held.id] = held
+        self.add_keys(held, keys)
+        return held
+
+    def add_keys(self, held: Standing, keys: Iterable[str]) -> None:
+        """Let further source keys lead to a resource; keys that lead somewhere already stay."""
+        for key in keys:
+            ref = (held.type, source_key_id(held.type, key))
+            if ref not in self._keys:
+                self._keys[ref] = self._new_keys[ref] = held.id
+
+    def repoint_keys(self, loser_id: UUID, survivor_id: UUID) -> None:
+        """Let everything that led to one patient lead to another, from now on in this unit of work too."""
+        for keys in (self._keys, self._new_keys):
+            for ref, resource_id in keys.items():
+                if ref[0] == "Patient" and resource_id == loser_id:
+                    keys[ref] = survivor_id
+
+    def members_before(self, scope: UUID) -> list[UUID]:
+        """The members of a scope at its last snapshot; [] when there was none."""
+        return self._snapshots.get(scope, [])
+
+    def set_members(self, scope: UUID, members: list[UUID], message_id: UUID) -> None:
+        """Remember a snapshot's members."""
+        if self._snapshots.get(scope) != members:
+            self._snapshots[scope] = members
+            self._new_snapshots[scope] = (members, message_id)
+
+    async def flush(self) -> None:
+        """Write everything: keys, versions, index, snapshots, merges, reviews. Events are written by events.outbox.
+
+        Raises ConflictError or TransientError when another transaction was first: roll back and redo.
+        """
+        org = self.access.org
+        changed = [held for held in self._standing.values() if held.versions]
+        if self._new_keys:
+            refs = list(self._new_keys)
+            await self.tx.execute(
+                q.insert_keys, org, [ref[0] for ref in refs], [ref[1] for ref in refs], list(self._new_keys.values())
+            )
+        await self._write_versions(changed)
+        await self._write_refreshed()
+        await self._write_index(changed)
+        await self._write_snapshots()
+        await self._write_merges()
+        await self._write_reviews()
+
+    async def _write_versions(self, changed: list[Standing]) -> None:
+        """A resource that changed twice in this unit gets both versions, in rounds."""
+        for round_number in range(max((len(held.versions) for held in changed), default=0)):
+            rows = [(held, held.versions[round_number]) for held in changed if len(held.versions) > round_number]
+            columns = list(zip(*(self._version_row(held, version) for held, version in rows), strict=True))
+            await self.tx.execute(q.save_resources, *map(list, columns))
+
+    def _version_row(self, held: Standing, version: Version) -> tuple[Any, ...]:
+        text = write_body(version.body, held.id, version.number, self.now, provisional=version.provisional)
+        return (
+            held.type,
+            held.id,
+            version.number,
+            self.now,
+            False,
+            version.patient_id,
+            held.original_subject,
+            version.message_id,
+            self.access.actor,
+            text,
+            version.lineage.write(),
+        )
+
+    async def _write_refreshed(self) -> None:
+        """Times of words that only repeated what stands: the lineage moves, the version does not."""
+        rows = [held for held in self._standing.values() if held.refreshed and not held.versions]
+        if rows:
+            await self.tx.execute(
+                q.refresh_lineage,
+                self.access.org,
+                [held.type for held in rows],
+                [held.id for held in rows],
+                [held.lineage.write() for held in rows],
+            )
+
+    async def _write_index(self, changed: list[Standing]) -> None:
+        new: list[tuple[str, str, str, UUID]] = []
+        gone: list[tuple[str, str, str, UUID]] = []
+        for held in changed:
+            added, removed = held.index_changes(self.now)
+            new.extend((held.type, param, value, held.id) for param, value in sorted(added))
+            gone.extend((held.type, param, value, held.id) for param, value in sorted(removed))
+        for query, rows in ((q.delete_search_values, gone), (q.insert_search_values, new)):
+            if rows:
+                await self.tx.execute(query, self.access.org, *map(list, zip(*rows, strict=True)))
+
+    async def _write_snapshots(self) -> None:
+        if self._new_snapshots:
+            scopes = list(self._new_snapshots)
+            members = ["{" + ",".join(map(str, held)) + "}" for held, _ in self._new_snapshots.values()]
+            messages = [message_id for _, message_id in self._new_snapshots.values()]
+            await self.tx.execute(q.write_snapshots, self.access.org, scopes, members, messages)
+
+    async def _write_merges(self) -> None:
+        if not self.merges:
+            return
+        for merge in self.merges:
+            await self.tx.execute(q.repoint_keys, self.access.org, merge.loser_id, merge.survivor_id)
+        await self.tx.execute(
+            q.insert_merges,
+            self.access.org,
+            [uuid7() for _ in self.merges],
+            [merge.loser_id for merge in self.merges],
+            [merge.survivor_id for merge in self.merges],
+            [merge.message_id for merge in self.merges],
+            [self.access.actor for _ in self.merges],
+        )
+
+    async def _write_reviews(self) -> None:
+        if not self.reviews:
+            return
+        await self.tx.execute(
+            q.insert_reviews,
+            self.access.org,
+            [uuid7() for _ in self.reviews],
+            [review.kind for review in self.reviews],
+            [review.message_id for review in self.reviews],
+            [review.lane_id for review in self.reviews],
+            [review.resource_type for review in self.reviews],
+            [review.resource_id for review in self.reviews],
+            [plain_json(review.detail) for review in self.reviews],
+        )
