@@ -203,7 +203,15 @@ def test_representations_show_no_content():
 
 def test_a_bad_path_is_refused_with_the_place_where_reading_stopped():
     document = parse_text(HEADER)
-    for path, position in (("", 0), ("PID", 3), ("PID-", 3), ("PID-0", 3), ("PID-5.x", 5), ("PID(0)-5", 3), ("PID-5(2", 5)):
+    for path, position in (
+        ("", 0),
+        ("PID", 3),
+        ("PID-", 3),
+        ("PID-0", 3),
+        ("PID-5.x", 5),
+        ("PID(0)-5", 3),
+        ("PID-5(2", 5),
+    ):
         with pytest.raises(ParseError) as refusal:
             document.get(path)
         assert (refusal.value.code, refusal.value.position) == ("bad_path", position), path

@@ -18,6 +18,7 @@ _BOUNDARY: Final = re.compile(
 )
 _COUNT: Final = re.compile(rb"[BF]TS\W(\d{1,9})(?!\w)")
 _AROUND: Final = b"\x0b\x1c\r\n \t\x00"
+_BLANKS_AND_LINE_END: Final = re.compile(rb"[ \t]*(?:\r\n|\r|\n)?")
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
 
@@ -132,8 +133,8 @@ class _Walk:
     def _end(self, start: int, end: int) -> int:
         """Where the message ends: after the line end of its last segment."""
         last = start + len(self.data[start:end].rstrip(_AROUND))
-        line_end = _LINE_END.match(self.data, last, end)
-        return line_end.end() if line_end else last
+        found = _BLANKS_AND_LINE_END.match(self.data, last, end)
+        return found.end() if found else last
 
     def _find(self, code: str, location: str, message: str) -> None:
         self.findings.append(Finding(code, location, message, "warning"))

@@ -97,7 +97,7 @@ class Deframer:
     def _outside(self, begin: int, events: list[Event]) -> tuple[int, bool]:
         start = self._buffer.find(START, begin)
         end = start if start >= 0 else len(self._buffer)
-        count = len(self._buffer[begin:end].strip(_PADDING))
+        count = len(self._buffer[begin:end].translate(None, _PADDING))
         if count:
             events.append(Junk(count))
         if start < 0:
@@ -108,9 +108,10 @@ class Deframer:
     def _inside(self, begin: int, events: list[Event]) -> tuple[int, bool]:
         boundary = _BOUNDARY.search(self._buffer, max(begin, self._scanned))
         end = boundary.start() if boundary else len(self._buffer)
-        if not self._dropping and end - begin > self._limit:
+        settled = end if boundary else end - _BOUNDARY_LOOKAHEAD
+        if not self._dropping and settled - begin > self._limit:
             self._dropping = True
-            events.append(Oversize(bytes(self._buffer[begin : begin + HEAD_BYTES_MAX])))
+            events.append(Oversize(bytes(self._buffer[begin : min(begin + HEAD_BYTES_MAX, end)])))
         if boundary is None:
             self._scanned = max(begin, end - _BOUNDARY_LOOKAHEAD)
             return (self._scanned if self._dropping else begin), False

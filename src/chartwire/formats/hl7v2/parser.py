@@ -106,7 +106,7 @@ def _read(raw: bytes, decoded: Decoded) -> Document:
         raise ParseError("the first segment is not MSH", code="not_hl7", position=start, location="MSH")
     delimiters = read_delimiters(text, start)
     if "\x00" in text or not (text.isascii() or _UNSAFE.search(text) is None):
-        text = _visible(text.rstrip(PADDING), delimiters, findings)
+        text = _visible(without_padding(text), delimiters, findings)
     if text[start + 4 :].startswith(delimiters.encoding_characters) is False:
         findings.append(
             Finding("delimiters_repeated", "MSH-2", "a character of MSH-2 stands twice, read once", "warning")
@@ -138,10 +138,19 @@ def _segments(text: str, start: int, syntax: Syntax) -> tuple[list[Segment], dic
 
 
 def _lines(text: str, start: int) -> list[str]:
-    body = text[start:].rstrip(PADDING) if start or text[-1:] in PADDING else text
+    body = text[start:] if start else text
+    if body[-1:] in PADDING:
+        body = without_padding(body)
     if "\n" in body:
         body = body.replace("\r\n", "\r").replace("\n", "\r")
     return body.split("\r")
+
+
+def without_padding(text: str) -> str:
+    """`text` without line ends, block characters and NULs at its end; blanks that belong to the last value stay."""
+    bare = text.rstrip(PADDING)
+    tail = text[len(bare) :]
+    return bare + tail[: len(tail) - len(tail.lstrip(" \t"))]
 
 
 def _bad_segment(text: str, start: int, line: str, index: int) -> ParseError:
