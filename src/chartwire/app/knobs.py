@@ -118,13 +118,6 @@ class Settings:
         int, Knob("Listener processes of `up`; 0: one, and one more from 8 cores on.", least=0)
     ] = 0
     worker_processes: Annotated[int, Knob("Worker processes of `up`; 0: half of the cores, 1 to 8.", least=0)] = 0
-    outbound_networks: Annotated[
-        tuple[str, ...],
-        Knob(
-            "Private networks (CIDR) that webhooks of every organisation may reach, besides public addresses.",
-            "Whoever may register a webhook can probe each network named here. (Sandboxes may reach loopback anyway.)",
-        ),
-    ] = ()
     stop_timeout_s: Annotated[
         float,
         Knob(

@@ -19,15 +19,18 @@ from structlog.typing import EventDict, WrappedLogger
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 LOGGED_KEYS = frozenset(
-    """
-    event level timestamp logger process pid role version place exception where refused_keys
-    org_id source_id message_id destination_id delivery_id credential_id event_id lane_id correlation_id request_id
-    worker_id review_id resource_type resource_id listener host port peer route method status outcome state reason code
-    error_code error_class kind name table partition migration signal exit_code restarts phase path location rule source
-    mode type field channel count attempt attempts messages lanes jobs events deliveries bytes limit fence in_flight
-    connections seconds duration_ms delay_s age_s backoff_s timeout_s dead_owners
-    """.split()
-)
+    {
+        "age_s", "attempt", "attempts", "backoff_s", "bytes", "channel", "code", "connections", "correlation_id",
+        "count", "credential_id", "dead_owners", "delay_s", "deliveries", "delivery_id", "destination_id",
+        "duration_ms", "error_class", "error_code", "event", "event_id", "events", "exception", "exit_code", "fence",
+        "field", "host", "in_flight", "jobs", "kind", "lane_id", "lanes", "level", "limit", "listener", "location",
+        "logger", "message_id", "messages", "method", "migration", "mode", "name", "org_id", "outcome", "partition",
+        "path", "peer", "phase", "pid", "place", "port", "process", "reason", "refused_keys", "request_id",
+        "resource_id", "resource_type", "restarts", "review_id", "role", "route", "rule", "seconds", "signal",
+        "source", "source_id", "state", "status", "table", "timeout_s", "timestamp", "type", "version", "where",
+        "worker_id",
+    }
+)  # fmt: skip
 _TEXT_CHARS_MAX = 300
 _FRAMES_MAX = 12
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from chartwire.core import telemetry
-from chartwire.core.clock import monotonic
 from chartwire.core.errors import ChartwireError
 from chartwire.store.pool import Pool
 from chartwire.store.queries import q
@@ -28,7 +27,6 @@ _SUFFIX = ".metrics.json"
 _DATABASE_EVERY_S = 5.0
 _ORGANISATIONS_MAX = 200
 
-Exporter = Callable[[], Awaitable[bytes]]
 Gauges = list[tuple[str, str, dict[str, str], float]]
 
 
@@ -78,16 +76,27 @@ def read_snapshots(run_dir: Path, own: str) -> Iterator[tuple[str, list[dict[str
             yield found["process"], found["metrics"]
 
 
-def exporter(run_dir: Path, process: str, pool: Pool, engine_pool: Pool) -> Exporter:
-    """The answer of `/metrics` as a coroutine function: Prometheus text exposition, UTF-8."""
-    database = _DatabaseGauges(pool, engine_pool)
+class Exporter:
+    """The answer of `/metrics`: call it for the Prometheus text (UTF-8) of all processes of this machine."""
 
-    async def export() -> bytes:
-        gauges = await database.read()
-        everything = [(process, snapshot()), *read_snapshots(run_dir, process)]
-        return exposition(everything, gauges)
+    def __init__(self, run_dir: Path, process: str, pool: Pool, engine_pool: Pool) -> None:
+        self._run_dir, self._process = run_dir, process
+        self._pool, self._engine_pool = pool, engine_pool
+        self._gauges: Gauges = []
 
-    return export
+    def __call__(self) -> bytes:
+        everything = [(self._process, snapshot()), *read_snapshots(self._run_dir, self._process)]
+        return exposition(everything, self._gauges)
+
+    async def keep_reading(self) -> None:
+        """Read the database's gauges every five seconds until cancelled."""
+        while True:
+            up = "chartwire_database_up", "Whether the database answered", dict[str, str]()
+            try:
+                self._gauges = [(*up, 1.0), *await database_gauges(self._pool, self._engine_pool)]
+            except ChartwireError:
+                self._gauges = [(*up, 0.0)]
+            await asyncio.sleep(_DATABASE_EVERY_S)
 
 
 def exposition(processes: Iterable[tuple[str, list[dict[str, Any]]]], gauges: Gauges) -> bytes:
@@ -151,38 +160,22 @@ def _lives(pid: int) -> bool:
     return True
 
 
-class _DatabaseGauges:
-    """Ages and queues, read at most every five seconds however often they are asked for."""
-
-    def __init__(self, pool: Pool, engine_pool: Pool) -> None:
-        self._pool, self._engine_pool = pool, engine_pool
-        self._read_at = -_DATABASE_EVERY_S
-        self._gauges: Gauges = []
-
-    async def read(self) -> Gauges:
-        if monotonic() - self._read_at >= _DATABASE_EVERY_S:
-            self._read_at = monotonic()
-            try:
-                self._gauges = [("chartwire_database_up", "Whether the database answered", {}, 1.0), *await self._ask()]
-            except ChartwireError:
-                self._gauges = [("chartwire_database_up", "Whether the database answered", {}, 0.0)]
-        return self._gauges
-
-    async def _ask(self) -> Gauges:
-        async with self._engine_pool.connection() as connection:
-            lanes = await connection.fetch(q.observe_lanes)
-            organisations = await connection.fetch(q.observe_organisations, _ORGANISATIONS_MAX)
-        gauges: Gauges = []
-        for row in lanes:
-            kind = {"kind": row["kind"]}
-            gauges.append(("chartwire_lanes_ready", "Lanes with work that is due", kind, float(row["ready"])))
-            gauges.append(("chartwire_lane_age_seconds", "Age of the oldest due lane", kind, row["age_s"]))
-            if row["kind"] == "intake":
-                help_text = "Age of the oldest message that waits for processing"
-                gauges.append(("chartwire_oldest_unprocessed_seconds", help_text, {}, row["age_s"]))
-        open_deliveries = 0
-        for row in organisations:
-            async with self._pool.transaction(row["org_id"]) as tx:
-                open_deliveries += await tx.fetchval(q.observe_open_deliveries)
-        gauges.append(("chartwire_deliveries_open", "Deliveries not yet delivered or given up", {}, open_deliveries))
-        return gauges
+async def database_gauges(pool: Pool, engine_pool: Pool) -> Gauges:
+    """Ages and queues that only the database knows. Raises TransientError when it is away."""
+    async with engine_pool.connection() as connection:
+        lanes = await connection.fetch(q.observe_lanes)
+        organisations = await connection.fetch(q.observe_organisations, _ORGANISATIONS_MAX)
+    gauges: Gauges = []
+    for row in lanes:
+        kind = {"kind": row["kind"]}
+        gauges.append(("chartwire_lanes_ready", "Lanes with work that is due", kind, float(row["ready"])))
+        gauges.append(("chartwire_lane_age_seconds", "Age of the oldest due lane", kind, row["age_s"]))
+        if row["kind"] == "intake":
+            help_text = "Age of the oldest message that waits for processing"
+            gauges.append(("chartwire_oldest_unprocessed_seconds", help_text, {}, row["age_s"]))
+    open_deliveries = 0
+    for row in organisations:
+        async with pool.transaction(row["org_id"]) as tx:
+            open_deliveries += await tx.fetchval(q.observe_open_deliveries)
+    gauges.append(("chartwire_deliveries_open", "Deliveries not yet delivered or given up", {}, open_deliveries))
+    return gauges

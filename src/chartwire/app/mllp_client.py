@@ -14,7 +14,7 @@ _READ_BYTES = 65_536
 
 
 class MllpClient:
-    """One connection to `host`:`port`, opened at the first message. The operator named the host: any address will do."""
+    """One connection to `host`:`port`, opened at the first message. The operator named the host: any will do."""
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, timeout_s: float) -> None:
         self._host, self._port, self._tls, self._timeout_s = host, port, tls, timeout_s

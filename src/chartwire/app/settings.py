@@ -13,7 +13,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -173,6 +173,28 @@ def _is_key(text: str) -> bool:
         return len(bytes.fromhex(text)) == 32
     except ValueError:
         return False
+
+
+def to_values(settings: Settings) -> dict[str, Any]:
+    """The settings as plain JSON values, secrets included: for a child process, over a pipe."""
+    values: dict[str, Any] = {}
+    for name in KNOBS:
+        value = getattr(settings, name)
+        if isinstance(value, tuple):
+            value = [asdict(part) if isinstance(part, ListenerSettings) else part for part in value]
+        values[name] = str(value) if isinstance(value, Path) else value
+    return values
+
+
+def from_values(values: Mapping[str, Any]) -> Settings:
+    """What `to_values` gave. Raises SettingsError for anything else."""
+    taken: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, raw in values.items():
+        _take(taken, problems, name, name, raw)
+    if problems:
+        raise SettingsError(problems)
+    return replace(Settings(), **taken)
 
 
 def described(settings: Settings) -> dict[str, Any]:

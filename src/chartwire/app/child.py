@@ -1,0 +1,92 @@
+"""One role as a child process of the supervisor: `python -m chartwire.app.child`.
+
+Its first line of standard input is the order as JSON; the pipe stays open as a lifeline. When it closes, or the parent
+is gone, the process ends: no orphan outlives its supervisor. When the role answers it writes `{"ready": ...}` to
+standard output, once. SIGTERM asks for an orderly end; logs go to standard error.
+"""
+
+import asyncio
+import ctypes
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from chartwire.app.settings import from_values
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a child is to do: `role` (app/roles.py), its name in logs and metrics, settings in force, and extras."""
+
+    role: str
+    process: str
+    parent: int
+    settings: dict[str, Any]
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+def main() -> int:
+    """Read the order, work until told to end."""
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return 1
+    order = Order(**json.loads(line))
+    _die_with(order.parent)
+    from chartwire.app import logging
+    from chartwire.app.roles import ROLES
+
+    settings = from_values(order.settings)
+    logging.configure(settings.log_level, order.process)
+    return run_role(ROLES[order.role], order, settings, _announce)
+
+
+def run_role(role: Any, order: Order, settings: Any, ready: Callable[[dict[str, Any]], None]) -> int:
+    """Run a role in an event loop until SIGTERM, SIGINT or the end of the lifeline."""
+    import uvloop
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        loop.add_signal_handler(signal.SIGINT, stop.set)
+        threading.Thread(target=_watch_lifeline, args=(loop, stop, settings.stop_timeout_s), daemon=True).start()
+        gc.freeze()
+        await role(order, settings, stop, ready)
+
+    uvloop.run(run())
+    return 0
+
+
+def _announce(report: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps({"ready": report}) + "\n")
+    sys.stdout.flush()
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to end this process with its parent (Linux), and end now when it is gone already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _watch_lifeline(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, timeout_s: float) -> None:
+    """Wait for the end of standard input; then stop in order, and after `timeout_s` without further asking."""
+    while sys.stdin.buffer.read(1):
+        pass
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(stop.set)
+    threading.Event().wait(timeout_s)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

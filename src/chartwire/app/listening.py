@@ -1,0 +1,26 @@
+"""The listener role's sockets, from the settings: `plain`, `tls` where it has a certificate, and the named ones."""
+
+from pathlib import Path
+
+from chartwire.app import knobs
+from chartwire.app.knobs import Settings
+from chartwire.mllp.settings import Bounds, ListenerSettings, TlsSettings
+
+
+def listener_settings(settings: Settings, *, shared: bool) -> list[ListenerSettings]:
+    """Every socket to open. `shared`: several processes of this machine listen on the same ports."""
+    bounds = Bounds(message_bytes=settings.mllp_message_bytes_max, idle_timeout_s=settings.mllp_idle_timeout_s)
+    wanted = [knobs.ListenerSettings("plain", settings.mllp_port, settings.mllp_host)]
+    if settings.mllp_tls_cert:
+        tls = (settings.mllp_tls_cert, settings.mllp_tls_key, settings.mllp_tls_client_ca)
+        wanted.append(knobs.ListenerSettings("tls", settings.mllp_tls_port, settings.mllp_host, *tls))
+    return [
+        ListenerSettings(name=one.name, host=one.host, port=one.port, tls=_tls(one), reuse_port=shared, bounds=bounds)
+        for one in (*wanted, *settings.listeners)
+    ]
+
+
+def _tls(one: knobs.ListenerSettings) -> TlsSettings | None:
+    if not one.tls_cert:
+        return None
+    return TlsSettings(Path(one.tls_cert), Path(one.tls_key), Path(one.tls_client_ca) if one.tls_client_ca else None)

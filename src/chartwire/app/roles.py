@@ -1,0 +1,76 @@
+"""One process role each as a coroutine: put together from the rooms below, run until `stop`.
+
+Each imports its rooms when it runs, so that an idle process holds only what its role needs.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from chartwire.app.child import Order
+from chartwire.app.knobs import Settings
+from chartwire.app.services import database_address, services
+
+Ready = Callable[[dict[str, Any]], None]
+Role = Callable[[Order, Settings, asyncio.Event, Ready], Awaitable[None]]
+
+
+async def run_listener(order: Order, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
+    """MLLP listeners: everything between a socket and the inbox."""
+    from chartwire.app.listening import listener_settings
+    from chartwire.mllp.server import serve_listener
+
+    address = database_address(settings)
+    async with _metrics(settings, order.process):
+        await serve_listener(
+            address.app,
+            address.engine,
+            listener_settings(settings, shared=int(order.extras.get("processes", 1)) > 1),
+            stop,
+            ready=lambda ports: ready({"ports": ports}),
+        )
+
+
+async def run_worker(order: Order, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
+    """Messages from their lanes to the record, and deliveries to their destinations."""
+    from chartwire.app.working import Workers
+
+    address = database_address(settings)
+    async with services(settings) as shared, _metrics(settings, order.process):
+        await Workers(settings, order.process, shared, address).run(stop, lambda: ready({}))
+
+
+async def run_api(order: Order, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
+    """The HTTP doors."""
+    from chartwire.app.answering import serve
+
+    address = database_address(settings)
+    async with services(settings) as shared, _metrics(settings, order.process):
+        await serve(order, settings, shared, address, stop, ready)
+
+
+async def run_sink(order: Order, _settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
+    """The sandbox's webhook receiver."""
+    from simulators.webhook_sink import WebhookSink
+
+    sink = await WebhookSink([order.extras["secret"]]).serve("127.0.0.1", order.extras["port"])
+    ready({"url": sink.url})
+    await stop.wait()
+    await sink.close()
+
+
+ROLES: dict[str, Role] = {"listener": run_listener, "worker": run_worker, "api": run_api, "sink": run_sink}
+
+
+@contextlib.asynccontextmanager
+async def _metrics(settings: Settings, process: str) -> AsyncIterator[None]:
+    from chartwire.app.metrics import keep_writing
+
+    writer = asyncio.create_task(keep_writing(settings.run_dir, process))
+    try:
+        yield
+    finally:
+        writer.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await writer

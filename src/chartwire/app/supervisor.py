@@ -1,0 +1,285 @@
+"""`chartwire up`: everything on one machine, in order, kept running, ended without loss.
+
+Start: lock the data directory, PostgreSQL (embedded, or the one of CHARTWIRE_DATABASE_URL), migrations and partitions,
+then the roles as child processes, then the sandbox. End, by Ctrl-C or SIGTERM: listeners first (what they acknowledged
+is stored), then workers, the API, the webhook sink, PostgreSQL last. A second Ctrl-C kills. Data stays.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from chartwire.app.child import Order
+from chartwire.app.embedded import EmbeddedPostgres
+from chartwire.app.knobs import ListenerSettings, Settings
+from chartwire.app.ports import Wanted, choose
+from chartwire.app.processes import KeptProcess, stop_in_order
+from chartwire.app.sandbox import SECOND_LISTENER, Sandbox
+from chartwire.app.services import (
+    APP,
+    ENGINE,
+    DatabaseAddress,
+    external_address,
+    forget_address,
+    master_key,
+    tell_address,
+)
+from chartwire.app.settings import to_values
+from chartwire.core.clock import now
+from chartwire.core.errors import ChartwireError, ConflictError, TransientError
+from chartwire.store.migrate import migrate
+from chartwire.store.partitions import ensure_partitions
+
+_LOG_BYTES_MAX = 16 * 1024 * 1024
+_POSTGRES_LOOK_EVERY_S = 0.25
+_PARTITIONS_EVERY_S = 3600.0
+_CORES_FOR_MORE = 8
+_WORKERS_MAX = 8
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """`stop` ends in order, `force` at once."""
+
+    stop: asyncio.Event
+    force: asyncio.Event
+
+
+class Supervisor:
+    """One run of `chartwire up`. `tell` gets lines for the person at the terminal."""
+
+    def __init__(self, settings: Settings, *, sandbox: bool, tell: Callable[[str], None]) -> None:
+        self.settings = replace(settings, data_dir=settings.data_dir.absolute())
+        self._wants_sandbox = sandbox
+        self._tell = tell
+        self._postgres: EmbeddedPostgres | None = None
+        self._groups: dict[str, list[KeptProcess]] = {"listener": [], "worker": [], "api": [], "sink": []}
+        self._lock: int | None = None
+
+    def run(self) -> None:
+        """Everything, until a signal. Raises ChartwireError when it cannot start."""
+        self.settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._take_lock()
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            address = self._start_database()
+            asyncio.run(self._serve(address))
+        finally:
+            self._stop_database()
+            if self._lock is not None:
+                os.close(self._lock)
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(self.settings.data_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConflictError(
+                f"another `chartwire up` runs in {self.settings.data_dir}: stop it, or choose another --data-dir",
+                code="already_running",
+            ) from None
+
+    def _start_database(self) -> DatabaseAddress:
+        if self.settings.database_app_url:
+            app, engine, admin = (
+                self.settings.database_app_url,
+                self.settings.database_engine_url,
+                self.settings.database_url,
+            )
+            return DatabaseAddress(app, engine, admin)
+        if self.settings.database_url:
+            return external_address(self.settings.database_url, self.settings.data_dir)
+        self._postgres = EmbeddedPostgres(self.settings.data_dir / "postgres", progress=self._tell)
+        self._postgres.start()
+        return DatabaseAddress(
+            self._postgres.dsn(APP),
+            self._postgres.dsn(ENGINE),
+            self._postgres.dsn(),
+            self._postgres.password(APP),
+            self._postgres.password(ENGINE),
+        )
+
+    def _stop_database(self) -> None:
+        forget_address(self.settings.run_dir)
+        if self._postgres is not None:
+            self._tell("stopping PostgreSQL")
+            self._postgres.stop()
+
+    async def _serve(self, address: DatabaseAddress) -> None:
+        signals = _take_signals()
+        await self._prepare(address)
+        tell_address(self.settings.run_dir, address)
+        ports = choose(self._ports())
+        settings = self._resolved(address, ports)
+        sandbox = Sandbox(settings, ports, self._tell) if self._wants_sandbox else None
+        background = [asyncio.create_task(self._keep_partitions(address))]
+        if self._postgres is not None:
+            background.append(asyncio.create_task(self._keep_postgres(self._postgres)))
+        try:
+            await _unless(signals.stop, self._start(settings, sandbox))
+            if not signals.stop.is_set():
+                self._tell(sandbox.banner() if sandbox else f"Chartwire answers at {_base_url(settings)}")
+            await signals.stop.wait()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self._end(signals)
+
+    async def _prepare(self, address: DatabaseAddress) -> None:
+        if address.admin:
+            await migrate(address.admin, app_password=address.app_password, engine_password=address.engine_password)
+            await ensure_partitions(address.admin, now())
+
+    def _ports(self) -> list[Wanted]:
+        settings = self.settings
+        wanted = [
+            Wanted("the HTTP API", settings.http_host, settings.http_port, "--port"),
+            Wanted("the MLLP listener", settings.mllp_host, settings.mllp_port, "--mllp-port"),
+        ]
+        if self._wants_sandbox:
+            second = settings.mllp_port + 5 if settings.mllp_port else 0
+            wanted += [
+                Wanted(SECOND_LISTENER, settings.mllp_host, 0, preferred=second),
+                Wanted("sink", "127.0.0.1", 0, preferred=Sandbox.known_sink_port(settings.data_dir)),
+            ]
+        return wanted
+
+    def _resolved(self, address: DatabaseAddress, ports: dict[str, int]) -> Settings:
+        """The settings as children get them: addresses, ports and the key decided."""
+        listeners = self.settings.listeners
+        if self._wants_sandbox:
+            listeners += (ListenerSettings(SECOND_LISTENER, ports[SECOND_LISTENER], self.settings.mllp_host),)
+        return replace(
+            self.settings,
+            database_url="",
+            database_app_url=address.app,
+            database_engine_url=address.engine,
+            master_key=master_key(self.settings).hex(),
+            http_port=ports["the HTTP API"],
+            mllp_port=ports["the MLLP listener"],
+            listeners=listeners,
+        )
+
+    async def _start(self, settings: Settings, sandbox: Sandbox | None) -> None:
+        if sandbox:
+            await sandbox.configure()
+        counts = process_counts(settings)
+        if sandbox:
+            self._add("sink", 1, settings, sandbox.sink_extras())
+        for role in ("api", "worker", "listener"):
+            self._add(role, counts[role], settings, {"processes": counts[role]})
+        await asyncio.gather(*(kept.wait_ready() for group in self._groups.values() for kept in group))
+        if sandbox:
+            await sandbox.fill()
+            sandbox.write()
+
+    def _add(self, role: str, count: int, settings: Settings, extras: dict[str, Any]) -> None:
+        logs = settings.data_dir / "logs"
+        logs.mkdir(mode=0o700, exist_ok=True)
+        for number in range(count):
+            name = f"{role}-{number}"
+            log = logs / f"{name}.log"
+            _rotate(log)
+            order = Order(role, name, os.getpid(), to_values(settings), extras)
+            kept = KeptProcess(order, log)
+            kept.start()
+            self._groups[role].append(kept)
+
+    async def _end(self, signals: Signals) -> None:
+        self._tell("stopping; Ctrl-C again to kill")
+        groups = [self._groups[role] for role in ("listener", "worker", "api", "sink")]
+        orderly = asyncio.create_task(stop_in_order(groups, self.settings.stop_timeout_s, self._tell))
+        forced = asyncio.create_task(signals.force.wait())
+        await asyncio.wait({orderly, forced}, return_when=asyncio.FIRST_COMPLETED)
+        if not orderly.done():
+            for group in groups:
+                for kept in group:
+                    kept.kill()
+        forced.cancel()
+        await orderly
+
+    async def _keep_postgres(self, postgres: EmbeddedPostgres) -> None:
+        """Start the embedded server again when it died; it recovers what was committed."""
+        while True:
+            await asyncio.sleep(_POSTGRES_LOOK_EVERY_S)
+            if postgres.pid is not None:
+                continue
+            _log.error("postgres_ended")
+            try:
+                await asyncio.to_thread(_restart, postgres)
+            except ChartwireError as error:
+                _log.error("postgres_not_restarted", code=error.code)
+                await asyncio.sleep(1)
+
+    async def _keep_partitions(self, address: DatabaseAddress) -> None:
+        while address.admin:
+            await asyncio.sleep(_PARTITIONS_EVERY_S)
+            try:
+                await ensure_partitions(address.admin, now())
+            except TransientError as error:
+                _log.warning("partitions_not_ensured", code=error.code)
+
+
+def process_counts(settings: Settings) -> dict[str, int]:
+    """How many processes of each role: as set, else by the cores of this machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    doors = 1 + (cores >= _CORES_FOR_MORE)
+    return {
+        "api": settings.api_processes or doors,
+        "listener": settings.listener_processes or doors,
+        "worker": settings.worker_processes or max(1, min(cores // 2, _WORKERS_MAX)),
+    }
+
+
+def _take_signals() -> Signals:
+    signals = Signals(asyncio.Event(), asyncio.Event())
+
+    def heard() -> None:
+        (signals.force if signals.stop.is_set() else signals.stop).set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, heard)
+    return signals
+
+
+async def _unless(stop: asyncio.Event, work: Any) -> None:
+    """Do `work` unless `stop` comes first. Raises what the work raises."""
+    task, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        await task
+    else:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def _restart(postgres: EmbeddedPostgres) -> None:
+    postgres.stop()
+    postgres.start()
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _base_url(settings: Settings) -> str:
+    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+    return f"http://{host}:{settings.http_port}"
+
+
+def _rotate(log: Path) -> None:
+    if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
+        log.replace(log.with_suffix(".log.1"))

@@ -1,0 +1,81 @@
+"""The worker role: intake lanes and delivery lanes in one process, woken by NOTIFY and by each other."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from chartwire.app.knobs import Settings
+from chartwire.app.services import DatabaseAddress, Services, master_key
+from chartwire.channels.path import Path
+from chartwire.channels.reading import Reading
+from chartwire.channels.sources import SourceDirectory
+from chartwire.channels.worker import IntakeWorker
+from chartwire.core.source import Source
+from chartwire.delivery.worker import DeliveryWorker
+from chartwire.events.lanes import WAKE_CHANNEL, Claim
+from chartwire.mapping import load_maps
+from chartwire.store.wakeup import Listener
+from chartwire.trust.outbound import Outbound
+from chartwire.trust.seal import Sealer
+
+
+class SourcesById:
+    """The directory's sources by id, built again only when the directory changed."""
+
+    def __init__(self, directory: SourceDirectory) -> None:
+        self._directory = directory
+        self._version = -1
+        self._by_id: dict[UUID, Source] = {}
+
+    def __call__(self) -> dict[UUID, Source]:
+        if self._version != self._directory.version:
+            self._version = self._directory.version
+            self._by_id = {source.id: source for source in self._directory.all}
+        return self._by_id
+
+
+@dataclass(slots=True)
+class _WakingPath(Path):
+    """The path of a message, whose end wakes the deliveries of this process: no round trip lies between them."""
+
+    wake: Callable[[], None] = lambda: None
+
+    async def carry(self, org: UUID, readings: Sequence[Reading], claims: Sequence[Claim]) -> None:
+        await Path.carry(self, org, readings, claims)
+        self.wake()
+
+
+class Workers:
+    """Everything that one worker process runs."""
+
+    def __init__(self, settings: Settings, process: str, shared: Services, address: DatabaseAddress) -> None:
+        self._directory = SourceDirectory(shared.pool, shared.engine_pool)
+        self._door = Outbound()
+        sealer = Sealer(master_key(settings))
+        self._delivery = DeliveryWorker(shared.pool, shared.engine_pool, self._door, sealer)
+        path = _WakingPath(shared.pool, load_maps(), SourcesById(self._directory), f"worker:{process}", wake=self._wake)
+        self._intake = IntakeWorker(path, shared.engine_pool)
+        self._listener = Listener(address.engine, WAKE_CHANNEL, self._wake_all)
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Work until `stop`; what is under way is finished."""
+        await self._directory.refresh()
+        self._directory.start()
+        self._listener.start()
+        ready()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._intake.run(stop))
+                group.create_task(self._delivery.run(stop))
+        finally:
+            await self._listener.close()
+            await self._directory.close()
+            await self._door.close()
+
+    def _wake(self) -> None:
+        self._delivery.wake()
+
+    def _wake_all(self) -> None:
+        self._intake.wake()
+        self._delivery.wake()
