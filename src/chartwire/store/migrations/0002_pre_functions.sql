@@ -19,16 +19,16 @@ alter function authenticate(bytea) owner to chartwire_engine;
 revoke create on schema public from chartwire_engine;
 
 -- One group commit of the intake: for each organisation in it, the ledger, messages, bodies, lanes and jobs.
--- Arrays run in parallel, one element a message, in order of arrival. Answers one row a message:
--- `p_partners` holds the further lanes of a merge as an array literal ('{uuid,uuid}'), null for all else.
--- `fresh` (stored now), `resend` (known: `ack` is the stored one), `reused` (fresh, but its control id was seen before with
--- another body; where `p_reuse_ack` is given the message is kept as dead and answered with that).
+-- Arrays run in parallel, one element a message, in order of arrival. `p_partners` holds the further lanes of a merge as
+-- an array literal ('{uuid,uuid}'), null for all else. Answers a row for each message that is no plain new one:
+-- `resend` (known: nothing stored, see intake_answers) or `reused` (stored, but its control id came before with another
+-- body; where `p_reuse_ack` is given the message is kept as dead and answered with that). An empty control id is none.
 create function intake_flush(
     p_org uuid[], p_source uuid[], p_id uuid[], p_received timestamptz[], p_state text[], p_event text[],
     p_control text[], p_hash bytea[], p_mrn text[], p_lane uuid[], p_partners text[], p_charset text[], p_mode text[],
     p_ack_code text[], p_ack bytea[], p_reuse_ack bytea[], p_error_code text[], p_error_location text[],
     p_error_text text[], p_raw bytea[])
-returns table ("position" integer, outcome text, ack bytea, message_id uuid)
+returns table ("position" integer, outcome text)
 language plpgsql
 as $$
 #variable_conflict use_column
@@ -49,9 +49,11 @@ begin
              where i.org = v_org
         ), judged as (
             select item.*,
-                   exists (select 1 from intake_key k
-                            where k.org_id = v_org and k.source_id = item.source and k.control_id = item.control
-                              and k.body_hash <> item.hash) as reused
+                   control <> '' and (
+                       first_value(hash) over (partition by source, control order by n) <> hash
+                       or exists (select 1 from intake_key k
+                                   where k.org_id = v_org and k.source_id = item.source and k.control_id = item.control
+                                     and k.body_hash <> item.hash)) as reused
               from item
         ), keyed as (
             insert into intake_key (org_id, source_id, control_id, body_hash, message_id, received_at, ack)
@@ -61,9 +63,9 @@ begin
              order by j.source, j.control, j.hash, j.n
                 on conflict do nothing
             returning message_id
-        ), fresh as (
-            select j.*, j.reused and j.reuse_ack is not null as refused
-              from judged j join keyed k on k.message_id = j.id
+        ), marked as (
+            select j.*, k.message_id is not null as fresh, j.reused and j.reuse_ack is not null as refused
+              from judged j left join keyed k on k.message_id = j.id
         ), stored as (
             insert into message (org_id, id, source_id, received_at, state, event, control_id, mrn, lane_id, charset,
                                  body_bytes, mode, ack_code, error_code, error_location, error_text)
@@ -73,16 +75,21 @@ begin
                    case when f.refused then 'control_id_reused' else f.error_code end,
                    case when f.refused then 'MSH-10' else f.error_location end,
                    case when f.refused then 'this control id came before with another body' else f.error_text end
-              from fresh f
+              from marked f where f.fresh
         ), bodies as (
             insert into message_body (org_id, id, class, raw)
-            select v_org, f.id, case when f.refused or f.state = 'dead' then 'dead' else 'raw' end, f.raw from fresh f
+            select v_org, f.id, case when f.refused or f.state = 'dead' then 'dead' else 'raw' end, f.raw
+              from marked f where f.fresh
         ), ticket as (
-            select f.n, f.id, t.lane_id, case when f.partners is not null then t.lane_ids end as ticket_lanes
-              from fresh f
-             cross join lateral (select array_prepend(f.lane, coalesce(f.partners, '{}')::uuid[])) as a (lane_ids)
-             cross join lateral (select distinct l, a.lane_ids from unnest(a.lane_ids) as l) as t (lane_id, lane_ids)
-             where f.state = 'received' and not f.refused and f.lane is not null
+            select f.n, f.id, f.lane as lane_id, null::uuid[] as ticket_lanes
+              from marked f
+             where f.fresh and f.state = 'received' and not f.refused and f.lane is not null and f.partners is null
+            union all
+            select f.n, f.id, t.lane_id, a.lane_ids
+              from marked f
+             cross join lateral (select array_prepend(f.lane, f.partners::uuid[])) as a (lane_ids)
+             cross join lateral (select distinct l from unnest(a.lane_ids) as l) as t (lane_id)
+             where f.fresh and f.state = 'received' and not f.refused and f.lane is not null and f.partners is not null
         ), lanes as (
             insert into lane (lane_id, org_id, kind, seq, ready_at)
             select t.lane_id, v_org, 'intake', count(*), clock_timestamp()
@@ -98,10 +105,8 @@ begin
                    t.id, t.ticket_lanes
               from ticket t join lanes l using (lane_id)
         )
-        select j.n, case when f.id is null then 'resend' when j.reused then 'reused' else 'fresh' end,
-               case when f.refused then j.reuse_ack else j.ack end,
-               coalesce(f.id, j.id)
-          from judged j left join fresh f on f.id = j.id;
+        select m.n, case when m.fresh then 'reused' else 'resend' end
+          from marked m where not m.fresh or m.reused;
     end loop;
 end
 $$;

@@ -1,0 +1,303 @@
+"""The inbox: messages are committed here in groups, before anything answers for them.
+
+One writer a process takes whatever has gathered, stores it by one call (one transaction, synchronous_commit on), and
+tells each waiter after the commit. No timer: while one group is being written the next one gathers, so that a lone
+message waits for nobody and a crowd shares one fsync.
+
+**Once and only once.** The ledger (organisation, source, control id, body without MSH-7) decides. A resend stores
+nothing and gets the ACK that the first one got. When the connection breaks during the commit nobody knows whether it
+happened: the same messages are sent again under the same ids, and a message that finds its own id in the ledger had
+been stored.
+
+**Unable.** While the store is away a group is tried for `retry_s`; then its waiters are told (TransientError), and
+until the store is back each further group gets one try. Where the store refuses a group for what stands in it, each
+message is redone alone, so that none takes another one along.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, Protocol
+from uuid import UUID
+
+import structlog
+
+from chartwire.core.clock import monotonic
+from chartwire.core.crashpoints import hit
+from chartwire.core.errors import ChartwireError, TransientError
+from chartwire.core.limits import INTAKE_FLUSH_BYTES_MAX, INTAKE_FLUSH_MESSAGES_MAX
+from chartwire.core.telemetry import Counter, Gauge, Histogram
+from chartwire.store.pool import Connection, Pool
+from chartwire.store.queries import q
+from chartwire.store.wakeup import Notifier
+
+WAKE_CHANNEL = "chartwire_lanes"
+RETRY_S = 4.0
+_RETRY_FIRST_S = 0.05
+_RETRY_MAX_S = 0.5
+
+Outcome = Literal["fresh", "resend", "reused"]
+
+MESSAGES = Counter("chartwire_intake_messages_total", "Messages committed or known", ("event", "state", "outcome"))
+FLUSHES = Histogram("chartwire_intake_flush_seconds", "One group commit")
+FLUSH_MESSAGES = Histogram(
+    "chartwire_intake_flush_messages", "Messages in one group commit", bounds=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+)
+WAITING = Gauge("chartwire_intake_waiting_messages", "Messages that wait for their commit")
+FAILURES = Counter("chartwire_intake_failures_total", "Group commits that failed", ("code",))
+
+_log = structlog.get_logger(__name__)
+
+
+class Arrival(NamedTuple):
+    """One message as it is stored; the fields are the parameters of `intake_flush`, in their order.
+
+    `id` is a uuid7 made on arrival: the message id and the correlation id of all that follows. `state` is received,
+    filtered or dead. `partners` is an array literal of further lanes. `ack` are the unframed bytes that every resend
+    will get, b'' where the answer is made after processing. `reuse_ack`, where given, refuses a message whose control
+    id came before with another body.
+    """
+
+    org: UUID
+    source: UUID
+    id: UUID
+    received_at: datetime
+    state: Literal["received", "filtered", "dead"]
+    event: str
+    control_id: str
+    body_hash: bytes
+    mrn: str | None
+    lane: UUID | None
+    partners: str | None
+    charset: str
+    mode: str
+    ack_code: str | None
+    ack: bytes
+    reuse_ack: bytes | None
+    error_code: str | None
+    error_location: str | None
+    error_text: str | None
+    raw: bytes
+
+
+class Answer(NamedTuple):
+    """What became of an arrival. For a resend `ack` and `message_id` are those of the first one."""
+
+    outcome: Outcome
+    ack: bytes
+    message_id: UUID
+
+
+class Door(Protocol):
+    """Whoever waits for several messages at once, such as a connection."""
+
+    def release(self) -> None:
+        """Called once after each group in which some of its messages were told: now answer."""
+
+
+class Ticket(Protocol):
+    """Waits for one message."""
+
+    @property
+    def door(self) -> Door:
+        """Whom to release after the group."""
+
+    def settled(self, answer: Answer) -> None:
+        """The message is durable. Must not raise."""
+
+    def unable(self, error: ChartwireError) -> None:
+        """It may or may not have been stored: promise nothing. Must not raise."""
+
+
+class Intake:
+    """The writer of one process. `metric_events` are the event names that may become metric labels."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        notifier: Notifier,
+        *,
+        metric_events: frozenset[str] = frozenset(),
+        retry_s: float = RETRY_S,
+    ) -> None:
+        self._pool = pool
+        self._notifier = notifier
+        self._metric_events = metric_events
+        self._retry_s = retry_s
+        self._queue: deque[tuple[Arrival, Ticket]] = deque()
+        self._asked: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._able = True
+        self._closing = False
+
+    def start(self) -> None:
+        """Begin writing in the running loop."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def close(self) -> None:
+        """Write what has gathered, then end. What is submitted from now on is told unable."""
+        self._closing = True
+        self._wake()
+        task, self._task = self._task, None
+        if task is not None:
+            await task
+
+    @property
+    def waiting(self) -> int:
+        """Messages submitted and not yet taken into a group."""
+        return len(self._queue)
+
+    def submit(self, arrival: Arrival, ticket: Ticket) -> None:
+        """Take a message into the next group; `ticket` is told later, never from within this call."""
+        self._queue.append((arrival, ticket))
+        if self._asked is not None:
+            self._wake()
+
+    async def accept(self, arrival: Arrival) -> Answer:
+        """`submit` for a caller with one message: returns after the commit. Raises TransientError when unable."""
+        ticket = _FutureTicket()
+        self.submit(arrival, ticket)
+        return await ticket.future
+
+    def _wake(self) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None and not asked.done():
+            asked.set_result(None)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._queue or not self._closing:
+            if not self._queue:
+                self._asked = loop.create_future()
+                await self._asked
+                continue
+            batch = self._take()
+            WAITING.set(len(self._queue))
+            await self._write(batch)
+        self._task = None
+
+    def _take(self) -> list[tuple[Arrival, Ticket]]:
+        queue = self._queue
+        batch = [queue.popleft()]
+        size = len(batch[0][0].raw)
+        while queue and len(batch) < INTAKE_FLUSH_MESSAGES_MAX:
+            size += len(queue[0][0].raw)
+            if size > INTAKE_FLUSH_BYTES_MAX:
+                break
+            batch.append(queue.popleft())
+        return batch
+
+    async def _write(self, batch: list[tuple[Arrival, Ticket]]) -> None:
+        try:
+            answers = await self._store([arrival for arrival, _ in batch])
+        except TransientError as error:
+            self._tell_unable(batch, error)
+        except ChartwireError as error:
+            if len(batch) == 1:
+                _log.error("message_not_storable", code=error.code, message_id=str(batch[0][0].id))
+                self._tell_unable(batch, error)
+                return
+            for one in batch:
+                await self._write([one])
+        else:
+            self._tell(batch, answers)
+
+    async def _store(self, arrivals: Sequence[Arrival]) -> list[Answer]:
+        """Commit these and read the answers of resends, again and again while the store is away, for `retry_s`."""
+        give_up = monotonic() + (self._retry_s if self._able else 0.0)
+        pause_s = _RETRY_FIRST_S
+        while True:
+            try:
+                answers = await self._store_once(arrivals)
+            except TransientError as error:
+                FAILURES.add(1, error.code)
+                if monotonic() + pause_s > give_up:
+                    self._able = False
+                    raise
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _RETRY_MAX_S)
+            else:
+                self._able = True
+                return answers
+
+    async def _store_once(self, arrivals: Sequence[Arrival]) -> list[Answer]:
+        begun = monotonic()
+        hit("intake.before_flush")
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(q.intake_flush, *zip(*arrivals, strict=True))
+            hit("intake.after_flush")
+            answers = [Answer("fresh", arrival.ack, arrival.id) for arrival in arrivals]
+            if rows:
+                await _amend(connection, arrivals, answers, [(row[0] - 1, row[1]) for row in rows])
+        FLUSHES.observe(monotonic() - begun)
+        FLUSH_MESSAGES.observe(len(arrivals))
+        self._notifier.notify(WAKE_CHANNEL)
+        return answers
+
+    def _tell(self, batch: Sequence[tuple[Arrival, Ticket]], answers: Sequence[Answer]) -> None:
+        doors: dict[Door, None] = {}
+        events = self._metric_events
+        for (arrival, ticket), answer in zip(batch, answers, strict=True):
+            event = arrival.event if arrival.event in events else "other"
+            MESSAGES.add(1, event, arrival.state, answer.outcome)
+            ticket.settled(answer)
+            doors[ticket.door] = None
+        for door in doors:
+            door.release()
+
+    def _tell_unable(self, batch: Sequence[tuple[Arrival, Ticket]], error: ChartwireError) -> None:
+        _log.warning("intake_unable", code=error.code, messages=len(batch))
+        doors: dict[Door, None] = {}
+        for _, ticket in batch:
+            ticket.unable(error)
+            doors[ticket.door] = None
+        for door in doors:
+            door.release()
+
+
+async def _amend(
+    connection: Connection, arrivals: Sequence[Arrival], answers: list[Answer], unusual: list[tuple[int, Outcome]]
+) -> None:
+    """Put in the answers of messages that were no plain new ones. Resends are read in a statement of their own, which
+    sees what a concurrent group committed meanwhile."""
+    resent = [position for position, outcome in unusual if outcome == "resend"]
+    for position, outcome in unusual:
+        arrival = arrivals[position]
+        if outcome == "reused":
+            ack = arrival.ack if arrival.reuse_ack is None else arrival.reuse_ack
+            answers[position] = Answer("reused", ack, arrival.id)
+    if not resent:
+        return
+    keys: list[tuple[Any, ...]] = [
+        (arrivals[p].org, arrivals[p].source, arrivals[p].control_id, arrivals[p].body_hash) for p in resent
+    ]
+    rows = await connection.fetch(q.intake_answers, *zip(*keys, strict=True))
+    if len(rows) != len(resent):
+        raise TransientError("a resend's first message left the ledger meanwhile", code="ledger_expired")
+    for row in rows:
+        position = resent[row["position"] - 1]
+        first = row["message_id"]
+        outcome = "fresh" if first == arrivals[position].id else "resend"
+        answers[position] = Answer(outcome, row["ack"], first)
+
+
+class _FutureTicket:
+    """A ticket and door of one."""
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.door: Door = self
+
+    def settled(self, answer: Answer) -> None:
+        with contextlib.suppress(asyncio.InvalidStateError):
+            self.future.set_result(answer)
+
+    def unable(self, error: ChartwireError) -> None:
+        with contextlib.suppress(asyncio.InvalidStateError):
+            self.future.set_exception(error)
+
+    def release(self) -> None:
+        """Nothing more to do: the future has woken the caller."""

@@ -1,0 +1,277 @@
+"""Whose message is this, and whose patient? Pure: no store, no socket.
+
+**Which source** (domain-rules.md section 9). The listener gives the candidates. Of these the ones stay that the peer
+may be: a source that lists certificates (`cn:NAME`, `san:NAME`, `sha256:HEX`) takes a peer that shows one of them, a
+source that lists networks takes a peer from one of them, a source that lists both wants both, and one that lists
+nothing takes anyone. The surest tell wins: where a candidate is recognised by certificate only such candidates stay,
+else where one is recognised by network only those. Then the message chooses among what is left, and only there, by
+`Source.sending`: pairs of field and pattern, `("MSH-4", "NORTH*")`. Fields are MSH-3 to MSH-6 and PV1-3.4, by HD part
+where one is written (`MSH-3.2`; the first without). `*` and `?` are wildcards, case counts. Patterns for one field are
+alternatives; all fields have to match. A source whose patterns match goes before one that has none.
+
+**Naming another organisation.** A message whose fields match a source of another organisation, facility (MSH-4, MSH-6
+or PV1-3.4) spelled out without wildcard, is refused with AR, unless the peer's own sources name it by pattern too.
+
+**Which lane** (sections 3 and 4 of domain-rules.md; architecture.md, work engine). The patient key is the strongest
+identifying PID-3: rules of the source in their order, then repetitions in theirs.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from importlib import resources
+from typing import Final, Literal
+from uuid import UUID
+
+from chartwire.core.errors import ValidationError
+from chartwire.core.ids import order_key_digest
+from chartwire.core.source import Source
+from chartwire.formats.hl7v2.envelope import Envelope, PatientId
+from chartwire.mapping.identity import read_identity
+
+RefusalCode = Literal["unknown_peer", "unknown_sender", "ambiguous_sender", "names_another_organisation"]
+
+_FIELDS: Final[dict[str, Callable[[Envelope], tuple[str, ...]]]] = {
+    "MSH-3": lambda envelope: envelope.sending_application,
+    "MSH-4": lambda envelope: envelope.sending_facility,
+    "MSH-5": lambda envelope: envelope.receiving_application,
+    "MSH-6": lambda envelope: envelope.receiving_facility,
+    "PV1-3.4": lambda envelope: envelope.visit_location[3:4],
+}
+_FACILITY_FIELDS: Final = ("MSH-4", "MSH-6", "PV1-3.4")
+_CERTIFICATE_KINDS: Final = ("cn:", "san:", "sha256:")
+
+MERGE_EVENTS: Final = frozenset(
+    f"ADT^{event}"
+    for event in ("A18", "A24", "A30", "A34", "A35", "A36", "A37", "A39", "A40", "A41", "A42", "A43", "A44", "A45",
+                  "A46", "A47", "A48", "A49", "A50", "A51")
+)  # fmt: skip
+"""Events that touch the records of two patients or keys: merges, moves, changes of identifiers, link and unlink."""
+
+_IDENTITY: Final = read_identity(
+    (resources.files("chartwire.mapping") / "maps" / "identity.yaml").read_text("utf-8"), "identity.yaml"
+)
+_MRN_LETTERS_MAX: Final = 199
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of a connection: IP address, and names of its client certificate (`cn:..`, `san:..`)."""
+
+    address: str
+    certificate: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No source takes this message. `source` is the peer's own one, where it has one: there the message is kept."""
+
+    code: RefusalCode
+    reason: str
+    source: Source | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The outcome, a Source or a Refusal, and the steps that led there, in words for `chartwire hl7 route`."""
+
+    outcome: Source | Refusal
+    steps: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Where a message queues. `partners` are the further lanes of a merge; `mrn` is the value to find it by."""
+
+    lane: UUID
+    partners: tuple[UUID, ...] = ()
+    mrn: str | None = None
+
+
+def check_sending(source: Source) -> None:
+    """Raises ValidationError for a `sending` or `peers` entry that routing does not know."""
+    for name, _ in source.sending:
+        if _split_part(name)[0] not in _FIELDS:
+            known = ", ".join(_FIELDS)
+            raise ValidationError(f"source {source.name}: {name} cannot choose a source; known are {known}",
+                                  code="bad_sending")  # fmt: skip
+    for entry in source.peers:
+        if not entry.startswith(_CERTIFICATE_KINDS):
+            try:
+                ipaddress.ip_network(entry, strict=False)
+            except ValueError:
+                raise ValidationError(
+                    f"source {source.name}: peer entry is no network and none of cn:, san:, sha256:", code="bad_peers"
+                ) from None
+
+
+def admitted(candidates: Iterable[Source], peer: Peer) -> tuple[Source, ...]:
+    """The sources that this peer may be, by certificate and address; what a listener asks once a connection."""
+    ranked: dict[int, list[Source]] = {}
+    for source in candidates:
+        rank = _recognised(source, peer)
+        if rank:
+            ranked.setdefault(rank, []).append(source)
+    return tuple(ranked[max(ranked)]) if ranked else ()
+
+
+def route(allowed: Sequence[Source], everyone: Iterable[Source], envelope: Envelope) -> Source | Refusal:
+    """The source of a message among those that its peer may be (`admitted`); `everyone` is the whole directory."""
+    if not allowed:
+        return Refusal("unknown_peer", "no source of this listener knows this peer")
+    named = [source for source in allowed if source.sending and _names(source, envelope)]
+    if not named:
+        home = {source.org for source in allowed}
+        for other in everyone:
+            if other.org not in home and _names_facility(other) and _names(other, envelope):
+                reason = "this sender may not act for that organisation"
+                return Refusal("names_another_organisation", reason, allowed[0])
+        named = [source for source in allowed if not source.sending]
+    if len(named) == 1:
+        return named[0]
+    own = allowed[0] if len({source.org for source in allowed}) == 1 else None
+    if named:
+        return Refusal("ambiguous_sender", "several sources take this sender", own)
+    return Refusal("unknown_sender", "no source of this peer takes this sender", own)
+
+
+def explain(
+    listener: str, candidates: Sequence[Source], everyone: Iterable[Source], peer: Peer, envelope: Envelope
+) -> Route:
+    """`admitted` and `route` in one, with each step in words. Tells names of sources and fields, no patient data."""
+    steps = [f"listener {listener}: {_list(candidates)}"]
+    allowed = admitted(candidates, peer)
+    shown = f" with certificate {', '.join(sorted(peer.certificate))}" if peer.certificate else ""
+    steps.append(f"peer {peer.address}{shown} may be: {_list(allowed)}")
+    for name, read in _FIELDS.items():
+        steps.append(f"{name} is {'&'.join(read(envelope)) or 'empty'}")
+    for source in allowed:
+        if source.sending:
+            verdict = "matches" if _names(source, envelope) else "does not match"
+            patterns = ", ".join(f"{name}={pattern}" for name, pattern in source.sending)
+            steps.append(f"{source.name} wants {patterns}: {verdict}")
+        else:
+            steps.append(f"{source.name} takes any sender")
+    outcome = route(allowed, everyone, envelope)
+    steps.append(f"refused: {outcome.reason}" if isinstance(outcome, Refusal) else f"source: {outcome.name}")
+    return Route(outcome, tuple(steps))
+
+
+def order_key(envelope: Envelope, source: Source, event: str) -> Lanes:
+    """The lanes of a message. Without an identifying PID-3 that is the source's own lane, in order of arrival.
+
+    The lane of a patient is `order_key_digest(organisation, type, authority, value)` of the strongest PID-3 of the
+    first patient group. A merge event also takes the strongest of each further group and of each group's MRG-1.
+    """
+    org = str(source.org)
+    ids = envelope.patient_ids
+    if event in MERGE_EVENTS:
+        keys = _merge_keys(envelope, source)
+    else:
+        first = strongest(ids, source)
+        keys = [first] if first else []
+    if not keys:
+        mrn = ids[0].value[:_MRN_LETTERS_MAX] if ids else None
+        return Lanes(order_key_digest(org, str(source.id)), (), mrn)
+    lanes = [order_key_digest(org, kind, authority, value) for kind, authority, value in keys]
+    partners = tuple(dict.fromkeys(lane for lane in lanes[1:] if lane != lanes[0]))
+    return Lanes(lanes[0], partners, keys[0][2][:_MRN_LETTERS_MAX])
+
+
+def strongest(ids: Sequence[PatientId], source: Source) -> tuple[str, str, str] | None:
+    """(type, authority, value) of the identifier that identifies best by the source's rules, None where none does.
+
+    The same choice as mapping/identity.py makes from the parsed message: a lane and a record that disagree about the
+    patient would lose the order.
+    """
+    best: tuple[int, tuple[str, str, str]] | None = None
+    for one in ids:
+        value = _plain(one.value)
+        rule = _rule(source, one) if value and not _IDENTITY.placeholder.fullmatch(value) else None
+        if rule is not None and (best is None or rule[0] < best[0]):
+            authority = one.authority or one.authority_universal_id or source.authority
+            best = rule[0], (one.type or rule[1], authority, value)
+    return best[1] if best else None
+
+
+def _rule(source: Source, one: PatientId) -> tuple[int, str] | None:
+    """The rank of the first rule that takes an identifier, and the type that it has where it names none."""
+    if one.type in _IDENTITY.never:
+        return None
+    for rank, rule in enumerate(source.identifiers):
+        if not one.type and rule.type in _IDENTITY.never:
+            continue
+        if one.type and rule.type not in (one.type, "*"):
+            continue
+        wanted = rule.authority or source.authority
+        unnamed = not one.authority and not one.authority_universal_id
+        if wanted in ("*", one.authority, one.authority_universal_id) or (unnamed and wanted == source.authority):
+            return rank, "MR" if rule.type == "*" else rule.type
+    return None
+
+
+def _plain(value: str) -> str:
+    value = value.strip()
+    return value if value.isprintable() else "".join(filter(str.isprintable, value)).strip()
+
+
+def _merge_keys(envelope: Envelope, source: Source) -> list[tuple[str, str, str]]:
+    groups: dict[int, tuple[list[PatientId], list[PatientId]]] = {}
+    for one in envelope.patient_ids:
+        groups.setdefault(one.group, ([], []))[0].append(one)
+    for one in envelope.merge_ids:
+        groups.setdefault(one.group, ([], []))[1].append(one)
+    keys = []
+    for survivors, losers in (groups[number] for number in sorted(groups)):
+        keys += [key for key in (strongest(survivors, source), strongest(losers, source)) if key]
+    return keys
+
+
+def _recognised(source: Source, peer: Peer) -> int:
+    """0 not this peer, 1 open to anyone, 2 by network, 3 by certificate."""
+    certificates = [entry for entry in source.peers if entry.startswith(_CERTIFICATE_KINDS)]
+    networks = [entry for entry in source.peers if not entry.startswith(_CERTIFICATE_KINDS)]
+    if certificates and peer.certificate.isdisjoint(certificates):
+        return 0
+    if networks and not _within(peer.address, networks):
+        return 0
+    return 3 if certificates else 2 if networks else 1
+
+
+def _within(address: str, networks: Iterable[str]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return any((mapped or parsed) in ipaddress.ip_network(network, strict=False) for network in networks)
+
+
+def _names(source: Source, envelope: Envelope) -> bool:
+    verdicts: dict[str, bool] = {}
+    for name, pattern in source.sending:
+        base, part = _split_part(name)
+        parts = _FIELDS[base](envelope)
+        value = parts[part - 1] if part <= len(parts) else ""
+        verdicts[name] = verdicts.get(name, False) or fnmatchcase(value, pattern)
+    return bool(verdicts) and all(verdicts.values())
+
+
+def _names_facility(source: Source) -> bool:
+    return any(
+        _split_part(name)[0] in _FACILITY_FIELDS and pattern and not set(pattern) & set("*?[")
+        for name, pattern in source.sending
+    )
+
+
+def _split_part(name: str) -> tuple[str, int]:
+    """`MSH-3.2` -> (`MSH-3`, 2). PV1-3.4 is a component by itself."""
+    if name in _FIELDS:
+        return name, 1
+    base, _, part = name.rpartition(".")
+    return base, int(part) if part.isascii() and part.isdigit() and int(part) else 1
+
+
+def _list(sources: Sequence[Source]) -> str:
+    return ", ".join(source.name for source in sources) or "no source"
