@@ -58,10 +58,12 @@ def _to_lone_surrogates(error: UnicodeError) -> tuple[str, int]:
 
 
 def _from_lone_surrogates(error: UnicodeError) -> tuple[bytes | str, int]:
-    """The bytes that `_to_lone_surrogates` stood for; `?` for any other character that the charset lacks."""
+    """The bytes that `_to_lone_surrogates` stood for; `?` for other characters, and where characters are wide."""
     assert isinstance(error, UnicodeEncodeError)
     letters = error.object[error.start : error.end]
-    if all("\udc00" <= letter <= "\udcff" for letter in letters):
+    if not error.encoding.startswith(("utf-16", "utf-32")) and all(
+        "\udc00" <= letter <= "\udcff" for letter in letters
+    ):
         return bytes(ord(letter) - 0xDC00 for letter in letters), error.end
     return "?" * len(letters), error.end
 

@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from chartwire.core.errors import ParseError
@@ -12,7 +13,7 @@ from chartwire.formats.hl7v2.escapes import Delimiters
 
 _SEGMENT_ID: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
 _REPEATED: Final = re.compile(r"(.)\1+")
-_LINE: Final = re.compile(r"[^\r\n]+")
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _UNSAFE: Final = re.compile("[\x00\udc00-\udcff]+|[\ud800-\udbff\udd00-\udfff]+")
 _UNREADABLE: Final = (
     ("nul", re.compile("\x00+"), "NUL, kept as hex escapes"),
@@ -94,7 +95,7 @@ def segment_id_pattern(mark: str) -> re.Pattern[str]:
 
 
 def _usable(mark: str) -> bool:
-    return mark > " " and mark not in {'"', "\x7f"} and not mark.isalnum() and not mark.isspace()
+    return len(mark) == 1 and mark.isprintable() and not mark.isalnum() and mark not in {" ", '"'}
 
 
 def _read(raw: bytes, decoded: Decoded) -> Document:
@@ -105,6 +106,7 @@ def _read(raw: bytes, decoded: Decoded) -> Document:
     if not text.startswith("MSH", start):
         raise ParseError("the first segment is not MSH", code="not_hl7", position=start, location="MSH")
     delimiters = read_delimiters(text, start)
+    source = text
     if "\x00" in text or not (text.isascii() or _UNSAFE.search(text) is None):
         text = _visible(without_padding(text), delimiters, findings)
     if text[start + 4 :].startswith(delimiters.encoding_characters) is False:
@@ -112,29 +114,64 @@ def _read(raw: bytes, decoded: Decoded) -> Document:
             Finding("delimiters_repeated", "MSH-2", "a character of MSH-2 stands twice, read once", "warning")
         )
     syntax = Syntax(delimiters, decoded.codec)
-    segments, by_name = _segments(text, start, syntax)
+    try:
+        segments, by_name = _segments(_lines(text, start), syntax)
+    except _LineError as error:
+        raise error.refusal(source, start) from None
     return Document(raw, text, syntax, segments, by_name, findings)
 
 
-def _segments(text: str, start: int, syntax: Syntax) -> tuple[list[Segment], dict[str, list[Segment]]]:
+class _LineError(Exception):
+    """What is wrong with the line of that number (from 0); where it stands is found out only when it is needed."""
+
+    def __init__(self, code: str, message: str, line_number: int, location: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.line_number = line_number
+        self.location = location
+
+    def refusal(self, text: str, start: int) -> ParseError:
+        """The ParseError, with the line's position in `text`."""
+        for found in islice(_LINE_END.finditer(text, start), self.line_number):
+            start = found.end()
+        return ParseError(self.message, code=self.code, position=start, location=self.location)
+
+
+def _segments(lines: list[str], syntax: Syntax) -> tuple[list[Segment], dict[str, list[Segment]]]:
+    if len(lines) > SEGMENTS_MAX and sum(map(bool, lines)) > SEGMENTS_MAX:
+        raise _LineError("too_many_segments", f"more than {SEGMENTS_MAX} segments", SEGMENTS_MAX, "")
     has_id = segment_id_pattern(syntax.delimiters.field).match
     segments: list[Segment] = []
     by_name: dict[str, list[Segment]] = {}
-    lines = _lines(text, start)
-    if len(lines) > SEGMENTS_MAX and sum(map(bool, lines)) > SEGMENTS_MAX:
-        raise ParseError(f"more than {SEGMENTS_MAX} segments", code="too_many_segments", position=start)
-    for line in lines:
+    for number, line in enumerate(lines):
         if not has_id(line):
             if not line.strip(PADDING):
                 continue
-            raise _bad_segment(text, start, line, len(segments))
+            place = f"segment {len(segments) + 1}"
+            raise _LineError(
+                "bad_segment_id", f"{place} has no id of a capital and two capitals or digits", number, place
+            )
         name = line[:3]
         same = by_name.setdefault(name, [])
+        if same and name == "MSH":
+            raise _LineError("several_messages", "a second MSH: several messages in one", number, "MSH[2]")
         segment = Segment(name, len(segments), len(same) + 1, line, syntax)
+        if len(line) > SEPARATORS_PER_FIELD_MAX:
+            _check_separators(line, number, f"{name}[{segment.occurrence}]", syntax)
         same.append(segment)
         segments.append(segment)
-    _check_bounds(text, start, segments, by_name, syntax)
     return segments, by_name
+
+
+def _check_separators(line: str, number: int, location: str, syntax: Syntax) -> None:
+    field_mark, component, repetition, _, subcomponent, _ = syntax.delimiters
+    counts = [line.count(field_mark)]
+    for part in line.split(field_mark, 1000):
+        counts += [part.count(mark) for mark in (component, repetition, subcomponent) if mark]
+    if max(counts) > SEPARATORS_PER_FIELD_MAX:
+        message = f"more than {SEPARATORS_PER_FIELD_MAX} separators of one kind"
+        raise _LineError("too_many_separators", message, number, location)
 
 
 def _lines(text: str, start: int) -> list[str]:
@@ -151,48 +188,6 @@ def without_padding(text: str) -> str:
     bare = text.rstrip(PADDING)
     tail = text[len(bare) :]
     return bare + tail[: len(tail) - len(tail.lstrip(" \t"))]
-
-
-def _bad_segment(text: str, start: int, line: str, index: int) -> ParseError:
-    places = (found.start() for found in _LINE.finditer(text, start) if found[0].startswith(line))
-    return ParseError(
-        f"segment {index + 1} has no segment id of a capital and two capitals or digits",
-        code="bad_segment_id",
-        position=next(places, start),
-        location=f"segment {index + 1}",
-    )
-
-
-def _check_bounds(
-    text: str, start: int, segments: list[Segment], by_name: dict[str, list[Segment]], syntax: Syntax
-) -> None:
-    headers = by_name["MSH"]
-    if len(headers) > 1:
-        raise ParseError(
-            "a second MSH: several messages in one",
-            code="several_messages",
-            position=text.find(headers[1].line, start + 1),
-            location="MSH[2]",
-        )
-    if len(text) <= SEPARATORS_PER_FIELD_MAX:
-        return
-    marks = [mark for mark in syntax.delimiters[:3] + syntax.delimiters[4:5] if mark]
-    for segment in segments:
-        if len(segment.line) > SEPARATORS_PER_FIELD_MAX:
-            _check_separators(text, segment, marks)
-
-
-def _check_separators(text: str, segment: Segment, marks: list[str]) -> None:
-    field_mark, *inner = marks
-    counts = [segment.line.count(field_mark)]
-    counts += [field.count(mark) for field in segment.line.split(field_mark, 1000) for mark in inner]
-    if max(counts) > SEPARATORS_PER_FIELD_MAX:
-        raise ParseError(
-            f"more than {SEPARATORS_PER_FIELD_MAX} separators of one kind",
-            code="too_many_separators",
-            position=text.find(segment.line),
-            location=f"{segment.name}[{segment.occurrence}]",
-        )
 
 
 def _visible(text: str, delimiters: Delimiters, findings: list[Finding]) -> str:
