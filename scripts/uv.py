@@ -1,4 +1,4 @@
-"""Runs uv with the arguments given, with this machine's index and certificates; fetches it when the machine has none."""
+"""Runs uv with the arguments given, by this machine's index and certificates; fetches it where there is none."""
 
 import os
 import sys

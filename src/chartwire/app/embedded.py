@@ -255,7 +255,7 @@ class EmbeddedPostgres:
         while not _is_ready(pid_file, self._process.pid):
             if self._process.poll() is not None:
                 self._process = None
-                raise ConflictError(f"PostgreSQL did not start: {_last_line(log)}", code="postgres_failed")
+                raise ConflictError(f"PostgreSQL did not start: {_last_complaint(log)}", code="postgres_failed")
             if time.monotonic() - said > _PROGRESS_EVERY_S:
                 said = time.monotonic()
                 self._progress(f"PostgreSQL is starting or recovering, {said - began:.0f} s so far")
@@ -323,11 +323,12 @@ def _state(entry: Path) -> str:
     return (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
 
 
-def _last_line(log: Path) -> str:
+def _last_complaint(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 4096))
         lines = file.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "no message"
+    complaints = [line for line in lines if "FATAL" in line or "PANIC" in line]
+    return (complaints or lines or ["no message"])[-1]
 
 
 def _write_private(path: Path, text: str) -> None:

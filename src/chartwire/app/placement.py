@@ -26,6 +26,7 @@ SYSTEM_DIRECTORY = Path("/var/lib/chartwire")
 SYSTEM_USER = "chartwire"
 _SOCKET_PATH_BYTES_MAX = 107
 _SOCKET_NAME = ".s.PGSQL.5432"
+_LIST_CHARACTERS = ",\"'%"  # servers and clients read socket directories as lists
 
 
 class _PopenIdentity(TypedDict, total=False):
@@ -128,7 +129,8 @@ def find_binaries() -> Path:
 
 def _sockets(home: Path) -> Path:
     inside = home / "run"
-    if len(os.fsencode(inside / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES_MAX:
+    plain = set(str(inside)).isdisjoint(_LIST_CHARACTERS)
+    if plain and len(os.fsencode(inside / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES_MAX:
         return inside
     outside = Path(tempfile.gettempdir()) / f"chartwire-{_digest(str(home))}"
     if len(os.fsencode(outside / _SOCKET_NAME)) > _SOCKET_PATH_BYTES_MAX:
