@@ -78,6 +78,11 @@ class Server:
         """Drop a database, whoever is still connected."""
         self._execute(f"drop database {database.name} with (force)")
 
+    def dsn_of(self, database: str, user: str, password: str) -> str:
+        """The DSN of a database for any user."""
+        netloc = f"{user}:{quote(password)}@{self._parts.netloc.rpartition('@')[2]}"
+        return urlunsplit(self._parts._replace(netloc=netloc, path=f"/{database}"))
+
     def _create(self, template: str) -> Database:
         self._count += 1
         name = f"{self._prefix}_{self._count}"
@@ -85,10 +90,9 @@ class Server:
         return Database(name, self._dsn(name), self._dsn(name, "chartwire_app"), self._dsn(name, "chartwire_engine"))
 
     def _dsn(self, database: str, role: str | None = None) -> str:
-        netloc = self._parts.netloc
-        if role is not None:
-            netloc = f"{role}:{quote(_PASSWORDS[role])}@{netloc.rpartition('@')[2]}"
-        return urlunsplit(self._parts._replace(netloc=netloc, path=f"/{database}"))
+        if role is None:
+            return urlunsplit(self._parts._replace(path=f"/{database}"))
+        return self.dsn_of(database, role, _PASSWORDS[role])
 
     def _execute(self, sql: str) -> None:
         async def run() -> None:

@@ -1,0 +1,105 @@
+"""Migrations: each once, in order, unchanged; roles as they must be; two starters at once do not collide."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from chartwire.core.errors import ConflictError, TransientError
+from chartwire.store.migrate import MIGRATIONS_DIRECTORY, migrate, read_migrations
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """Two migrations, one of each phase."""
+    (tmp_path / "0001_pre_start.sql").write_text("create table first (n integer); insert into first values (1);")
+    (tmp_path / "0002_post_end.sql").write_text("insert into first values (2)")
+    return tmp_path
+
+
+async def value(dsn, sql):
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()
+
+
+async def test_migrations_run_in_order_and_each_once(empty_database, directory):
+    assert await migrate(empty_database.admin_dsn, directory=directory) == ["0001_pre_start", "0002_post_end"]
+    assert await migrate(empty_database.admin_dsn, directory=directory) == []
+    assert await value(empty_database.admin_dsn, "select sum(n) from first") == 3
+
+
+async def test_post_migrations_wait_until_they_are_asked_for(empty_database, directory):
+    assert await migrate(empty_database.admin_dsn, directory=directory, phases=("pre",)) == ["0001_pre_start"]
+    assert await migrate(empty_database.admin_dsn, directory=directory) == ["0002_post_end"]
+
+
+async def test_a_migration_that_changed_after_it_was_applied_is_refused_by_name(empty_database, directory):
+    await migrate(empty_database.admin_dsn, directory=directory)
+    (directory / "0001_pre_start.sql").write_text("create table first (n bigint);")
+    with pytest.raises(ConflictError, match="0001_pre_start was changed") as refusal:
+        await migrate(empty_database.admin_dsn, directory=directory)
+    assert refusal.value.code == "migration_changed"
+
+
+async def test_a_database_of_a_newer_release_is_refused(empty_database, directory):
+    await migrate(empty_database.admin_dsn, directory=directory)
+    (directory / "0002_post_end.sql").unlink()
+    with pytest.raises(ConflictError, match="0002_post_end") as refusal:
+        await migrate(empty_database.admin_dsn, directory=directory)
+    assert refusal.value.code == "migration_missing"
+
+
+async def test_a_migration_that_fails_leaves_nothing_and_names_its_line(empty_database, directory):
+    (directory / "0003_pre_broken.sql").write_text("create table third (n integer);\n\nselect no_such_column;\n")
+    with pytest.raises(ConflictError, match=r"0003_pre_broken failed at line 3: 42703") as refusal:
+        await migrate(empty_database.admin_dsn, directory=directory)
+    assert refusal.value.code == "migration_failed"
+    assert await value(empty_database.admin_dsn, "select to_regclass('third')") is None
+    assert await value(empty_database.admin_dsn, "select count(*) from chartwire_migration") == 2
+
+
+async def test_starters_at_the_same_time_apply_everything_once(empty_database, directory):
+    applied = await asyncio.gather(*(migrate(empty_database.admin_dsn, directory=directory) for _ in range(5)))
+    assert sorted(map(len, applied)) == [0, 0, 0, 0, 2]
+    assert await value(empty_database.admin_dsn, "select sum(n) from first") == 3
+
+
+@pytest.mark.parametrize("name", ["1_pre_short.sql", "0003_mid_name.sql", "0003_pre_Name.sql", "0001_pre_again.sql"])
+def test_a_file_name_out_of_form_or_a_number_used_twice_is_refused(directory, name):
+    (directory / name).write_text("select 1")
+    with pytest.raises(ConflictError) as refusal:
+        read_migrations(directory)
+    assert refusal.value.code == "migration_name"
+
+
+async def test_tables_belong_to_the_owner_role_whoever_migrates(database):
+    owners = (
+        "select array_agg(distinct relowner::regrole::text) from pg_class where relnamespace = 'public'::regnamespace"
+    )
+    assert await value(database.admin_dsn, f"{owners} and relkind in ('r', 'p', 'i', 'v')") == ["chartwire_owner"]
+
+
+async def test_a_user_who_is_no_superuser_but_may_create_roles_can_migrate(postgres_server, empty_database):
+    connection = await asyncpg.connect(empty_database.admin_dsn)
+    name = f"installer_{empty_database.name}"
+    await connection.execute(
+        f"create role {name} login createrole password 'installer';"
+        f"grant chartwire_owner, chartwire_engine, chartwire_app to {name} with admin option;"
+        f"alter database {empty_database.name} owner to {name}"
+    )
+    dsn = postgres_server.dsn_of(empty_database.name, name, "installer")
+    applied = await migrate(dsn, app_password="app-of-the-tests", engine_password="engine-of-the-tests")
+    assert applied == [migration.name for migration in read_migrations(MIGRATIONS_DIRECTORY)]
+    assert await value(empty_database.app_dsn, "select count(*) from source") == 0
+    await connection.execute(
+        f"alter database {empty_database.name} owner to current_user; reassign owned by {name} to current_user; drop owned by {name}; drop role {name}"
+    )
+    await connection.close()
+
+
+async def test_a_server_that_is_not_there_is_a_transient_error(tmp_path):
+    with pytest.raises(TransientError):
+        await migrate(f"postgresql://nobody@/none?host={tmp_path}")
