@@ -1,8 +1,10 @@
 """Endpoints at a real sink, and a worker in this process."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+import uvloop
 from delivery_clinic import Clinic
 
 from chartwire.core.access import Access
@@ -12,6 +14,11 @@ from chartwire.store.pool import Pool
 from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
 from simulators.webhook_sink import WebhookSink
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """As in production."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
