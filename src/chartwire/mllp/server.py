@@ -1,13 +1,12 @@
 """The process role `listener`: intake, sources and every configured socket, from start to drained stop."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from chartwire.channels.intake import RETRY_S, Intake
 from chartwire.channels.sources import REFRESH_S, SourceDirectory
-from chartwire.mapping.convert import load_maps
+from chartwire.mapping import load_maps
 from chartwire.mllp.fates import Fates
 from chartwire.mllp.keeper import Keeper
 from chartwire.mllp.listener import Listener
@@ -16,41 +15,37 @@ from chartwire.mllp.settings import ListenerSettings
 from chartwire.store.pool import Pool
 from chartwire.store.wakeup import Notifier
 
-_DRAIN_S: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class MllpSettings:
-    """What the role needs: both database logins (direct addresses) and the sockets to open.
-
-    `mapped` are the events that have a map (`ADT^A01`); None asks the shipped maps.
-    """
-
-    app_dsn: str
-    engine_dsn: str
-    listeners: tuple[ListenerSettings, ...]
-    drain_s: float = _DRAIN_S
-    refresh_s: float = REFRESH_S
-    retry_s: float = RETRY_S
-    mapped: frozenset[str] | None = None
+DRAIN_S: Final = 10.0
 
 
 class MllpServer:
     """Everything between the sockets and the inbox, in one process."""
 
-    def __init__(self, settings: MllpSettings) -> None:
-        self._settings = settings
-        mapped = frozenset(load_maps().events) if settings.mapped is None else settings.mapped
-        self._pool = Pool(settings.app_dsn, size=4)
-        self._engine_pool = Pool(settings.engine_dsn, size=1)
-        self._notifier = Notifier(settings.app_dsn)
-        self.directory = SourceDirectory(self._pool, self._engine_pool, refresh_s=settings.refresh_s)
-        self.intake = Intake(self._pool, self._notifier, metric_events=mapped, retry_s=settings.retry_s)
+    def __init__(
+        self,
+        app_dsn: str,
+        engine_dsn: str,
+        listeners: Sequence[ListenerSettings],
+        *,
+        mapped: frozenset[str] | None = None,
+        drain_s: float = DRAIN_S,
+        refresh_s: float = REFRESH_S,
+        retry_s: float = RETRY_S,
+    ) -> None:
+        """Both logins are direct addresses. `mapped` are the events that have a map; None asks the shipped maps."""
+        if mapped is None:
+            mapped = frozenset(load_maps().events)
+        self._drain_s = drain_s
+        self._pool = Pool(app_dsn, size=4)
+        self._engine_pool = Pool(engine_dsn, size=1)
+        self._notifier = Notifier(app_dsn)
+        self.directory = SourceDirectory(self._pool, self._engine_pool, refresh_s=refresh_s)
+        self.intake = Intake(self._pool, self._notifier, metric_events=mapped, retry_s=retry_s)
         self._fates = Fates(self._pool)
         self._keeper = Keeper(self._pool)
         self._listeners = [
             Listener(one, Reception(one.name, self.directory, self.intake, self._fates, self._keeper, mapped))
-            for one in settings.listeners
+            for one in listeners
         ]
 
     async def start(self) -> None:
@@ -71,7 +66,7 @@ class MllpServer:
 
     async def close(self) -> None:
         """Accept no more, finish and answer what was taken, close."""
-        await asyncio.gather(*(listener.close(self._settings.drain_s) for listener in self._listeners))
+        await asyncio.gather(*(listener.close(self._drain_s) for listener in self._listeners))
         await self._keeper.close()
         await self.intake.close()
         await self._fates.close()
@@ -82,13 +77,18 @@ class MllpServer:
 
 
 async def serve_listener(
-    settings: MllpSettings, stop: asyncio.Event, *, ready: Callable[[Mapping[str, int]], None] | None = None
+    app_dsn: str,
+    engine_dsn: str,
+    listeners: Sequence[ListenerSettings],
+    stop: asyncio.Event,
+    *,
+    ready: Callable[[Mapping[str, int]], None] | None = None,
 ) -> None:
-    """Serve until `stop` is set, then drain. `ready` is told the bound ports once every socket listens.
+    """Serve until `stop` is set, then drain. `ready` is told the bound port of each listener once all of them listen.
 
     Raises what MllpServer.start raises; whatever was started is closed before that.
     """
-    server = MllpServer(settings)
+    server = MllpServer(app_dsn, engine_dsn, listeners)
     try:
         await server.start()
         if ready is not None:

@@ -11,7 +11,7 @@ from mllp_hub import MAPPED, Hub, MakeHub
 from chartwire.channels.sources import create_source
 from chartwire.core.ids import uuid7
 from chartwire.core.source import IdentifierRule, Source
-from chartwire.mllp.server import MllpServer, MllpSettings
+from chartwire.mllp.server import MllpServer
 from chartwire.mllp.settings import Bounds, ListenerSettings
 from chartwire.store.pool import Pool
 
@@ -30,9 +30,8 @@ async def make_hub(database: Any, pool: Pool, org_id: UUID) -> AsyncIterator[Mak
         if source:
             await create_source(pool, own, "main")
         sockets = listeners or (ListenerSettings("main", port=0, bounds=bounds or Bounds()),)
-        server = MllpServer(
-            MllpSettings(database.app_dsn, database.engine_dsn, sockets, drain_s=2.0, mapped=MAPPED, **(settings or {}))
-        )
+        options = {"drain_s": 2.0, "mapped": MAPPED, **(settings or {})}
+        server = MllpServer(database.app_dsn, database.engine_dsn, sockets, **options)
         await server.start()
         hubs.append(Hub(server, pool, org_id, own, []))
         return hubs[-1]
