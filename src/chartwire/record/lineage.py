@@ -8,7 +8,7 @@ value, and null where the sender cleared the element. An element path is `birthD
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import orjson
+import msgspec
 
 
 class Stamp(NamedTuple):
@@ -41,7 +41,7 @@ class Lineage:
     @classmethod
     def read(cls, text: str) -> "Lineage":
         """The lineage that `write` wrote. `{}` is an empty one."""
-        raw = orjson.loads(text)
+        raw = msgspec.json.decode(text)
         stamps = [Stamp(*writer) for writer in raw.get("w", ())]
         return cls({path: [_part(stamps, row) for row in rows] for path, rows in raw.get("e", {}).items()})
 
@@ -49,7 +49,7 @@ class Lineage:
         """Compact JSON text; writers that no element names any more are left out."""
         numbers: dict[Stamp, int] = {}
         elements = {path: [_row(numbers, part) for part in parts] for path, parts in self.parts.items() if parts}
-        return orjson.dumps({"w": list(numbers), "e": elements}).decode()
+        return msgspec.json.encode({"w": list(numbers), "e": elements}).decode()
 
     def describe(self) -> dict[str, list[dict[str, Any]]]:
         """For people: element path -> source, message, recorded time and field of each part."""

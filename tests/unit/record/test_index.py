@@ -1,0 +1,41 @@
+"""Index values: what a search by each parameter will find."""
+
+from datetime import UTC, datetime
+
+from chartwire.record.index import index_values
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def test_a_patient_is_found_by_number_name_phone_and_birth_date() -> None:
+    body = {
+        "identifier": [{"system": "urn:h", "value": "A-1", "type": {"coding": [{"code": "MR"}]}}],
+        "name": [{"family": "Müller", "given": ["Åsa Maria"]}],
+        "birthDate": "1980-01-02",
+        "telecom": [{"system": "phone", "value": "+49 (30) 555-0100"}, {"system": "email", "value": "A@B.example"}],
+    }
+    values = index_values("Patient", body, NOW)
+    assert {
+        ("identifier", "a-1"), ("identifier", "urn:h|a-1"), ("mrn", "a-1"), ("family", "muller"), ("name", "asa"),
+        ("name", "maria"), ("name", "muller"), ("birthdate", "1980-01-02"), ("phone", "49305550100"),
+        ("email", "a@b.example"), ("updated", "2026-03-01T12:00:00.000Z"),
+    } <= values  # fmt: skip
+
+
+def test_instants_sort_as_text_whatever_their_offset() -> None:
+    early = index_values("Appointment", {"status": "booked", "start": "2026-03-01T09:00:00+02:00"}, NOW)
+    late = index_values("Appointment", {"status": "booked", "start": "2026-03-01T08:00:00Z"}, NOW)
+    assert ("start", "2026-03-01T07:00:00.000Z") in early
+    assert ("start", "2026-03-01T08:00:00.000Z") in late
+    assert ("status", "booked") in early
+
+
+def test_only_references_of_the_wanted_type_are_indexed() -> None:
+    body = {
+        "status": "booked",
+        "participant": [{"actor": {"reference": "Patient/p"}}, {"actor": {"reference": "Practitioner/d"}}],
+    }
+    values = index_values("Appointment", body, NOW)
+    assert ("patient", "Patient/p") in values
+    assert ("provider", "Practitioner/d") in values
+    assert ("patient", "Practitioner/d") not in values
