@@ -1,5 +1,6 @@
 """Segments of the messages that the simulated hospital sends, as nested lists for chartwire.formats.hl7v2.message."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -89,7 +90,7 @@ class Order:
     stage: str = ""
 
 
-def segment(name: str, values: dict[int, Field]) -> Segment:
+def segment(name: str, values: Mapping[int, Field]) -> Segment:
     """A segment with the given fields by number."""
     fields: Segment = [None] * (max(values) + 1)
     fields[0] = name

@@ -48,8 +48,10 @@ def main() -> int:
     return run_role(ROLES[order.role], order, settings, _announce)
 
 
-def run_role(role: Any, order: Order, settings: Any, ready: Callable[[dict[str, Any]], None]) -> int:
-    """Run a role in an event loop until SIGTERM, SIGINT or the end of the lifeline."""
+def run_role(
+    role: Any, order: Order, settings: Any, ready: Callable[[dict[str, Any]], None], *, lifeline: bool = True
+) -> int:
+    """Run a role in an event loop until SIGTERM, SIGINT or, with `lifeline`, the end of standard input."""
     import uvloop
 
     async def run() -> None:
@@ -57,7 +59,8 @@ def run_role(role: Any, order: Order, settings: Any, ready: Callable[[dict[str, 
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         loop.add_signal_handler(signal.SIGINT, stop.set)
-        threading.Thread(target=_watch_lifeline, args=(loop, stop, settings.stop_timeout_s), daemon=True).start()
+        if lifeline:
+            threading.Thread(target=_watch_lifeline, args=(loop, stop, settings.stop_timeout_s), daemon=True).start()
         gc.freeze()
         await role(order, settings, stop, ready)
 

@@ -15,7 +15,7 @@ def listener_settings(settings: Settings, *, shared: bool) -> list[ListenerSetti
         tls = (settings.mllp_tls_cert, settings.mllp_tls_key, settings.mllp_tls_client_ca)
         wanted.append(knobs.ListenerSettings("tls", settings.mllp_tls_port, settings.mllp_host, *tls))
     return [
-        ListenerSettings(name=one.name, host=one.host, port=one.port, tls=_tls(one), reuse_port=shared, bounds=bounds)
+        ListenerSettings(one.name, one.host, one.port, tls=_tls(one), reuse_port=shared, bounds=bounds)
         for one in (*wanted, *settings.listeners)
     ]
 

@@ -23,12 +23,9 @@ async def run_listener(order: Order, settings: Settings, stop: asyncio.Event, re
 
     address = database_address(settings)
     async with _metrics(settings, order.process):
+        sockets = listener_settings(settings, shared=int(order.extras.get("processes", 1)) > 1)
         await serve_listener(
-            address.app,
-            address.engine,
-            listener_settings(settings, shared=int(order.extras.get("processes", 1)) > 1),
-            stop,
-            ready=lambda ports: ready({"ports": ports}),
+            address.app, address.engine, sockets, stop, ready=lambda ports: ready({"ports": dict(ports)})
         )
 
 
@@ -43,11 +40,23 @@ async def run_worker(order: Order, settings: Settings, stop: asyncio.Event, read
 
 async def run_api(order: Order, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
     """The HTTP doors."""
-    from chartwire.app.answering import serve
+    from chartwire.api.server import serve_api
+    from chartwire.app.answering import Doors
 
-    address = database_address(settings)
-    async with services(settings) as shared, _metrics(settings, order.process):
-        await serve(order, settings, shared, address, stop, ready)
+    address, shared_port = database_address(settings), int(order.extras.get("processes", 1)) > 1
+    async with (
+        services(settings) as shared,
+        _metrics(settings, order.process),
+        Doors(settings, order.process, shared, address) as doors,
+    ):
+        await serve_api(
+            doors.services,
+            settings.http_host,
+            settings.http_port,
+            stop,
+            reuse_port=shared_port,
+            ready=lambda port: ready({"port": port}),
+        )
 
 
 async def run_sink(order: Order, _settings: Settings, stop: asyncio.Event, ready: Ready) -> None:

@@ -13,3 +13,7 @@ select org_id from route where kind = 'organisation' order by org_id limit $1;
 -- name: observe_open_deliveries
 -- How many deliveries of this organisation are open.
 select count(*) from delivery where state in ('pending', 'retrying', 'unknown');
+
+-- name: observe_has_messages
+-- Whether this organisation ever took a message in.
+select exists (select 1 from message);
