@@ -1,12 +1,19 @@
 """Connections and transactions: bound to one organisation, clean after every way out, back after the server died."""
 
 import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 import orjson
 import pytest
 
+from chartwire.app.embedded import EmbeddedPostgres
 from chartwire.core.errors import AuthError, ConflictError, TransientError, ValidationError
 from chartwire.core.ids import uuid7
 from chartwire.store.errors import StoreError
@@ -196,6 +203,36 @@ async def test_a_server_that_is_away_is_a_transient_error_at_once(tmp_path):
         assert failure.value.code == "database_unreachable"
     assert pool.lent == 0
     await pool.close()
+
+
+async def test_a_pool_outlives_the_death_of_its_server():
+    directory = Path(tempfile.mkdtemp(prefix="cw-"))
+    directory.chmod(0o711)
+    server = EmbeddedPostgres(directory / "pg")
+    server.start()
+    pool = Pool(server.dsn(), size=2)
+    async with pool.connection() as connection:
+        await connection.execute("create table kept as select 42 as n")
+    os.kill(server.pid, signal.SIGKILL)
+    with pytest.raises(TransientError):
+        for _ in range(100):
+            async with pool.connection() as connection:
+                await connection.fetchval("select n from kept")
+            await asyncio.sleep(0.02)
+    server.stop()
+    server.start()
+    async with asyncio.timeout(10):
+        answer = None
+        while answer is None:
+            with contextlib.suppress(TransientError):
+                async with pool.connection() as connection:
+                    answer = await connection.fetchval("select n from kept")
+            await asyncio.sleep(0.02)
+    assert answer == 42
+    assert pool.lent == 0
+    await pool.close()
+    server.remove()
+    shutil.rmtree(directory)
 
 
 async def test_errors_say_what_to_do_and_never_carry_a_value(pool, org_id):

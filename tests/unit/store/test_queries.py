@@ -54,8 +54,7 @@ def test_the_same_name_in_two_files_is_refused(tmp_path):
         load(write(tmp_path, entry, "b.sql"))
 
 
-def test_every_query_of_the_product_is_one_statement_with_a_sentence():
+def test_every_query_of_the_product_is_one_statement():
     for name in q:
         statement = "\n".join(line for line in q[name].splitlines() if not line.lstrip().startswith("--"))
         assert ";" not in statement.replace("';'", ""), name
-        assert q.description(name)[-1] in ".:?", name
