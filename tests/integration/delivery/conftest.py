@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import uvloop
-from delivery_clinic import Clinic
+from tests.integration.delivery.clinic import Clinic
 
 from chartwire.core.access import Access
 from chartwire.core.ids import uuid7

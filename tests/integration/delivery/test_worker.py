@@ -5,8 +5,8 @@ from time import perf_counter
 
 import orjson
 import pytest
-from delivery_clinic import until, working
 from standardwebhooks.webhooks import Webhook
+from tests.integration.delivery.clinic import until, working
 
 from chartwire.delivery import destinations
 from chartwire.delivery.payload import webhook_id
