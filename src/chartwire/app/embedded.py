@@ -124,6 +124,8 @@ class EmbeddedPostgres:
         try:
             if process is not None:
                 _shut_down(process)
+            if self._placement is not None:
+                self._placement.drop_sockets()
         finally:
             if self._lock is not None:
                 os.close(self._lock)

@@ -7,6 +7,7 @@ never opened: then the cluster lies in /var/lib/chartwire/<digest of the data di
 user, and the binaries are copied to /var/lib/chartwire/bin-<digest>, owned by root.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -92,6 +93,12 @@ class Placement:
             raise ConflictError(f"{self.sockets} belongs to another user", code="postgres_failed")
         self.user.own(self.sockets)
         self.sockets.chmod(0o700)
+
+    def drop_sockets(self) -> None:
+        """Remove the socket directory, when it is empty and lies in the temporary directory."""
+        if not self.sockets.is_relative_to(self.home):
+            with contextlib.suppress(OSError):
+                self.sockets.rmdir()
 
 
 def place(data_dir: Path) -> Placement:

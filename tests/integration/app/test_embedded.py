@@ -181,6 +181,7 @@ def test_any_path_will_do(parent, name):
         assert len(os.fsencode(f"{sockets}/.s.PGSQL.5432")) <= 107
     finally:
         server.remove()
+    assert not Path(sockets).exists()
 
 
 def test_no_login_without_the_password(server):
