@@ -53,7 +53,7 @@ select m.source_id, m.event, m.control_id, m.mrn, m.lane_id, m.charset, m.state,
 -- A replay is a child of the message that it repeats, outside the intake ledger.
 insert into message (org_id, id, source_id, received_at, state, event, control_id, mrn, lane_id, charset, body_bytes,
                      mode, parent_id)
-values ($1, $2, $3, $4, 'received', $5, $6, $7, $8, $9, octet_length($10), $11, $12);
+values ($1, $2, $3, $4, 'received', $5, $6, $7, $8, $9, octet_length($10::bytea), $11, $12);
 
 -- name: insert_replay_body
 -- The same bytes again, so that each message stands on its own.

@@ -1,0 +1,160 @@
+"""Lanes, dead letters, redo and replay through the real worker."""
+
+import asyncio
+from uuid import UUID
+
+import pytest
+from tests.integration.feed import Feed, hl7, pid
+
+from chartwire.channels.one_by_one import OneByOne
+from chartwire.channels.replay import replay
+from chartwire.core.access import Access
+from chartwire.core.errors import NotFoundError
+from chartwire.core.ids import uuid7
+from chartwire.events.lanes import Claim, Lanes, StaleLeaseError, release
+from chartwire.store.pool import Pool
+
+
+@pytest.fixture
+async def feed(pool: Pool, engine_pool: Pool, org_id: UUID) -> Feed:
+    return await Feed(pool, engine_pool, org_id).open()
+
+
+async def lanes_of(feed: Feed) -> Lanes:
+    return Lanes(feed.engine_pool, "intake")
+
+
+async def test_a_bad_message_becomes_a_dead_letter_and_its_lane_goes_on(feed: Feed) -> None:
+    bad = hl7("ADT^A04", pid(), control_id="BAD").replace(b"PID|", b"Pi|", 1)
+    ids = await feed.send(hl7("ADT^A04", pid()), bad, hl7("ADT^A08", pid(f13="555-0100"), at="20260302"))
+    states = await feed.states(*ids)
+    assert [state for state, _ in states] == ["processed", "dead", "processed"]
+    assert (await feed.body("Patient"))["telecom"][0]["value"] == "555-0100"
+
+
+async def test_one_message_that_breaks_a_batch_is_found_and_the_others_are_carried(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chartwire.channels import path
+
+    honest = path.save
+
+    async def breaks_on_one(work, conversion, context, directory):
+        if conversion.control_id == "BREAKS":
+            raise RuntimeError("a fault in Chartwire")
+        return await honest(work, conversion, context, directory)
+
+    monkeypatch.setattr(path, "save", breaks_on_one)
+    messages = [hl7("ADT^A04", pid(str(100 + number)), control_id=f"M{number}") for number in range(8)]
+    messages[3] = hl7("ADT^A04", pid("103"), control_id="BREAKS")
+    ids = await feed.send(*messages)
+    states = await feed.states(*ids)
+    assert states.pop(3) == ("dead", "internal_error")
+    assert states == [("processed", None)] * 7
+
+
+async def test_lanes_keep_the_order_of_arrival(feed: Feed) -> None:
+    messages = [hl7("ADT^A08", pid(f13=f"555-{number:04}")) for number in range(45)]
+    await feed.send(*messages)
+    assert (await feed.body("Patient"))["telecom"][0]["value"] == "555-0044"
+    rows = await feed.rows("select version from resource_history where type = 'Patient' order by version")
+    assert [row["version"] for row in rows] == list(range(1, 45))
+
+
+async def test_a_worker_that_lost_its_lane_writes_nothing(feed: Feed) -> None:
+    await feed.store(hl7("ADT^A04", pid()))
+    first, second = await lanes_of(feed), await lanes_of(feed)
+    [stale] = await first.claim()
+    async with feed.engine_pool.connection() as connection:
+        await connection.execute("update lane set lease_until = now() - interval '1 s'")
+    assert (await second.claim_suspect()) is not None
+    with pytest.raises(StaleLeaseError):
+        async with feed.pool.transaction(feed.org) as tx:
+            await release(tx, [stale])
+    readings = await feed.path.read(feed.org, await feed.path.load(feed.org, [stale.lane_id], 10))
+    with pytest.raises(StaleLeaseError):
+        await feed.path.carry(feed.org, readings, [stale])
+    assert await feed.bodies("Patient") == []
+
+
+async def test_the_lanes_of_a_dead_owner_are_freed_without_waiting_for_the_lease(feed: Feed) -> None:
+    await feed.store(hl7("ADT^A04", pid()))
+    dead = await lanes_of(feed)
+    assert len(await dead.claim()) == 1
+    alive = await lanes_of(feed)
+    assert await alive.claim_suspect() is None
+    assert await alive.free_lanes_of_the_dead() == 1
+    assert await alive.claim_suspect() is not None
+
+
+async def test_the_lanes_of_a_living_owner_are_left_to_it(feed: Feed) -> None:
+    await feed.store(hl7("ADT^A04", pid()))
+    owner, other = await lanes_of(feed), await lanes_of(feed)
+    async with owner.alive():
+        await owner.claim()
+        assert await other.free_lanes_of_the_dead() == 0
+
+
+async def test_a_message_that_kills_its_worker_each_time_ends_as_a_dead_letter(feed: Feed) -> None:
+    [deadly, good] = await feed.store(hl7("ADT^A04", pid()), hl7("ADT^A08", pid(f13="555-0100"), at="20260302"))
+    for _ in range(5):
+        worker = await lanes_of(feed)
+        assert await worker.claim() or await worker.claim_suspect()
+        await (await lanes_of(feed)).free_lanes_of_the_dead()
+    await feed.work()
+    assert await feed.states(deadly, good) == [("dead", "attempts_exhausted"), ("processed", None)]
+
+
+async def test_a_message_that_comes_while_its_lane_is_worked_is_not_forgotten(feed: Feed) -> None:
+    await feed.store(hl7("ADT^A04", pid()))
+    lanes = await lanes_of(feed)
+    [claim] = await lanes.claim()
+    readings = await feed.path.read(feed.org, await feed.path.load(feed.org, [claim.lane_id], 10))
+    [late] = await feed.store(hl7("ADT^A08", pid(f13="555-0100"), at="20260302"))
+    await feed.path.carry(feed.org, readings, [claim])
+    await feed.work()
+    assert await feed.states(late) == [("processed", None)]
+
+
+async def test_a_transient_failure_holds_only_its_own_lane(feed: Feed) -> None:
+    ids = await feed.store(hl7("ADT^A04", pid("1")), hl7("ADT^A04", pid("2")))
+    lanes = await lanes_of(feed)
+    claims = await lanes.claim()
+    held: Claim = claims[0]
+    await lanes.back_off(held)
+    await lanes.give_back(claims[1:])
+    await feed.work()
+    states = [state for state, _ in await feed.states(*ids)]
+    assert sorted(states) == ["processed", "received"]
+
+
+async def test_a_replay_is_a_child_that_tells_nobody(feed: Feed) -> None:
+    [original] = await feed.send(hl7("ADT^A04", pid()))
+    await feed.rows("delete from search_value returning 1")
+    access = Access(feed.org, "key:test", "HOPERAT", frozenset({"*"}))
+    child = await replay(feed.pool, access, original)
+    await feed.work()
+    assert await feed.states(child) == [("processed", None)]
+    [row] = await feed.rows("select parent_id, mode from message where id = $1", child)
+    assert (row["parent_id"], row["mode"]) == (original, "record-only")
+    assert (await feed.body("Patient"))["meta"]["versionId"] == "1"
+    with pytest.raises(NotFoundError):
+        await replay(feed.pool, access, uuid7())
+
+
+async def test_two_workers_do_each_message_once(feed: Feed) -> None:
+    messages = [hl7("ADT^A08", pid(str(100 + number % 20), f13=f"555-{number:04}")) for number in range(200)]
+    await feed.store(*messages)
+    other = Feed(feed.pool, feed.engine_pool, feed.org)
+    other.sources.update(feed.sources)
+    await asyncio.gather(feed.work(), other.work())
+    rows = await feed.rows("select version from resource where type = 'Patient'")
+    assert sorted(row["version"] for row in rows) == [10] * 20
+
+
+async def test_one_by_one_work_carries_a_lane_to_its_end(feed: Feed) -> None:
+    await feed.store(*(hl7("ADT^A08", pid(f13=f"555-{number:04}")) for number in range(6)))
+    lanes = await lanes_of(feed)
+    await OneByOne(feed.path, lanes).work_all(await lanes.claim())
+    assert (await feed.body("Patient"))["meta"]["versionId"] == "6"
+    assert await feed.rows("select * from job") == []

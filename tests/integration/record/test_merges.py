@@ -1,0 +1,125 @@
+"""A40: two records become one, reversibly, in order with both lanes (domain-rules.md section 3)."""
+
+import asyncio
+import random
+from typing import Any
+
+import orjson
+from tests.integration.feed import Feed, hl7, pid
+
+ANNA = pid("1001")
+TWIN = pid("2002", name="Weber^Anna", f13="555-0200")
+
+
+def a40(survivor: str, loser: str, at: str = "20260303") -> bytes:
+    return hl7("ADT^A40", "EVN|A40|" + at, survivor, f"MRG|{loser}^^^HOSP^MR", at=at)
+
+
+def visit(number: str) -> str:
+    return f"PV1|1|I|W1^101^1^HOSP||||||||||||||||{number}^^^HOSP^VN"
+
+
+async def by_mrn(feed: Feed, mrn: str) -> dict[str, Any]:
+    sql = (
+        "select body from resource r join search_value s on s.resource_id = r.id"
+        " where s.param = 'mrn' and s.value = $1 and r.type = 'Patient'"
+    )
+    [row] = await feed.rows(sql, mrn)
+    body: dict[str, Any] = orjson.loads(row["body"])
+    return body
+
+
+async def test_the_loser_is_inactive_and_says_who_replaced_it(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", ANNA), hl7("ADT^A04", TWIN))
+    [merge] = await feed.send(a40(ANNA, "2002"))
+    assert await feed.states(merge) == [("processed", None)]
+    survivor, loser = await by_mrn(feed, "1001"), await by_mrn(feed, "2002")
+    assert loser["active"] is False
+    assert loser["link"] == [{"other": {"reference": f"Patient/{survivor['id']}"}, "type": "replaced-by"}]
+    assert survivor["link"] == [{"other": {"reference": f"Patient/{loser['id']}"}, "type": "replaces"}]
+    [event] = await feed.rows("select detail from event where type = 'patient.merged'")
+    assert orjson.loads(event["detail"]) == {"survivor_id": survivor["id"], "loser_id": loser["id"]}
+
+
+async def test_what_belonged_to_the_loser_follows_and_keeps_its_original_subject(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", ANNA), hl7("ADT^A01", TWIN, visit("V2")))
+    loser = await by_mrn(feed, "2002")
+    await feed.send(a40(ANNA, "2002"))
+    survivor = await by_mrn(feed, "1001")
+    assert (await feed.body("Encounter"))["subject"]["reference"] == f"Patient/{survivor['id']}"
+    [row] = await feed.rows("select patient_id, original_subject from resource where type = 'Encounter'")
+    assert (str(row["patient_id"]), str(row["original_subject"])) == (survivor["id"], loser["id"])
+
+
+async def test_late_messages_for_the_loser_reach_the_survivor(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", ANNA), hl7("ADT^A04", TWIN))
+    await feed.send(a40(ANNA, "2002"))
+    await feed.send(hl7("ADT^A01", TWIN, visit("V9"), at="20260304"))
+    survivor = await by_mrn(feed, "1001")
+    assert (await feed.body("Encounter"))["subject"]["reference"] == f"Patient/{survivor['id']}"
+
+
+async def test_an_unknown_loser_leaves_a_tombstone(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", ANNA))
+    await feed.send(a40(ANNA, "3003"))
+    await feed.send(hl7("ADT^A01", pid("3003"), visit("V3"), at="20260304"))
+    assert len(await feed.bodies("Patient")) == 1
+    assert len(await feed.bodies("Encounter")) == 1
+
+
+async def test_chains_of_merges_end_at_the_last_survivor(feed: Feed) -> None:
+    third = pid("3003", name="Weber^Anna")
+    await feed.send(hl7("ADT^A04", ANNA), hl7("ADT^A04", TWIN), hl7("ADT^A01", third, visit("V3")))
+    await feed.send(a40(TWIN, "3003"))
+    await feed.send(a40(ANNA, "2002", "20260304"))
+    await feed.send(hl7("ADT^A01", third, visit("V4"), at="20260305"))
+    survivor = await by_mrn(feed, "1001")
+    subjects = {body["subject"]["reference"] for body in await feed.bodies("Encounter")}
+    assert subjects == {f"Patient/{survivor['id']}"}
+
+
+async def test_the_same_merge_again_changes_nothing(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", ANNA), hl7("ADT^A04", TWIN))
+    await feed.send(a40(ANNA, "2002"))
+    before = await feed.rows("select id, version from resource order by id")
+    [again] = await feed.send(a40(ANNA, "2002", "20260305"))
+    assert await feed.states(again) == [("processed", None)]
+    assert await feed.rows("select id, version from resource order by id") == before
+    assert (await feed.events()).count("patient.merged") == 1
+
+
+async def test_a_merge_of_a_patient_with_itself_changes_nothing(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", ANNA))
+    [merge] = await feed.send(a40(ANNA, "1001"))
+    assert await feed.states(merge) == [("processed", None)]
+    assert "link" not in await feed.body("Patient")
+
+
+async def test_a_merge_waits_for_what_came_before_it_in_both_lanes_and_bars_what_came_after(feed: Feed) -> None:
+    """The model: messages applied in order of arrival. Lanes, merges and two workers must end where it ends."""
+    shuffle = random.Random(4)
+    mrns = [str(number) for number in range(1, 7)]
+    alive = list(mrns)
+    owner = {mrn: mrn for mrn in mrns}
+    messages, visits = [], {}
+    for number in range(60):
+        at = f"202603{number // 24 + 1:02}{number % 24:02}0000"
+        if number % 9 == 8 and len(alive) > 2:
+            survivor, loser = shuffle.sample(alive, 2)
+            alive.remove(loser)
+            owner = {mrn: survivor if held == loser else held for mrn, held in owner.items()}
+            messages.append(a40(pid(survivor), loser, at))
+        else:
+            mrn = shuffle.choice(mrns)
+            visits[f"V{number}"] = mrn
+            messages.append(hl7("ADT^A01", pid(mrn), visit(f"V{number}"), at=at))
+    await feed.store(*messages)
+    other = Feed(feed.pool, feed.engine_pool, feed.org)
+    other.sources.update(feed.sources)
+    await asyncio.gather(feed.work(), other.work())
+    states = await feed.rows("select distinct state from message")
+    assert [row["state"] for row in states] == ["processed"]
+    where = {body["identifier"][0]["value"]: body["subject"]["reference"] for body in await feed.bodies("Encounter")}
+    survivors = {mrn: f"Patient/{(await by_mrn(feed, mrn))['id']}" for mrn in set(owner.values())}
+    assert where == {number: survivors[owner[mrn]] for number, mrn in visits.items()}
+    assert await feed.rows("select * from job") == []
