@@ -28,6 +28,7 @@ from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
 
 _FIRST_WINDOW = 4
+_STORE_PAUSE_S = 0.5
 _FAULT_PAUSE_S = 30.0
 _WINDOWS_KEPT_MAX = 10_000
 _log = structlog.get_logger(__name__)
@@ -84,7 +85,8 @@ class LaneRun:
             await self._work()
         except ChartwireError as error:
             _log.warning("delivery_lane_stopped", code=error.code, lane_id=str(self.claim.lane_id))
-            self._pause_until = now() + timedelta(seconds=_FAULT_PAUSE_S)
+            passing = isinstance(error, TransientError)
+            self._pause_until = now() + timedelta(seconds=_STORE_PAUSE_S if passing else _FAULT_PAUSE_S)
             await self._work()
         finally:
             for task in self._sends:
