@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from mllp_hub import MAPPED, Hub, MakeHub
+from tests.integration.mllp.hub import MAPPED, Hub, MakeHub
 
 from chartwire.channels.sources import create_source
 from chartwire.core.ids import uuid7

@@ -1,6 +1,6 @@
 """AA means stored; a resend gets the same bytes; what is refused is kept."""
 
-from mllp_hub import Hub, adt, code, segments
+from tests.integration.mllp.hub import Hub, adt, code, segments
 
 
 async def test_a_message_is_stored_and_queued_before_its_aa(hub: Hub) -> None:

@@ -15,10 +15,17 @@ MAPPED = frozenset({"ADT^A01", "ADT^A08", "ADT^A40", "ORU^R01"})
 ANSWER_TIMEOUT_S = 10.0
 
 
-def adt(control_id: str = "C1", *, mrn: str = "4711", name: str = "MUSTER^ERIKA", msh: str = "", extra: str = "") -> bytes:
+def adt(
+    control_id: str = "C1", *, mrn: str = "4711", name: str = "MUSTER^ERIKA", msh: str = "", extra: str = ""
+) -> bytes:
     """A plain ADT^A01; `msh` replaces the header, `extra` are further segments."""
     header = msh or f"MSH|^~\\&|LAB|NORTH|HUB|CLINIC|20261120081500||ADT^A01^ADT_A01|{control_id}|P|2.5.1"
-    segments = [header, "EVN|A01|20261120081500", f"PID|1||{mrn}^^^NORTH^MR||{name}||19700101|F", *filter(None, [extra])]
+    segments = [
+        header,
+        "EVN|A01|20261120081500",
+        f"PID|1||{mrn}^^^NORTH^MR||{name}||19700101|F",
+        *filter(None, [extra]),
+    ]
     return ("\r".join(segments) + "\r").encode()
 
 
