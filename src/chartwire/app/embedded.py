@@ -95,7 +95,7 @@ class EmbeddedPostgres:
         self.data_dir = data_dir.absolute()
         self._settings = SETTINGS | (settings or {})
         self._progress = progress
-        self._lock: int | None = None
+        self._locks: list[int] = []
         self._placement: Placement | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._passwords: dict[str, str] = {}
@@ -106,9 +106,11 @@ class EmbeddedPostgres:
             raise ConflictError("this server is started already", code="already_supervised")
         # The server's user passes through root's directory to the cluster in it; every file here is for its owner only.
         self.data_dir.mkdir(mode=0o711 if os.getuid() == 0 else 0o700, parents=True, exist_ok=True)
-        self._take_lock()
+        self._take_lock(self.data_dir)
         try:
             self._placement = place(self.data_dir)
+            if not self._placement.home.is_relative_to(self.data_dir):
+                self._take_lock(self._placement.home)  # a copied data directory names the same cluster
             self._passwords = self._read_passwords()
             if not (self._placement.cluster / "PG_VERSION").exists():
                 self._initialise(self._placement)
@@ -127,9 +129,8 @@ class EmbeddedPostgres:
             if self._placement is not None:
                 self._placement.drop_sockets()
         finally:
-            if self._lock is not None:
-                os.close(self._lock)
-                self._lock = None
+            while self._locks:
+                os.close(self._locks.pop())
 
     def dsn(self, role: str = ADMIN, database: str = DATABASE) -> str:
         """A DSN for one of ROLES, password included: keep it out of logs. Valid while the server runs."""
@@ -161,21 +162,21 @@ class EmbeddedPostgres:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
-    def _take_lock(self) -> None:
-        handle = os.open(self.data_dir / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    def _take_lock(self, directory: Path) -> None:
+        handle = os.open(directory / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
             os.close(handle)
             raise ConflictError(
-                f"another Chartwire (process {holder}) runs the database in {self.data_dir}: stop it, or choose "
+                f"another Chartwire (process {holder}) runs the database in {directory}: stop it, or choose "
                 "another --data-dir",
                 code="already_supervised",
             ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        self._lock = handle
+        self._locks.append(handle)
 
     def _read_passwords(self) -> dict[str, str]:
         """The passwords of this data directory, made and stored when there are none yet."""

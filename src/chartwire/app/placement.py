@@ -177,18 +177,24 @@ def _user_named(name: str) -> ServerUser:
 
 
 def _home_for(user: ServerUser, data_dir: Path) -> Path:
-    """The cluster's home for root: in the data directory when the server's user can get there, else the system's."""
+    """The cluster's home for root: in the data directory when the server's user can get there, else the system's.
+
+    A marker in the data directory names a home that lies elsewhere, so that the directory can be renamed.
+    """
     inside = data_dir / "postgresql"
-    elsewhere = SYSTEM_DIRECTORY / _digest(str(data_dir))
     marker = data_dir / "cluster-elsewhere"
-    if not marker.exists() and (inside.exists() or user.can_enter(data_dir)):
+    if marker.exists():
+        return _private_directory(user, Path(marker.read_text(encoding="utf-8").strip()))
+    if inside.exists() or user.can_enter(data_dir):
         return _private_directory(user, inside)
+    elsewhere = SYSTEM_DIRECTORY / _digest(str(data_dir))
     _make_system_directory()
-    if elsewhere.exists() and not marker.exists():
+    if elsewhere.exists():
         # The data directory was deleted, its cluster was not: kept aside, since it may be someone's only copy.
         elsewhere.rename(elsewhere.with_name(f"{elsewhere.name}-orphan-{time.time_ns()}"))
+    _private_directory(user, elsewhere)
     marker.write_text(f"{elsewhere}\n", encoding="utf-8")
-    return _private_directory(user, elsewhere)
+    return elsewhere
 
 
 def _private_directory(user: ServerUser, directory: Path) -> Path:

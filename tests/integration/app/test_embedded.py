@@ -302,6 +302,24 @@ def test_a_deleted_data_directory_never_takes_its_cluster_with_it_unasked(parent
     second.remove()
 
 
+def test_a_renamed_data_directory_keeps_its_data_and_a_copied_one_is_no_second_supervisor(closed_parent):
+    first = EmbeddedPostgres(closed_parent / "data")
+    first.start()
+    run(first.dsn(), "create table kept as select 42 as n", "select 1")
+    first.stop()
+    (closed_parent / "data").rename(closed_parent / "renamed")
+    renamed = EmbeddedPostgres(closed_parent / "renamed")
+    renamed.start()
+    assert run(renamed.dsn(), "select n from kept") == 42
+    if AS_ROOT:
+        shutil.copytree(closed_parent / "renamed", closed_parent / "copied")
+        with pytest.raises(ConflictError) as refusal:
+            EmbeddedPostgres(closed_parent / "copied").start()
+        assert refusal.value.code == "already_supervised"
+    assert run(renamed.dsn(), "select n from kept") == 42
+    renamed.remove()
+
+
 def test_the_server_never_runs_as_root(server):
     server.start()
     owner = Path(f"/proc/{server.pid}").stat().st_uid
