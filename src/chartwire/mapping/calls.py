@@ -1,12 +1,15 @@
 """Named functions of a whole frame, for what a map cannot say by paths: `(context, frame) -> value`."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from chartwire.core.clock import instant
 from chartwire.mapping.context import Context
 from chartwire.mapping.groups import Frame
 from chartwire.mapping.transforms import authority_urn
 
+_MINUTES_MAX: Final = 60 * 24 * 366
 Call = Callable[[Context, Any], Any]
 
 
@@ -21,24 +24,32 @@ def _patient_keys(context: Context, frame: Frame) -> Any:
     return tuple(key.key for key in context.keys_of.get(id(frame), ())[1:])
 
 
-def _own_authority(context: Context, place: Any) -> Any:
+def _own_authority(context: Context, _place: Any) -> Any:
     """The authority that an identifier without one takes."""
     return context.source.authority
 
 
-def _own_authority_system(context: Context, place: Any) -> Any:
+def _own_authority_system(context: Context, _place: Any) -> Any:
     """That authority as the system of an identifier."""
     return authority_urn(context.source.authority)
 
 
-def _trigger(context: Context, place: Any) -> Any:
+def _trigger(context: Context, _place: Any) -> Any:
     """The trigger event: A01."""
     return context.trigger
 
 
+def _start_plus_minutes(_context: Context, frame: Frame) -> Any:
+    """The instant `$minutes` after `$start`, both named by `let` on this frame."""
+    start, minutes = frame.variables.get("start"), frame.variables.get("minutes")
+    if not isinstance(start, str) or not isinstance(minutes, int | float) or not 0 < minutes < _MINUTES_MAX:
+        return None
+    return instant(datetime.fromisoformat(start) + timedelta(minutes=minutes))
+
+
 CALLS: Final[dict[str, Call]] = {
     "patient_key": _patient_key, "patient_keys": _patient_keys, "own_authority": _own_authority,
-    "own_authority_system": _own_authority_system, "trigger": _trigger,
+    "own_authority_system": _own_authority_system, "trigger": _trigger, "start_plus_minutes": _start_plus_minutes,
 }  # fmt: skip
 CALL_FIELDS: Final = {"patient_key": "PID-3"}
 """The source field that lineage names for what a call gives."""

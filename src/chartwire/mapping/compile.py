@@ -9,13 +9,13 @@ from typing import Any
 
 from chartwire.core.source import Source
 from chartwire.formats.hl7v2 import NULL
-from chartwire.mapping import modifiers
-from chartwire.mapping.calls import CALLS
+from chartwire.mapping import modifiers, naming
+from chartwire.mapping.calls import CALL_FIELDS
 from chartwire.mapping.conditions import compile_condition
 from chartwire.mapping.context import Context
 from chartwire.mapping.conversion import Contribution
 from chartwire.mapping.groups import Frame
-from chartwire.mapping.language import MapError, Path, Rule, Target, suggest
+from chartwire.mapping.language import Condition, MapError, Path, Rule, Target, suggest
 from chartwire.mapping.reading import PartsReader, leaf_reader, parts_reader, raw_reader
 from chartwire.mapping.scope import Fn, Scope
 from chartwire.mapping.transforms import LEAF, Alternate, Leaf
@@ -31,17 +31,19 @@ def compile_rule(rule: Rule, scope: Scope) -> Fn:
     lets = compile_let(rule.let, scope)
     label = label_of(rule, scope)
     fn = _HEADS[rule.head](rule, scope)
+    if rule.transform and rule.head not in {"from", "each"}:
+        fn = _leaf_applied(fn, rule, label)
     if rule.table:
         fn = modifiers.translated(fn, rule, scope, label)
     if rule.require and rule.head != "each":
         fn = modifiers.required(fn, rule.require)
     if rule.fill:
-        fn = modifiers.filled(fn, rule.fill)
+        fn = modifiers.filled(fn, [(name, compile_rule(part, scope)) for name, part in rule.fill])
     if rule.default is not None:
         fn = modifiers.defaulted(fn, compile_rule(rule.default, scope))
     if rule.finding:
         fn = modifiers.reported(fn, rule, label)
-    if rule.when is not None:
+    if rule.when is not None and not (rule.head == "each" and rule.name):
         fn = modifiers.guarded(fn, compile_condition(rule.when, scope))
     return modifiers.with_let(fn, lets) if lets else fn
 
@@ -63,32 +65,49 @@ def compile_let(lets: tuple[tuple[str, Rule], ...], scope: Scope) -> list[tuple[
     return found
 
 
-def fields_of(rule: Rule) -> list[Path]:
-    """The segment fields that an expression names, in order, each once."""
+def fields_of(rule: Rule, *, own: bool = False) -> list[Path]:
+    """The segment fields that an expression names, in order, each once; `own`: not those of groups further in."""
     found: dict[str, Path] = {}
-    for part in _walk(rule):
+    for part in _walk(rule, own):
         if part.path is not None and part.path.segment:
             found.setdefault(part.path.label, part.path)
     return list(found.values())
 
 
-def labels_of(rule: Rule) -> Labels:
-    """The contributions that lineage records for an expression that gives one element."""
-    return tuple((path.label, 1) for path in fields_of(rule))
+def labels_of(rule: Rule, scope: Scope) -> Labels:
+    """The contributions that lineage records for an expression that gives one element.
+
+    The fields that it reads; else those that its condition reads, or those that key what it refers to; else the
+    composite's field.
+    """
+    fields = [path.label for path in fields_of(rule)]
+    if not fields and rule.head in {"reference", "references", "key_of"}:
+        fields = [label for label, _ in scope.library.key_labels.get(rule.name, ())]
+    if not fields and rule.head == "call":
+        fields = [CALL_FIELDS[rule.name]] if rule.name in CALL_FIELDS else []
+    if not fields and rule.when is not None:
+        fields = [path.label for path in paths_of(rule.when)]
+    if not fields and scope.label:
+        fields = [scope.label]
+    return tuple((label, 1) for label in dict.fromkeys(fields))
 
 
-def _walk(rule: Rule) -> list[Rule]:
+def paths_of(condition: Condition) -> list[Path]:
+    """The segment fields that a condition reads."""
+    found = [condition.path] if condition.path is not None and condition.path.segment else []
+    for part in condition.parts:
+        found += paths_of(part)
+    return found
+
+
+def _walk(rule: Rule, own: bool) -> list[Rule]:
+    if own and (rule.within or (rule.head == "each" and rule.name)):
+        return []
     found = [rule]
-    for part in rule.parts:
-        found += _walk(part)
-    for _, rules in rule.body:
-        for part in rules:
-            found += _walk(part)
-    for _, part in rule.let:
-        found += _walk(part)
-    for inner in (rule.inner, rule.default):
-        if inner is not None:
-            found += _walk(inner)
+    inner = [*rule.parts, *(part for _, rules in rule.body for part in rules)]
+    inner += [part for part in (rule.inner, rule.default) if part is not None]
+    for part in inner:
+        found += _walk(part, own)
     return found
 
 
@@ -127,7 +146,8 @@ def put(out: dict[str, Any], names: tuple[str, ...], many: bool, value: Any) -> 
 
 def _from(rule: Rule, scope: Scope) -> Fn:
     if rule.inner is not None:
-        return _leaf_applied(compile_rule(rule.inner, scope), rule, scope.label)
+        inner = compile_rule(rule.inner, scope)
+        return _leaf_applied(inner, rule, scope.label) if rule.transform else inner
     path = rule.path or Path("", 0, 0, 0)
     label = path.label if path.segment else scope.label
     if rule.make:
@@ -144,12 +164,11 @@ def _leaf_applied(read: Fn, rule: Rule, label: str) -> Fn:
     leaf: Leaf | None = LEAF.get(rule.transform)
     if leaf is None:
         raise MapError(f"no transform {rule.transform}{suggest(rule.transform, LEAF)}", rule.mark)
-    arguments = rule.arguments
     apply = leaf
 
     def transform(context: Context, place: Any) -> Any:
         value = read(context, place)
-        return None if value is None else apply(context, value, arguments, label)
+        return None if value is None else apply(context, value if type(value) is str else str(value), label)
 
     return transform
 
@@ -222,7 +241,10 @@ def _each_group(rule: Rule, scope: Scope) -> Fn:
     if group is None:
         known = scope.structure.groups if scope.structure else {}
         raise MapError(f"no group {rule.name} here{suggest(rule.name, known)}", rule.mark)
-    inner = modifiers.required(compile_object(rule.body, scope.inside(group)), rule.require)
+    place = scope.inside(group)
+    inner = modifiers.required(compile_object(rule.body, place), rule.require)
+    if rule.when is not None:
+        inner = modifiers.guarded(inner, compile_condition(rule.when, place))
     name = rule.name
 
     def items(context: Context, frame: Frame) -> Any:
@@ -249,28 +271,13 @@ def _lines(rule: Rule, scope: Scope) -> Fn:
     return text
 
 
-def _value(rule: Rule, scope: Scope) -> Fn:
+def _value(rule: Rule, _scope: Scope) -> Fn:
     literal = rule.literal
-    return lambda context, place: literal
-
-
-def _variable(rule: Rule, scope: Scope) -> Fn:
-    name = rule.name
-    if name not in scope.variables:
-        raise MapError(f"nothing is called ${name} here{suggest(name, scope.variables)}", rule.mark)
-
-    def read(context: Context, frame: Frame | None) -> Any:
-        while frame is not None:
-            if name in frame.variables:
-                return frame.variables[name]
-            frame = frame.parent
-        return None
-
-    return read
+    return lambda _context, _place: literal
 
 
 def _first(rule: Rule, scope: Scope) -> Fn:
-    options = [(compile_rule(part, scope), labels_of(part)) for part in rule.parts]
+    options = [(compile_rule(part, scope), labels_of(part, scope)) for part in rule.parts]
     if rule.order:
         return _ordered(rule, options)
 
@@ -309,13 +316,14 @@ def _cases(rule: Rule, scope: Scope) -> Fn:
     options = []
     for part in rule.parts:
         test = compile_condition(part.when, scope) if part.when is not None else None
-        options.append((test, compile_rule(replace(part, when=None), scope), labels_of(part)))
+        options.append((test, compile_rule(replace(part, when=None), scope), labels_of(part, scope)))
 
     def choose(context: Context, place: Any) -> Any:
         for test, fn, labels in options:
             if test is None or test(context, place):
+                value = fn(context, place)
                 context.trace = labels
-                return fn(context, place)
+                return value
         return None
 
     return choose
@@ -332,65 +340,27 @@ def _join(rule: Rule, scope: Scope) -> Fn:
     return join
 
 
+def _product(rule: Rule, scope: Scope) -> Fn:
+    parts = [compile_rule(part, scope) for part in rule.parts]
+
+    def multiply(context: Context, place: Any) -> Any:
+        product = 1
+        for fn in parts:
+            value = fn(context, place)
+            if value is None:
+                return None
+            product *= value
+        return product
+
+    return multiply
+
+
 def _object(rule: Rule, scope: Scope) -> Fn:
     return compile_object(rule.body, scope)
 
 
-def _reference(rule: Rule, scope: Scope) -> Fn:
-    name = rule.name
-
-    def refer(context: Context, frame: Frame | None) -> Any:
-        while frame is not None:
-            found = frame.made.get(name)
-            if found is not None:
-                return {"reference": f"{found.type}/{found.body['id']}"}
-            frame = frame.parent
-        return None
-
-    return refer
-
-
-def _references(rule: Rule, scope: Scope) -> Fn:
-    name = rule.name
-
-    def collect(frame: Frame, found: list[Any]) -> None:
-        made = frame.made.get(name)
-        if made is not None:
-            found.append({"reference": f"{made.type}/{made.body['id']}"})
-        for child in frame.children:
-            collect(child, found)
-
-    def refer(context: Context, frame: Frame) -> Any:
-        found: list[Any] = []
-        collect(frame, found)
-        return found or None
-
-    return refer
-
-
-def _key_of(rule: Rule, scope: Scope) -> Fn:
-    name = rule.name
-
-    def read(context: Context, frame: Frame | None) -> Any:
-        while frame is not None:
-            found = frame.made.get(name)
-            if found is not None:
-                return found.key
-            frame = frame.parent
-        return None
-
-    return read
-
-
-def _call(rule: Rule, scope: Scope) -> Fn:
-    call = CALLS.get(rule.name)
-    if call is None:
-        raise MapError(f"no function {rule.name}{suggest(rule.name, CALLS)}", rule.mark)
-    return call
-
-
 _HEADS: dict[str, Callable[[Rule, Scope], Fn]] = {
-    "from": _from, "each": _each, "lines": _lines, "value": _value, "var": _variable, "first": _first,
-    "cases": _cases, "join": _join, "object": _object, "reference": _reference, "references": _references,
-    "key_of": _key_of, "call": _call,
+    "from": _from, "each": _each, "lines": _lines, "value": _value, "var": naming.variable, "first": _first,
+    "cases": _cases, "join": _join, "product": _product, "object": _object, "reference": naming.reference,
+    "references": naming.references, "key_of": naming.key_of, "call": naming.call,
 }  # fmt: skip

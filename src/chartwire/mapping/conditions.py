@@ -20,6 +20,7 @@ SHAPES: Final = {
     "phone": re.compile(r"\+?[\d().\-\s/]{6,}\d(?:\s*(?:x|ext\.?)\s*\d+)?", re.IGNORECASE),
     "email": re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"),
     "oid": OID,
+    "local_system": re.compile(r"(?:L|LOCAL|99[A-Z0-9_]*|HL7\d+|NPI|UPIN)", re.IGNORECASE),
     "uuid": re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
     "uri": re.compile(r"(?:https?://|urn:)\S+"),
     "date": re.compile(r"\d{4}(?:\d{2}(?:\d{2})?)?"),
@@ -96,15 +97,15 @@ def _any(condition: Condition, scope: Scope) -> Test:
     return lambda context, place: any(test(context, place) for test in tests)
 
 
-def _event(condition: Condition, scope: Scope) -> Test:
+def _event(condition: Condition, _scope: Scope) -> Test:
     events = frozenset(condition.values)
-    return lambda context, place: context.trigger in events
+    return lambda context, _place: context.trigger in events
 
 
-def _made(condition: Condition, scope: Scope) -> Test:
+def _made(condition: Condition, _scope: Scope) -> Test:
     (name,) = condition.values
 
-    def test(context: Context, frame: Frame | None) -> bool:
+    def test(_context: Context, frame: Frame | None) -> bool:
         while frame is not None:
             if name in frame.made:
                 return True
@@ -114,7 +115,43 @@ def _made(condition: Condition, scope: Scope) -> Test:
     return test
 
 
+def _known(condition: Condition, scope: Scope) -> Test:
+    read = _subject(condition, scope)
+    table = scope.library.tables.get(condition.values[0], condition.mark)
+
+    def test(context: Context, place: Any) -> bool:
+        value = read(context, place)
+        return value is not None and table.find(value) is not None
+
+    return test
+
+
+def _set(condition: Condition, scope: Scope) -> Test:
+    (name,) = condition.values
+    if name not in scope.variables:
+        raise MapError(f"nothing is called {name} here{suggest(name, scope.variables)}", condition.mark)
+    return lambda _context, frame: frame.variables.get(name) is not None
+
+
+def _inside(condition: Condition, scope: Scope) -> Test:
+    (name,) = condition.values
+    known = scope.structure.groups if scope.structure else {}
+    if name not in known:
+        raise MapError(f"no group {name} here{suggest(name, known)}", condition.mark)
+    return lambda _context, frame: next(frame.inside(name), None) is not None
+
+
+def _repeats(condition: Condition, scope: Scope) -> Test:
+    read = _whole(condition, scope)
+
+    def test(context: Context, place: Any) -> bool:
+        raw = read(context, place)
+        return raw is not None and context.repetition in raw
+
+    return test
+
+
 _KINDS: dict[str, Callable[[Condition, Scope], Test]] = {
     "valued": _valued, "empty": _empty, "in": _in, "is": _is, "not": _not, "all": _all, "any": _any,
-    "event": _event, "made": _made,
+    "event": _event, "made": _made, "known": _known, "set": _set, "inside": _inside, "repeats": _repeats,
 }  # fmt: skip

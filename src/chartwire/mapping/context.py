@@ -11,8 +11,8 @@ from chartwire.core.limits import RESOURCES_PER_MESSAGE_MAX
 from chartwire.core.source import Source
 from chartwire.formats.hl7v2 import NULL, Document
 from chartwire.formats.hl7v2.escapes import unescaper
-from chartwire.mapping.tables import Tables
 from chartwire.mapping.conversion import MapFinding, Mapped, PatientKey
+from chartwire.mapping.tables import Tables
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -24,7 +24,8 @@ class Context:
     """The state of one conversion; made anew for every message, never shared."""
 
     __slots__ = (
-        "component", "escape", "event", "findings", "has_nulls", "keys", "keys_of", "memo", "repetition", "resources", "seen", "source", "sub", "tables", "trace", "trigger", "unescape", "unread_escape", "zone",
+        "component", "escape", "event", "findings", "has_nulls", "keys", "keys_of", "memo", "repetition", "resources",
+        "seen", "source", "sub", "tables", "trace", "trigger", "unescape", "unread_escape", "zone",
     )  # fmt: skip
 
     def __init__(self, document: Document, source: Source, event: str, tables: Tables) -> None:

@@ -6,23 +6,29 @@ from datetime import datetime
 from functools import cache, partial
 from importlib import resources as package_files
 from typing import Final
+from zoneinfo import ZoneInfo
+
+import yaml
 
 from chartwire.core.errors import MappingError
 from chartwire.core.source import Source
 from chartwire.formats.hl7v2 import Document, Segment
 from chartwire.mapping import moments
+from chartwire.mapping.compile import compile_let
 from chartwire.mapping.context import Context
 from chartwire.mapping.conversion import Conversion, Mapped, Merge, PatientKey
 from chartwire.mapping.groups import Frame, Structure, read_structures
 from chartwire.mapping.identity import IdentityRules, read_identity
 from chartwire.mapping.language import MapError, Path, Reader, suggest
+from chartwire.mapping.modifiers import set_variables
 from chartwire.mapping.resources import Plan, ResourceMap, compile_maker, compile_plan, read_resource_map
-from chartwire.mapping.scope import Fn, Library
+from chartwire.mapping.scope import Fn, Library, Scope
 from chartwire.mapping.snapshots import gather, snapshots
 from chartwire.mapping.tables import Tables, read_tables
 
 _MESSAGE_KEYS: Final = (
-    "map", "events", "structure", "recorded", "zone", "patient", "merge", "resources", "read_elsewhere",
+    "map", "events", "structure", "recorded", "zone", "patient", "merge", "snapshots", "let", "resources",
+    "read_elsewhere",
 )  # fmt: skip
 _PATIENT_KEYS: Final = ("required",)
 
@@ -38,6 +44,8 @@ class MessageMap:
     zone: tuple[Path, ...] = ()
     patient_required: bool = True
     merge: Path | None = None
+    snapshots: bool = True
+    lets: list[tuple[str, list[tuple[str, Fn]]]] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
     reads: dict[str, set[int]] = field(default_factory=dict)
     whole: frozenset[str] = frozenset()
@@ -76,6 +84,9 @@ class Mapper:
         root = message_map.structure.arrange(document.segments)
         patients = self._patients(context, root, message_map)
         merges = self._merges(context, root, message_map)
+        for group, lets in message_map.lets:
+            for frame in root.inside(group):
+                set_variables(context, frame, lets)
         drafts = _drafts(context, root, message_map.plans)
         for plan, frame, mapped in drafts:
             plan.complete(context, frame, mapped)
@@ -85,7 +96,7 @@ class Mapper:
             recorded_at=_recorded(context, document, message_map),
             patient_keys=patients,
             resources=context.resources,
-            snapshots=snapshots(context, root, message_map.plans),
+            snapshots=snapshots(context, root, message_map.plans) if message_map.snapshots else [],
             merges=merges,
             findings=context.findings,
             unread=_unread(document.segments, message_map),
@@ -97,8 +108,8 @@ class Mapper:
         for frame in root.inside("PATIENT"):
             keys = self._identity.keys(context, frame.segments.get("PID"), 3)
             if not keys:
-                raise MappingError("no identifier that identifies a patient by this source's rule",
-                                   code="patient_identifier_missing", field="PID-3", rule="source.identifiers")  # fmt: skip
+                message = "no identifier that identifies a patient by this source's rule"
+                raise MappingError(message, code="patient_identifier_missing", field="PID-3", rule="source.identifiers")
             context.keys_of[id(frame)] = keys
             found.append(keys)
         if not found:
@@ -129,7 +140,7 @@ def event_of(document: Document) -> str:
     return f"{header.value(9) or ''}^{header.value(9, component=2) or ''}"
 
 
-def _zone(document: Document, source: Source, message_map: MessageMap) -> moments.ZoneInfo | None:
+def _zone(document: Document, source: Source, message_map: MessageMap) -> ZoneInfo | None:
     name = source.timezone
     if source.facility_zones:
         zones = dict(source.facility_zones)
@@ -203,9 +214,13 @@ def compile_maps(texts: dict[str, str]) -> Mapper:
             maps[resource_map.name] = resource_map
     library.makers = {name: _maker(source, library) for name, source in maps.items() if not source.group}
     messages = [
-        _message_map(texts[name], name, library, structures, maps) for name in sorted(texts) if name.startswith("messages/")
+        _message_map(texts[name], name, library, structures, maps)
+        for name in sorted(texts)
+        if name.startswith("messages/")
     ]
-    version = hashlib.sha256("\x1e".join(f"{name}\x1f{texts[name]}" for name in sorted(texts)).encode()).hexdigest()[:16]
+    version = hashlib.sha256("\x1e".join(f"{name}\x1f{texts[name]}" for name in sorted(texts)).encode()).hexdigest()[
+        :16
+    ]
     return Mapper(messages, read_identity(texts["identity.yaml"], "identity.yaml"), library.tables, version)
 
 
@@ -236,13 +251,28 @@ def _message_map(
         found.patient_required = bool(reader.plain(entries["patient"]).get("required", True))
     if "merge" in entries:
         found.merge = reader.path(entries["merge"])
+    if "snapshots" in entries:
+        found.snapshots = bool(reader.plain(entries["snapshots"]))
+    variables = _message_lets(found, reader, entries["let"], library) if "let" in entries else set()
     for item in reader.sequence(entries["resources"]):
         name = reader.text(item)
         if name not in maps or not maps[name].group:
             raise MapError(f"no resource map {name}{suggest(name, maps)}", reader.mark(item))
-        found.plans.append(compile_plan(maps[name], library, found.structure, found.reads))
+        found.plans.append(compile_plan(maps[name], library, found.structure, found.reads, variables))
     _note_reads(found, reader.texts(entries["read_elsewhere"]) if "read_elsewhere" in entries else ())
     return found
+
+
+def _message_lets(found: MessageMap, reader: Reader, node: yaml.Node, library: Library) -> set[str]:
+    variables: set[str] = set()
+    groups = found.structure.groups
+    for name, inner in reader.items(node):
+        if name not in groups:
+            raise MapError(f"no group {name}{suggest(name, groups)}", reader.mark(inner))
+        scope = Scope(library, found.structure, groups[name], reads=found.reads)
+        found.lets.append((name, compile_let(reader.let(inner), scope)))
+        variables |= scope.variables
+    return variables
 
 
 def _note_reads(found: MessageMap, elsewhere: tuple[str, ...]) -> None:

@@ -157,7 +157,12 @@ def _walk(frame: Frame, move: _Move, segment: str) -> Frame:
     previous = frame
     for _ in range(move.up):
         previous, frame = frame, frame.parent or frame
-    if move.down and previous.group is move.down[0] and segment in previous.group.opens and not _begun(previous, segment):
+    if (
+        move.down
+        and previous.group is move.down[0]
+        and segment in previous.group.opens
+        and not _begun(previous, segment)
+    ):
         return previous
     for group in move.down:
         inner = Frame(group, frame)

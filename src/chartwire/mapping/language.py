@@ -1,4 +1,4 @@
-"""The mapping language: YAML text to a checked tree with positions. docs/reference/mapping.md describes every construct.
+"""The mapping language: YAML text to a checked tree with positions. docs/reference/mapping.md has every construct.
 
 A tree holds no functions and reads no message; compile.py turns it into closures. Every fault of a map is a MapError
 with file, line and, where one is near, the name that was probably meant.
@@ -16,16 +16,18 @@ from chartwire.core.errors import ValidationError
 
 _FIELD: Final = re.compile(r"([A-Z][A-Z0-9]{2})-([1-9]\d{0,2})(?:\.([1-9]\d?)(?:\.([1-9]\d?))?)?")
 _COMPONENT: Final = re.compile(r"\.(?:([1-9]\d?)(?:\.([1-9]\d?))?)?")
-_TRANSFORM: Final = re.compile(r"(\w+)(?:\(([\w, -]*)\))?")
 _TARGET: Final = re.compile(r"_?[a-zA-Z]\w*(?:\._?[a-zA-Z]\w*)*(?:\[\])?")
 
 HEADS: Final = (
-    "from", "each", "value", "first", "join", "object", "cases", "reference", "references", "key_of", "lines", "call",
+    "from", "each", "value", "first", "join", "product", "object", "cases", "reference", "references", "key_of",
+    "lines", "call",
 )  # fmt: skip
 MODIFIERS: Final = (
     "as", "table", "otherwise", "make", "fill", "when", "default", "by", "require", "let", "finding", "within", "order",
 )  # fmt: skip
-CONDITIONS: Final = ("valued", "empty", "not", "all", "any", "event", "is", "made")
+CONDITIONS: Final = (
+    "valued", "empty", "not", "all", "any", "event", "is", "made", "known", "set", "inside", "repeats",
+)  # fmt: skip
 
 
 class MapError(ValidationError):
@@ -100,13 +102,12 @@ class Rule:
     body: tuple[tuple[Target, tuple["Rule", ...]], ...] = ()
     let: tuple[tuple[str, "Rule"], ...] = ()
     transform: str = ""
-    arguments: tuple[str, ...] = ()
     table: str = ""
     otherwise: str = ""
     make: str = ""
     within: str = ""
     order: str = ""
-    fill: tuple[tuple[str, Any], ...] = ()
+    fill: tuple[tuple[str, "Rule"], ...] = ()
     when: Condition | None = None
     default: "Rule | None" = None
     by: str = ""
@@ -231,17 +232,19 @@ class Reader:
 
     def _test(self, key: str, node: yaml.Node) -> Condition:
         mark = self.mark(node)
-        if key in {"valued", "empty"}:
+        if key in {"valued", "empty", "repeats"}:
             return Condition(mark, key, path=self.path(node))
         if key == "not":
             return Condition(mark, key, parts=(self.condition(node),))
         if key in {"all", "any"}:
             return Condition(mark, key, parts=tuple(self.condition(item) for item in self.sequence(node)))
-        if key in {"event", "made"}:
+        if key in {"event", "made", "set", "inside"}:
             return Condition(mark, key, values=self.texts(node))
-        if key == "is":
-            ((name, value),) = self.items(node)
-            return Condition(mark, key, path=self.path(value), values=(name,))
+        if key in {"is", "known"}:
+            pairs = list(self.items(node))
+            if len(pairs) != 1:
+                raise MapError(f"{key} takes one name and one path", mark)
+            return Condition(mark, key, path=self.path(pairs[0][1]), values=(pairs[0][0],))
         path = parse_path(key)
         if path is None:
             raise MapError(f"unknown condition {key}{suggest(key, CONDITIONS)}", mark)
@@ -268,7 +271,7 @@ class Reader:
                 values["path"] = self.path(subject)
         elif head == "value":
             values["literal"] = self.plain(subject)
-        elif head in {"first", "join", "cases"}:
+        elif head in {"first", "join", "product", "cases"}:
             values["parts"] = tuple(self.rule(item) for item in self.sequence(subject))
         elif head == "object":
             values["body"] = self.body(subject)
@@ -278,15 +281,21 @@ class Reader:
             values["body"] = self.body(entries["object"])
         return Rule(self.mark(node), head, **values)
 
+    def _filling(self, node: yaml.Node) -> Rule:
+        """An expression, or plain data."""
+        if isinstance(node, yaml.MappingNode) and any(self.text(key) in HEADS for key, _ in node.value):
+            return self.rule(node)
+        return Rule(self.mark(node), "value", literal=self.plain(node))
+
     def _modifiers(self, entries: dict[str, yaml.Node]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         if "as" in entries:
-            found["transform"], found["arguments"] = self._transform(entries["as"])
+            found["transform"] = self.text(entries["as"])
         for name in ("table", "otherwise", "make", "finding", "by", "within", "order"):
             if name in entries:
                 found[name] = self.text(entries[name])
         if "fill" in entries:
-            found["fill"] = tuple(self.plain(entries["fill"]).items())
+            found["fill"] = tuple((name, self._filling(value)) for name, value in self.items(entries["fill"]))
         if "when" in entries:
             found["when"] = self.condition(entries["when"])
         if "default" in entries:
@@ -296,13 +305,6 @@ class Reader:
         if "let" in entries:
             found["let"] = self.let(entries["let"])
         return found
-
-    def _transform(self, node: yaml.Node) -> tuple[str, tuple[str, ...]]:
-        match = _TRANSFORM.fullmatch(self.text(node))
-        if match is None:
-            raise MapError(f"{self.text(node)!r} is no transform (name or name(argument))", self.mark(node))
-        arguments = match[2] or ""
-        return match[1], tuple(word.strip() for word in arguments.split(",")) if arguments else ()
 
 
 def parse_path(text: str) -> Path | None:

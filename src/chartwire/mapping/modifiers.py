@@ -14,7 +14,7 @@ from chartwire.mapping.transforms import look_up
 def translated(fn: Fn, rule: Rule, scope: Scope, label: str) -> Fn:
     """Values through a code table: text becomes a code, a CodeableConcept or Coding gets the table's coding."""
     table = scope.library.tables.get(rule.table, rule.mark)
-    otherwise = rule.arguments[0] if rule.transform == "code" and rule.arguments else None
+    otherwise = rule.otherwise or None
 
     def translate(context: Context, place: Any) -> Any:
         value = fn(context, place)
@@ -50,7 +50,9 @@ def _codings(context: Context, table: Table, codings: list[dict[str, Any]], labe
         if found is not None:
             return [_as_coding(found), *codings[:position], *codings[position + 1 :]]
     if any("code" in coding for coding in codings):
-        context.find("code_unmapped", label, f"a value that table {table.name} does not map; kept as sent", "information")
+        context.find(
+            "code_unmapped", label, f"a value that table {table.name} does not map; kept as sent", "information"
+        )
     return codings
 
 
@@ -76,7 +78,7 @@ def required(fn: Fn, names: tuple[str, ...]) -> Fn:
     return require
 
 
-def filled(fn: Fn, fill: tuple[tuple[str, Any], ...]) -> Fn:
+def filled(fn: Fn, fill: list[tuple[str, Fn]]) -> Fn:
     """Elements that every object takes where it lacks them."""
 
     def complete(context: Context, place: Any) -> Any:
@@ -84,7 +86,8 @@ def filled(fn: Fn, fill: tuple[tuple[str, Any], ...]) -> Fn:
         for item in value if type(value) is list else [value]:
             if type(item) is dict:
                 for name, content in fill:
-                    item.setdefault(name, content)
+                    if name not in item and (given := content(context, place)) is not None:
+                        item[name] = given
         return value
 
     return complete

@@ -19,7 +19,7 @@ def raw_reader(path: Path, scope: Scope, mark: Mark) -> RawReader:
         raise MapError("a whole field is expected here (PID-5)", mark)
     up, name, number = scope.climb(path, mark), path.segment, path.field
 
-    def read(context: Context, frame: Frame) -> str:
+    def read(_context: Context, frame: Frame) -> str:
         for _ in range(up):
             frame = frame.parent or frame
         segment = frame.segments.get(name)
@@ -90,7 +90,7 @@ def parts_reader(path: Path, scope: Scope, mark: Mark) -> PartsReader:
             raise MapError("component paths (.1) stand only inside a composite", mark)
         component = path.component - 1
         if component < 0:
-            return lambda context, parts: parts
+            return lambda _context, parts: parts
 
         def inner(context: Context, parts: list[str]) -> list[str] | None:
             raw = parts[component] if component < len(parts) else ""

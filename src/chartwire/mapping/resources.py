@@ -18,7 +18,7 @@ from chartwire.mapping.scope import Fn, Library, Scope
 
 _KEYS: Final = (
     "resource", "name", "group", "composite", "when", "let", "key", "missing", "keys", "duplicates", "directory",
-    "display", "facts", "snapshot", "gather", "body",
+    "display", "facts", "snapshot", "gather", "findings", "body",
 )  # fmt: skip
 _DUPLICATES: Final = ("first", "ordinal")
 CONSTANT: Final = "constant"
@@ -36,7 +36,8 @@ class ResourceMap:
     when: Condition | None = None
     let: tuple[tuple[str, Rule], ...] = ()
     key: Rule | None = None
-    keys: Rule | None = None
+    keys: tuple[Rule, ...] = ()
+    findings: tuple[tuple[Condition, str, str], ...] = ()
     missing: str = ""
     duplicates: str = "first"
     directory: bool = False
@@ -79,19 +80,33 @@ def _read_rule(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -
     setattr(found, name, reader.rule(node))
 
 
+def _read_keys(reader: Reader, found: ResourceMap, _name: str, node: yaml.Node) -> None:
+    found.keys = tuple(reader.rule(item) for item in reader.sequence(node))
+
+
+def _read_findings(reader: Reader, found: ResourceMap, _name: str, node: yaml.Node) -> None:
+    told = []
+    for item in reader.sequence(node):
+        entries = dict(reader.items(item, ("say", "at", "when")))
+        if len(entries) < 3:
+            raise MapError("a finding has say, at and when", reader.mark(item))
+        told.append((reader.condition(entries["when"]), reader.text(entries["at"]), reader.text(entries["say"])))
+    found.findings = tuple(told)
+
+
 def _read_body(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
     setattr(found, name, reader.body(node))
 
 
-def _read_when(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
+def _read_when(reader: Reader, found: ResourceMap, _name: str, node: yaml.Node) -> None:
     found.when = reader.condition(node)
 
 
-def _read_let(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
+def _read_let(reader: Reader, found: ResourceMap, _name: str, node: yaml.Node) -> None:
     found.let = reader.let(node)
 
 
-def _read_snapshot(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
+def _read_snapshot(reader: Reader, found: ResourceMap, _name: str, node: yaml.Node) -> None:
     for key, value in reader.items(node, ("scope", "action")):
         if key == "scope":
             found.snapshot_scope = reader.texts(value)
@@ -99,7 +114,7 @@ def _read_snapshot(reader: Reader, found: ResourceMap, name: str, node: yaml.Nod
             found.snapshot_action = reader.path(value)
 
 
-def _read_gather(reader: Reader, found: ResourceMap, name: str, node: yaml.Node) -> None:
+def _read_gather(reader: Reader, found: ResourceMap, _name: str, node: yaml.Node) -> None:
     for key, value in reader.items(node, ("when", "same")):
         if key == "when":
             found.gather_when = reader.condition(value)
@@ -108,9 +123,9 @@ def _read_gather(reader: Reader, found: ResourceMap, name: str, node: yaml.Node)
 
 
 _READERS: Final[dict[str, Callable[[Reader, ResourceMap, str, yaml.Node], None]]] = {
-    "directory": _read_flag, "composite": _read_flag, "key": _read_rule, "keys": _read_rule, "display": _read_rule,
-    "body": _read_body, "facts": _read_body, "when": _read_when, "let": _read_let, "snapshot": _read_snapshot,
-    "gather": _read_gather,
+    "directory": _read_flag, "composite": _read_flag, "key": _read_rule, "keys": _read_keys, "display": _read_rule,
+    "findings": _read_findings, "body": _read_body, "facts": _read_body, "when": _read_when, "let": _read_let,
+    "snapshot": _read_snapshot, "gather": _read_gather,
 }  # fmt: skip
 
 
@@ -158,23 +173,12 @@ def compile_statements(body: tuple[tuple[Target, tuple[Rule, ...]], ...], scope:
     for target, rules in body:
         for rule in rules:
             dynamic = rule.head in {"first", "cases"}
-            labels = None if dynamic else _labels(rule, scope)
+            labels = None if dynamic else labels_of(rule, scope)
             nulls = []
-            if scope.group is not None and not rule.within:
-                nulls = [(scope.climb(path, rule.mark), path.segment, path.field, path.label) for path in _cleared_by(rule)]
+            if scope.group is not None:
+                cleared_by = fields_of(rule, own=True)
+                nulls = [(scope.climb(path, rule.mark), path.segment, path.field, path.label) for path in cleared_by]
             found.append(Statement(target.path, target.names, target.many, compile_rule(rule, scope), labels, nulls))
-    return found
-
-
-def _cleared_by(rule: Rule) -> list[Path]:
-    """The fields whose `""` clears the element: those an expression reads, save fields that only decide (`each GROUP`)."""
-    return [] if rule.head == "each" and rule.name else fields_of(rule)
-
-
-def _labels(rule: Rule, scope: Scope) -> Labels:
-    found = labels_of(rule)
-    if not found and scope.label:
-        return ((scope.label, 1),)
     return found
 
 
@@ -184,7 +188,8 @@ class Plan:
 
     map: ResourceMap
     key: Fn
-    keys: Fn | None
+    keys: list[Fn]
+    findings: list[tuple[Test, str, str, str]]
     when: Test | None
     let: list[tuple[str, Fn]]
     facts: Fn | None
@@ -212,7 +217,13 @@ class Plan:
         ordinal = 1
         while (kind, name) in context.keys:
             if self.map.duplicates == "first":
-                context.find("repeated_entry", kind, "an entry stands twice in one message; the first is taken", "information")
+                if not self.map.directory:
+                    context.find(
+                        "repeated_entry",
+                        kind,
+                        "an entry stands twice in one message; the first is taken",
+                        "information",
+                    )
                 frame.made[self.map.name] = context.keys[kind, name]
                 return None
             ordinal += 1
@@ -220,10 +231,21 @@ class Plan:
         mapped = frame.made[self.map.name] = context.draft(kind, name, directory=self.map.directory)
         return mapped
 
+    def _further_keys(self, context: Context, frame: Frame, first: str) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        for fn in self.keys:
+            value = fn(context, frame)
+            found.update(dict.fromkeys(value if isinstance(value, tuple) else [value] if value else []))
+        found.pop(first, None)
+        return tuple(found)
+
     def complete(self, context: Context, frame: Frame, mapped: Mapped) -> None:
         """Fill the drafted resource and take it into the conversion."""
-        if self.keys is not None:
-            mapped.keys = self.keys(context, frame) or ()
+        if self.keys:
+            mapped.keys = self._further_keys(context, frame, mapped.key)
+        for test, code, location, message in self.findings:
+            if test(context, frame):
+                context.find(code, location, message)
         for statement in self.statements:
             statement.run(context, frame, mapped)
         if self.facts is not None:
@@ -231,18 +253,28 @@ class Plan:
         context.add(mapped)
 
 
-def compile_plan(source: ResourceMap, library: Library, structure: Structure, reads: dict[str, set[int]]) -> Plan:
-    """A resource map for one structure; `reads` gathers every field that it looks at. Raises MapError."""
+def compile_plan(
+    source: ResourceMap, library: Library, structure: Structure, reads: dict[str, set[int]], variables: set[str]
+) -> Plan:
+    """A resource map for one structure; `reads` gathers every field that it looks at. Raises MapError.
+
+    `variables` are names that the message map gives before.
+    """
     group = structure.groups.get(source.group)
     if group is None:
-        raise MapError(f"no group {source.group} in {structure.name}{suggest(source.group, structure.groups)}", source.mark)
-    scope = Scope(library, structure, group, reads=reads)
+        raise MapError(
+            f"no group {source.group} in {structure.name}{suggest(source.group, structure.groups)}", source.mark
+        )
+    scope = Scope(library, structure, group, variables=set(variables), reads=reads)
     let = compile_let(source.let, scope)
+    if source.key is not None:
+        library.key_labels[source.name] = labels_of(source.key, scope)
     gather = compile_condition(source.gather_when, scope) if source.gather_when else None
     return Plan(
         map=source,
         key=_rule(source.key, scope) or _nothing,
-        keys=_rule(source.keys, scope),
+        keys=[compile_rule(rule, scope) for rule in source.keys],
+        findings=[_finding(test, place, words, scope) for test, place, words in source.findings],
         when=compile_condition(source.when, scope) if source.when else None,
         let=let,
         facts=compile_object(source.facts, scope) if source.facts else None,
@@ -253,7 +285,12 @@ def compile_plan(source: ResourceMap, library: Library, structure: Structure, re
     )
 
 
-def _nothing(context: Context, place: Any) -> Any:
+def _finding(test: Condition, place: str, words: str, scope: Scope) -> tuple[Test, str, str, str]:
+    code, _, message = words.partition(": ")
+    return compile_condition(test, scope), code, place, message
+
+
+def _nothing(_context: Context, _place: Any) -> Any:
     return None
 
 
@@ -266,7 +303,7 @@ def _raw(path: Path, scope: Scope, mark: Mark) -> Fn:
 
 
 def compile_maker(source: ResourceMap, library: Library, label: str) -> Fn:
-    """A resource map of a composite, for one source field: (context, parts) -> Reference or display. Raises MapError."""
+    """A resource map of a composite, for one source field: (context, parts) -> Reference. Raises MapError."""
     scope = Scope(library, label=label)
     key = compile_rule(source.key, scope) if source.key else _nothing
     display = _rule(source.display, scope)
@@ -298,5 +335,3 @@ def compile_maker(source: ResourceMap, library: Library, label: str) -> Fn:
         return dict(reference) if reference else None
 
     return make
-
-

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chartwire.mapping.context import Context
+from chartwire.mapping.conversion import Contribution
 from chartwire.mapping.groups import Group, Structure
 from chartwire.mapping.language import MapError, Mark, Path, Rule
 from chartwire.mapping.tables import Tables
@@ -24,6 +25,7 @@ class Library:
     fragments: dict[str, Rule] = field(default_factory=dict)
     makers: dict[str, Maker] = field(default_factory=dict)
     compiled: dict[str, Fn] = field(default_factory=dict)
+    key_labels: dict[str, tuple[Contribution, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
