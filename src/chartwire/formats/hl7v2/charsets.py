@@ -95,9 +95,10 @@ def decode(data: bytes, override: str | None = None) -> Decoded:
     `charset_unknown` (no codec of that name), `charset_differs` (the bytes are not of the declared charset),
     `charset_undeclared` (bytes beyond ASCII without MSH-18).
     """
-    for start, codec, skip in _WIDE_START:
-        if data.startswith(start):
-            return Decoded(data[skip:].decode(codec, _LONE), codec, skip)
+    if data[:3] != b"MSH":
+        for start, codec, skip in _WIDE_START:
+            if data.startswith(start):
+                return Decoded(data[skip:].decode(codec, _LONE), codec, skip)
     declared = [override] if override else _declared(data)
     codec, notes = _choose(declared, data)
     if data.isascii() and codec not in NOT_ASCII_SUPERSETS:

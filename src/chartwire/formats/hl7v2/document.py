@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from typing import Final, Literal
 
 from chartwire.formats.hl7v2.escapes import Delimiters, unescaper
@@ -12,6 +14,14 @@ NULL: Final = '""'
 
 HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
 """Segments whose first two fields are the delimiters themselves (HL7 v2.9.2 section 2.14)."""
+
+
+_SPLIT_ANEW_MAX: Final = 250
+"""Characters of a field up to which splitting it again costs less than keeping its parts."""
+
+
+_NEVER: Final = "\0"
+"""Stands for a delimiter that MSH-2 does not name: the text of a Document holds no NUL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +37,27 @@ class Finding:
 class Syntax:
     """What every part of one message shares: delimiters, charset and the unescape function made from them."""
 
-    __slots__ = ("charset", "delimiters", "empty", "unescape")
+    __slots__ = ("charset", "delimiters", "empty", "marks", "unescape")
 
     def __init__(self, delimiters: Delimiters, charset: str) -> None:
         self.delimiters = delimiters
         self.charset = charset
         self.unescape: Callable[[str], str] = unescaper(delimiters, charset)
         self.empty = Repetition("", self)
+        _, component, repetition, escape, sub, _ = delimiters
+        self.marks = (repetition or _NEVER, component, sub or _NEVER, escape or _NEVER)
 
     def leaf(self, raw: str) -> str | None:
         """The unescaped value of a leaf: None where empty; `""` stays NULL."""
         if not raw:
             return None
-        escape = self.delimiters.escape
-        return self.unescape(raw) if escape and escape in raw else raw
+        return self.unescape(raw) if self.marks[3] in raw else raw
+
+
+@lru_cache(maxsize=256)
+def syntax_of(delimiters: Delimiters, charset: str) -> Syntax:
+    """The Syntax of messages with these delimiters and this charset (a Python codec)."""
+    return Syntax(delimiters, charset)
 
 
 class Repetition:
@@ -75,8 +92,8 @@ class Repetition:
             return None
         part = parts[component - 1]
         if isinstance(part, str):
-            mark = self._syntax.delimiters.subcomponent
-            if not mark or mark not in part:
+            mark = self._syntax.marks[2]
+            if mark not in part:
                 return self._syntax.leaf(part) if sub == 1 else None
             part = parts[component - 1] = part.split(mark)
         return self._syntax.leaf(part[sub - 1]) if 0 < sub <= len(part) else None
@@ -89,6 +106,11 @@ class Repetition:
 
     def __repr__(self) -> str:
         return f"Repetition({len(self.raw)} characters)"
+
+
+def _part(raw: str, mark: str, position: int) -> str:
+    parts = raw.split(mark, position) if position > 0 else []
+    return parts[position - 1] if 0 < position <= len(parts) else ""
 
 
 class Segment:
@@ -123,9 +145,31 @@ class Segment:
 
     def value(self, field: int, repetition: int = 1, component: int = 1, sub: int = 1) -> str | None:
         """The unescaped leaf, positions counted from 1: None empty or absent, NULL for `""`."""
-        parts = self._parts.get(field) if self._parts else None
-        if parts is None:
-            parts = self._divide(field)
+        fields = self._fields or self._split()
+        raw = fields[field] if 0 < field < len(fields) else ""
+        if not raw:
+            return None
+        if len(raw) > _SPLIT_ANEW_MAX or (field < 3 and self.name in HEADERS):
+            return self._kept_value(field, repetition, component, sub)
+        syntax = self._syntax
+        repetition_mark, component_mark, sub_mark, escape = syntax.marks
+        if repetition_mark in raw:
+            raw = _part(raw, repetition_mark, repetition)
+        elif repetition != 1:
+            return None
+        if component_mark in raw:
+            raw = _part(raw, component_mark, component)
+        elif component != 1:
+            return None
+        if sub_mark in raw:
+            raw = _part(raw, sub_mark, sub)
+        elif sub != 1:
+            return None
+        return syntax.unescape(raw) if escape in raw else raw or None
+
+    def _kept_value(self, field: int, repetition: int, component: int, sub: int) -> str | None:
+        """As `value`, keeping the parts of the field, so that reading a long one piece by piece stays linear."""
+        parts = self._divide(field)
         if not 0 < repetition <= len(parts):
             return None
         one = parts[repetition - 1]
@@ -154,10 +198,10 @@ class Segment:
         if parts is not None:
             return parts
         raw = self.raw(field)
-        mark = self._syntax.delimiters.repetition
+        mark = self._syntax.marks[0]
         if field <= 2 and self.name in HEADERS:
             parts = [Repetition(raw, self._syntax, [[raw]])]
-        elif mark and mark in raw:
+        elif mark in raw:
             parts = [*raw.split(mark)]
         else:
             parts = [raw] if raw else []
@@ -176,6 +220,9 @@ class Segment:
         return f"Segment({self.name}[{self.occurrence}] at {self.index})"
 
 
+_by_index: Final = attrgetter("index")
+
+
 class Document:
     """One message. `raw` are the bytes as they came, `text` what `charset` (a Python codec) made of them.
 
@@ -183,44 +230,76 @@ class Document:
     in `findings`: no value ever holds U+FFFD, NUL or a lone surrogate.
     """
 
-    __slots__ = ("_by_name", "charset", "delimiters", "findings", "raw", "segments", "text")
+    __slots__ = (
+        "_lines",
+        "_made",
+        "_places",
+        "_segments",
+        "_syntax",
+        "charset",
+        "delimiters",
+        "findings",
+        "raw",
+        "text",
+    )
 
     def __init__(
         self,
         raw: bytes,
         text: str,
         syntax: Syntax,
-        segments: list[Segment],
-        by_name: dict[str, list[Segment]],
+        lines: list[str],
+        places: dict[str, list[int]],
         findings: list[Finding],
     ) -> None:
         self.raw = raw
         self.text = text
         self.charset = syntax.charset
         self.delimiters = syntax.delimiters
-        self.segments = segments
         self.findings = findings
-        self._by_name = by_name
+        self._syntax = syntax
+        self._lines = lines
+        self._places = places
+        self._made: dict[int, Segment] = {}
+        self._segments: list[Segment] | None = None
+
+    @property
+    def segments(self) -> list[Segment]:
+        """All segments, in message order. Do not change the list."""
+        found = self._segments
+        if found is None:
+            made = [segment for name in self._places for segment in self.all(name)]
+            found = self._segments = sorted(made, key=_by_index)
+        return found
 
     def first(self, name: str) -> Segment | None:
         """The first segment of that name."""
-        found = self._by_name.get(name)
-        return found[0] if found else None
+        places = self._places.get(name)
+        return self._segment(name, places[0], 1) if places else None
 
     def all(self, name: str) -> list[Segment]:
         """All segments of that name, in message order."""
-        return list(self._by_name.get(name, ()))
+        places = self._places.get(name, ())
+        return [self._segment(name, place, occurrence) for occurrence, place in enumerate(places, 1)]
 
     def get(self, path: str) -> str | None:
         """One unescaped value by path (`PID-5.1`, `OBX(3)-5(2).1.2`): None absent or empty, NULL for `""`.
 
         Parts that are not written are 1. Raises ParseError `bad_path` for a text that is no path.
         """
-        where = compile_path(path)
-        found = self._by_name.get(where.segment, ())
-        if where.occurrence > len(found):
+        name, occurrence, field, repetition, component, sub = compile_path(path)
+        places = self._places.get(name)
+        if places is None or occurrence > len(places):
             return None
-        return found[where.occurrence - 1].value(where.field, where.repetition, where.component, where.sub)
+        place = places[occurrence - 1]
+        segment = self._made.get(place) or self._segment(name, place, occurrence)
+        return segment.value(field, repetition, component, sub)
+
+    def _segment(self, name: str, place: int, occurrence: int) -> Segment:
+        made = self._made.get(place)
+        if made is None:
+            made = self._made[place] = Segment(name, place, occurrence, self._lines[place], self._syntax)
+        return made
 
     def __repr__(self) -> str:
-        return f"Document({len(self.segments)} segments, {self.charset})"
+        return f"Document({len(self._lines)} segments, {self.charset})"

@@ -10,13 +10,12 @@ from chartwire.core.limits import ENVELOPE_IDENTIFIERS_MAX
 from chartwire.formats.hl7v2.charsets import NOT_ASCII_SUPERSETS, decode
 from chartwire.formats.hl7v2.document import NULL
 from chartwire.formats.hl7v2.escapes import DEFAULT_DELIMITERS, Delimiters, unescaper
-from chartwire.formats.hl7v2.parser import PADDING, read_delimiters, segment_id_pattern
+from chartwire.formats.hl7v2.parser import PADDING, is_storable, read_delimiters, segment_id, storable
 
 REQUIRED: Final = (9, 10, 11, 12)
 """MSH fields that HL7 v2.9.2 section 2.14.9 requires, beside the delimiters."""
 
 _ACK_CODES: Final = frozenset({"ACK", "MCF"})
-_BATCH_HEADERS: Final = frozenset({"FHS", "BHS"})
 _TIMESTAMP: Final = 7
 _HASH_SCAN_BYTES: Final = 4096
 _READ_MAX: Final = ENVELOPE_IDENTIFIERS_MAX + 1
@@ -56,7 +55,8 @@ class PatientId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The header of a message and the identifiers of its patients. Text is unescaped, '' where the field is empty.
+    """The header of a message and the identifiers of its patients. Text is unescaped, '' where the field is empty, and
+    holds no NUL or lone surrogate (but for `header`).
 
     HD fields are tuples of their components. `header` are the undecoded MSH fields by number (in a batch BHS, else
     FHS), for answers that must echo them byte for byte. `fault` is None for a message that may be acknowledged.
@@ -109,14 +109,16 @@ def read_envelope(data: bytes, *, charset: str | None = None, required: tuple[in
         return _refused(data, decoded.codec, Fault("102", error.message, error.location))
     if "\n" in text:
         text = text.replace("\r\n", "\r").replace("\n", "\r")
-    lines = text.split("\r")
-    header = lines[0].split(delimiters.field)
-    header.insert(1, delimiters.field)
     reader = _Reader(delimiters, decoded.codec)
     digest = _body_hash(data, text, decoded.codec, delimiters.field)
-    if header[0] in _BATCH_HEADERS:
-        return _batch_envelope(_batch_header(header, lines, delimiters.field), reader, digest)
-    return _message_envelope(header, lines, reader, digest, required)
+    lines = text.split("\r")
+    header = fields = _header(lines, delimiters.field)
+    if not is_storable(text):
+        lines = storable(text, delimiters).split("\r")
+        fields = _header(lines, delimiters.field)
+    if fields[0] != "MSH":
+        return _batch_envelope(header, fields, reader, digest)
+    return _message_envelope(header, fields, lines, reader, digest, required)
 
 
 class _Reader:
@@ -175,9 +177,8 @@ class _Reader:
 
 
 def _message_envelope(
-    header: list[str], lines: list[str], reader: _Reader, digest: bytes, required: tuple[int, ...]
+    header: list[str], fields: list[str], lines: list[str], reader: _Reader, digest: bytes, required: tuple[int, ...]
 ) -> Envelope:
-    fields = header + [""] * (_HEADER_FIELDS - len(header))
     event = (*reader.components(fields[9]), "", "", "")
     body = _Body(reader)
     bad_segment = body.read(lines)
@@ -185,7 +186,7 @@ def _message_envelope(
         body_hash=digest,
         charset=reader.codec,
         delimiters=reader.delimiters,
-        header=tuple(fields),
+        header=tuple(header),
         sending_application=reader.components(fields[3]),
         sending_facility=reader.components(fields[4]),
         receiving_application=reader.components(fields[5]),
@@ -210,13 +211,12 @@ def _message_envelope(
     )
 
 
-def _batch_envelope(header: list[str], reader: _Reader, digest: bytes) -> Envelope:
-    fields = header + [""] * (_HEADER_FIELDS - len(header))
+def _batch_envelope(header: list[str], fields: list[str], reader: _Reader, digest: bytes) -> Envelope:
     return Envelope(
         body_hash=digest,
         charset=reader.codec,
         delimiters=reader.delimiters,
-        header=tuple(fields),
+        header=tuple(header),
         sending_application=reader.components(fields[3]),
         sending_facility=reader.components(fields[4]),
         receiving_application=reader.components(fields[5]),
@@ -227,13 +227,15 @@ def _batch_envelope(header: list[str], reader: _Reader, digest: bytes) -> Envelo
     )
 
 
-def _batch_header(header: list[str], lines: list[str], mark: str) -> list[str]:
-    """FHS and the BHS after it as one: they have the same fields, and BHS speaks first where it speaks."""
-    if header[0] != "FHS" or len(lines) < 2 or lines[1][:4] != f"BHS{mark}":
-        return header
-    inner = lines[1].split(mark)
-    inner.insert(1, mark)
-    return [own or outer for own, outer in zip_longest(inner, header, fillvalue="")]
+def _header(lines: list[str], mark: str) -> list[str]:
+    """The fields of the header by number; FHS and a BHS after it as one: same fields, BHS first where it speaks."""
+    fields = lines[0].split(mark)
+    fields.insert(1, mark)
+    if fields[0] == "FHS" and len(lines) > 1 and lines[1][:4] == f"BHS{mark}":
+        inner = lines[1].split(mark)
+        inner.insert(1, mark)
+        fields = [own or outer for own, outer in zip_longest(inner, fields, fillvalue="")]
+    return fields + [""] * (_HEADER_FIELDS - len(fields))
 
 
 def _refused(data: bytes, codec: str, fault: Fault) -> Envelope:
@@ -288,16 +290,13 @@ class _Body:
     def read(self, lines: list[str]) -> Fault | None:
         """Read every line; the fault of the first one that has no segment id, if any."""
         mark = self.reader.delimiters.field
-        has_id = segment_id_pattern(mark).match
         fault = None
         for number, line in enumerate(lines, 1):
-            if not has_id(line):
-                if fault is None and line.strip(PADDING):
-                    fault = Fault("100", f"segment {number} has no segment id")
-                continue
-            handler = _HANDLERS.get(line[:3])
-            if handler is not None:
-                handler(self, line.split(mark, 20) + _NO_FIELDS)
+            name = segment_id(line[:4], mark)
+            if name in _HANDLERS:
+                _HANDLERS[name](self, line.split(mark, 20) + _NO_FIELDS)
+            elif not name and fault is None and line.strip(PADDING):
+                fault = Fault("100", f"segment {number} has no segment id")
         for name, found in (("PID-3", self.patient_ids), ("MRG-1", self.merge_ids)):
             if len(found) > ENVELOPE_IDENTIFIERS_MAX:
                 fault = fault or Fault("102", f"more than {ENVELOPE_IDENTIFIERS_MAX} identifiers", name)

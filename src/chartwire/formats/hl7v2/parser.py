@@ -8,7 +8,7 @@ from typing import Final
 from chartwire.core.errors import ParseError
 from chartwire.core.limits import MLLP_MESSAGE_BYTES_MAX, SEGMENTS_MAX, SEPARATORS_PER_FIELD_MAX
 from chartwire.formats.hl7v2.charsets import ECHO, Decoded, decode
-from chartwire.formats.hl7v2.document import Document, Finding, Segment, Syntax
+from chartwire.formats.hl7v2.document import Document, Finding, syntax_of
 from chartwire.formats.hl7v2.escapes import Delimiters
 
 _SEGMENT_ID: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -56,23 +56,25 @@ def parse_text(text: str) -> Document:
 
 
 def read_delimiters(text: str, start: int = 0) -> Delimiters:
-    """MSH-1 and MSH-2 of a header segment (MSH, FHS, BHS) at `start`: MSH-2 of one to five and more characters.
+    """MSH-1 and MSH-2 of `text`, which begins with a header segment: MSH-2 of one to five and more characters.
 
     Raises ParseError `bad_delimiters` where one is missing, alphanumeric, blank, a control character, a quotation
-    mark, or stands for two things. A character that repeats the one before it counts once: `^~\\\\&` is what a sender
-    writes that escaped its own string twice.
+    mark, or stands for two things; its position counts from `start` characters before `text`. A character that repeats
+    the one before it counts once: a sender that escaped its own string twice writes the escape character so.
     """
-    name, field = text[start : start + 3], text[start + 3 : start + 4]
-    marks = text[start + 4 : start + 4 + _ENCODING_CHARACTERS_MAX]
+    field = text[3:4]
+    marks = text[4 : 4 + _ENCODING_CHARACTERS_MAX]
     for end in (field, "\r", "\n"):
         if end and end in marks:
             marks = marks[: marks.index(end)]
     if not _usable(field):
-        raise ParseError("no usable field separator", code="bad_delimiters", position=start + 3, location=f"{name}-1")
+        raise ParseError(
+            "no usable field separator", code="bad_delimiters", position=start + 3, location=f"{text[:3]}-1"
+        )
     delimiters = _delimiters(field, marks)
     if delimiters is None:
         raise ParseError(
-            "no usable encoding characters", code="bad_delimiters", position=start + 4, location=f"{name}-2"
+            "no usable encoding characters", code="bad_delimiters", position=start + 4, location=f"{text[:3]}-2"
         )
     return delimiters
 
@@ -88,10 +90,11 @@ def _delimiters(field: str, marks: str) -> Delimiters | None:
     return Delimiters(field, component, repetition, escape, subcomponent, truncation)
 
 
-@lru_cache(maxsize=64)
-def segment_id_pattern(mark: str) -> re.Pattern[str]:
-    """Matches a line that starts with a segment id (a capital and two capitals or digits) and `mark` or its end."""
-    return re.compile(rf"[A-Z][A-Z0-9]{{2}}(?:{re.escape(mark)}|\Z)")
+@lru_cache(maxsize=4096)
+def segment_id(start: str, mark: str) -> str:
+    """The id (a capital and two capitals or digits) in the first four characters of a line, '' where there is none."""
+    name, follows = start[:3], start[3:]
+    return name if _SEGMENT_ID.fullmatch(name) and follows in {"", mark} else ""
 
 
 def _usable(mark: str) -> bool:
@@ -99,26 +102,32 @@ def _usable(mark: str) -> bool:
 
 
 def _read(raw: bytes, decoded: Decoded) -> Document:
-    text, findings = decoded.text, [Finding(note, "MSH-18", _NOTES[note], "warning") for note in decoded.notes]
+    text = decoded.text
+    start = 0 if text.startswith("MSH") else _start(text)
+    text = source = text[start:] if start else text
+    delimiters = read_delimiters(text, start)
+    findings = [Finding(note, "MSH-18", _NOTES[note], "warning") for note in decoded.notes]
+    if not is_storable(text):
+        text = without_padding(text)
+        findings += _unreadable(text, delimiters)
+        text = storable(text, delimiters)
+    if not text.startswith(delimiters.encoding_characters, 4):
+        note = "a character of MSH-2 stands twice, read once"
+        findings.append(Finding("delimiters_repeated", "MSH-2", note, "warning"))
+    try:
+        lines, places = _segments(_lines(text), delimiters)
+    except _LineError as error:
+        raise error.refusal(source, start) from None
+    return Document(raw, text, syntax_of(delimiters, decoded.codec), lines, places, findings)
+
+
+def _start(text: str) -> int:
     start = len(text) - len(text.lstrip(PADDING))
     if start == len(text):
         raise ParseError("no segment at all", code="empty_message", location="MSH")
     if not text.startswith("MSH", start):
         raise ParseError("the first segment is not MSH", code="not_hl7", position=start, location="MSH")
-    delimiters = read_delimiters(text, start)
-    source = text
-    if "\x00" in text or not (text.isascii() or _UNSAFE.search(text) is None):
-        text = _visible(without_padding(text), delimiters, findings)
-    if text[start + 4 :].startswith(delimiters.encoding_characters) is False:
-        findings.append(
-            Finding("delimiters_repeated", "MSH-2", "a character of MSH-2 stands twice, read once", "warning")
-        )
-    syntax = Syntax(delimiters, decoded.codec)
-    try:
-        segments, by_name = _segments(_lines(text, start), syntax)
-    except _LineError as error:
-        raise error.refusal(source, start) from None
-    return Document(raw, text, syntax, segments, by_name, findings)
+    return start
 
 
 class _LineError(Exception):
@@ -132,55 +141,61 @@ class _LineError(Exception):
         self.location = location
 
     def refusal(self, text: str, start: int) -> ParseError:
-        """The ParseError, with the line's position in `text`."""
-        for found in islice(_LINE_END.finditer(text, start), self.line_number):
-            start = found.end()
-        return ParseError(self.message, code=self.code, position=start, location=self.location)
+        """The ParseError, with the line's position in `text`, which stands `start` characters into the message."""
+        position = 0
+        for found in islice(_LINE_END.finditer(text), self.line_number):
+            position = found.end()
+        return ParseError(self.message, code=self.code, position=start + position, location=self.location)
 
 
-def _segments(lines: list[str], syntax: Syntax) -> tuple[list[Segment], dict[str, list[Segment]]]:
+def _segments(lines: list[str], delimiters: Delimiters) -> tuple[list[str], dict[str, list[int]]]:
+    """The lines that are segments, and where in them the segments of each name stand."""
     if len(lines) > SEGMENTS_MAX and sum(map(bool, lines)) > SEGMENTS_MAX:
         raise _LineError("too_many_segments", f"more than {SEGMENTS_MAX} segments", SEGMENTS_MAX, "")
-    has_id = segment_id_pattern(syntax.delimiters.field).match
-    segments: list[Segment] = []
-    by_name: dict[str, list[Segment]] = {}
+    mark = delimiters.field
+    found: list[str] = []
+    places: dict[str, list[int]] = {}
+    for line in lines:
+        name = segment_id(line[:4], mark)
+        if name in places:
+            places[name].append(len(found))
+        elif name:
+            places[name] = [len(found)]
+        elif line.strip(PADDING):
+            place = f"segment {len(found) + 1}"
+            message = f"{place} has no id of a capital and two capitals or digits"
+            raise _LineError("bad_segment_id", message, lines.index(line), place)
+        else:
+            continue
+        found.append(line)
+    if len(places["MSH"]) > 1:
+        second = [number for number, line in enumerate(lines) if segment_id(line[:4], mark) == "MSH"][1]
+        raise _LineError("several_messages", "a second MSH: several messages in one", second, "MSH[2]")
+    if sum(map(len, lines)) > SEPARATORS_PER_FIELD_MAX:
+        _check_separators(lines, delimiters)
+    return found, places
+
+
+def _check_separators(lines: list[str], delimiters: Delimiters) -> None:
+    field_mark, component, repetition, _, subcomponent, _ = delimiters
     for number, line in enumerate(lines):
-        if not has_id(line):
-            if not line.strip(PADDING):
-                continue
-            place = f"segment {len(segments) + 1}"
-            raise _LineError(
-                "bad_segment_id", f"{place} has no id of a capital and two capitals or digits", number, place
-            )
-        name = line[:3]
-        same = by_name.setdefault(name, [])
-        if same and name == "MSH":
-            raise _LineError("several_messages", "a second MSH: several messages in one", number, "MSH[2]")
-        segment = Segment(name, len(segments), len(same) + 1, line, syntax)
-        if len(line) > SEPARATORS_PER_FIELD_MAX:
-            _check_separators(line, number, f"{name}[{segment.occurrence}]", syntax)
-        same.append(segment)
-        segments.append(segment)
-    return segments, by_name
+        if len(line) <= SEPARATORS_PER_FIELD_MAX:
+            continue
+        counts = [line.count(field_mark)]
+        for part in line.split(field_mark, 1000):
+            counts += [part.count(mark) for mark in (component, repetition, subcomponent) if mark]
+        if max(counts) > SEPARATORS_PER_FIELD_MAX:
+            message = f"more than {SEPARATORS_PER_FIELD_MAX} separators of one kind"
+            occurrence = sum(earlier[:3] == line[:3] for earlier in lines[: number + 1])
+            raise _LineError("too_many_separators", message, number, f"{line[:3]}[{occurrence}]")
 
 
-def _check_separators(line: str, number: int, location: str, syntax: Syntax) -> None:
-    field_mark, component, repetition, _, subcomponent, _ = syntax.delimiters
-    counts = [line.count(field_mark)]
-    for part in line.split(field_mark, 1000):
-        counts += [part.count(mark) for mark in (component, repetition, subcomponent) if mark]
-    if max(counts) > SEPARATORS_PER_FIELD_MAX:
-        message = f"more than {SEPARATORS_PER_FIELD_MAX} separators of one kind"
-        raise _LineError("too_many_separators", message, number, location)
-
-
-def _lines(text: str, start: int) -> list[str]:
-    body = text[start:] if start else text
-    if body[-1:] in PADDING:
-        body = without_padding(body)
-    if "\n" in body:
-        body = body.replace("\r\n", "\r").replace("\n", "\r")
-    return body.split("\r")
+def _lines(text: str) -> list[str]:
+    if text[-1:] in PADDING:
+        text = without_padding(text)
+    if "\n" in text:
+        text = text.replace("\r\n", "\r").replace("\n", "\r")
+    return text.split("\r")
 
 
 def without_padding(text: str) -> str:
@@ -190,8 +205,13 @@ def without_padding(text: str) -> str:
     return bare + tail[: len(tail) - len(tail.lstrip(" \t"))]
 
 
-def _visible(text: str, delimiters: Delimiters, findings: list[Finding]) -> str:
-    """`text` with NUL and undecodable bytes written as hex escapes; a finding for each kind names its first place."""
+def is_storable(text: str) -> bool:
+    """Whether there is no NUL and no lone surrogate in `text`: databases and JSON take neither."""
+    return "\x00" not in text and (text.isascii() or _UNSAFE.search(text) is None)
+
+
+def storable(text: str, delimiters: Delimiters) -> str:
+    """`text` with NULs and undecodable bytes written as hex escapes."""
     escape = delimiters.escape or "\\"
 
     def write(match: re.Match[str]) -> str:
@@ -201,13 +221,19 @@ def _visible(text: str, delimiters: Delimiters, findings: list[Finding]) -> str:
             data = letters.encode("utf-8", "surrogatepass")
         return f"{escape}X{data.hex().upper()}{escape}"
 
+    return _UNSAFE.sub(write, text)
+
+
+def _unreadable(text: str, delimiters: Delimiters) -> list[Finding]:
+    """One finding for each kind, with its count and its first place."""
+    findings = []
     for code, pattern, message in _UNREADABLE:
         first = pattern.search(text)
         if first:
             count = sum(map(len, pattern.findall(text)))
             place = _location(text, first.start(), delimiters)
             findings.append(Finding(code, place, f"{count} x {message}", "warning"))
-    return _UNSAFE.sub(write, text)
+    return findings
 
 
 def _location(text: str, position: int, delimiters: Delimiters) -> str:
