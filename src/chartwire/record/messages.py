@@ -23,15 +23,25 @@ _EVENTS_AFTER = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """One resource version that a message made."""
+    """One resource version that a message made, or found as it was (`changed` False)."""
 
     type: str
     id: UUID
     version: int
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a message: resources, findings as (code, place), and fields that no rule read."""
+
+    touched: list[Touched]
+    findings: list[tuple[str, str]]
+    unread: list[str]
 
 
 async def search_messages(pool: Pool, access: Access, conditions: Mapping[str, Any], limit: int) -> list[Row]:
-    """Messages, newest first; `conditions` by the names of store/search_sql.py. Columns as of read_message, no outcome."""
+    """Messages, newest first; `conditions` named as in search_sql. Columns of read_message but the outcome."""
     sql, args = search_sql.messages(access.org, conditions, limit)
     async with pool.transaction(access.org) as tx:
         return await tx.fetch(sql, *args)
@@ -74,8 +84,10 @@ async def lineage_of(pool: Pool, access: Access, versions: Sequence[Touched]) ->
     return {(row["type"], row["id"]): row["lineage"] for row in rows}
 
 
-def touched(outcome: str | None) -> list[Touched]:
-    """The resource versions in a message's outcome, a JSON list of [type, id, version]."""
-    if not outcome:
-        return []
-    return [Touched(kind, UUID(resource_id), version) for kind, resource_id, version in orjson.loads(outcome)]
+def outcome_of(text: str | None) -> Outcome:
+    """What settling a message wrote down about it (channels/settling.py)."""
+    if not text:
+        return Outcome([], [], [])
+    told = orjson.loads(text)
+    touched = [Touched(kind, UUID(one), version, changed) for kind, one, version, changed in told.get("resources", ())]
+    return Outcome(touched, told.get("findings", []), told.get("unread", []))

@@ -25,6 +25,7 @@ _OPERATORS: dict[Operator, str] = {
     "lte": "{value} <= {0}",
     "prefix": "{value} >= {0} and {value} < {1}",
 }
+_RANGES = frozenset({"gt", "gte", "lt", "lte"})
 _INDEXED = (
     "exists (select 1 from search_value f where f.org_id = $1 and f.type = $2 and f.resource_id = r.id"
     " and f.param = {param} and {condition})"
@@ -115,12 +116,19 @@ class _Statement:
 
     def add_terms(self, terms: Sequence[Term], sort: str | None) -> None:
         """Conditions of an index row each, save those on the sort parameter, whose row is at hand as `s`."""
+        ranges: dict[str, list[str]] = {}
         for term in terms:
             if sort is not None and term.param == sort:
                 self.conditions.append(self._condition(term, "s.value"))
+            elif term.operator in _RANGES:
+                ranges.setdefault(term.param, []).append(self._condition(term, "f.value"))
             else:
-                condition = self._condition(term, "f.value")
-                self.conditions.append(_INDEXED.format(param=self.parameter(term.param), condition=condition))
+                self._add_indexed(term.param, self._condition(term, "f.value"))
+        for param, conditions in ranges.items():
+            self._add_indexed(param, " and ".join(conditions))
+
+    def _add_indexed(self, param: str, condition: str) -> None:
+        self.conditions.append(_INDEXED.format(param=self.parameter(param), condition=condition))
 
     def _condition(self, term: Term, column: str) -> str:
         if term.operator == "prefix":
@@ -168,7 +176,7 @@ def by_value(org: UUID, search: Search) -> tuple[str, list[Any]]:
 
 
 def without_value(org: UUID, search: Search) -> tuple[str, list[Any]]:
-    """SQL and parameters of the end of a sorted search: the resources that have no value to sort by, in order of ids."""
+    """SQL and parameters of the end of a sorted search: the resources without a value to sort by, in order of ids."""
     statement = _Statement(org, search)
     sort = statement.parameter(search.sort)
     statement.conditions.append(f"not {_INDEXED.format(param=sort, condition='true')}")

@@ -111,3 +111,22 @@ select id, kind, state, message_id, resource_type, resource_id, detail, created_
   from review where org_id = $1 and id < $2 and ($3::text[] is null or state = any($3))
    and ($4::text is null or kind = $4)
  order by id desc limit $5;
+
+-- name: partitions_of_this_month
+-- Partitioned tables without a partition for this month (UTC), and those of them that could not store a row at all.
+select count(*) filter (where missing) as missing, count(*) filter (where missing and partdefid = 0) as barred
+  from (select t.partdefid,
+               to_regclass(format('public.%s_%s', c.relname, to_char(now() at time zone 'utc', 'YYYY_MM'))) is null
+                   as missing
+          from pg_partitioned_table t join pg_class c on c.oid = t.partrelid
+         where t.partstrat = 'r' and c.relnamespace = 'public'::regnamespace) as tables;
+
+-- name: intake_lag
+-- Since when the oldest intake lane waits that nobody works and nothing holds back, in seconds.
+select coalesce(extract(epoch from now() - min(ready_at)), 0)::float8 from lane
+ where kind = 'intake' and ready_at <= now() and not_before <= now() and (lease_until is null or lease_until < now());
+
+-- name: read_review
+-- One case for a person.
+select id, kind, state, message_id, resource_type, resource_id, detail, created_at, resolved_at, resolution
+  from review where org_id = $1 and id = $2;

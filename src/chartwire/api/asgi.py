@@ -1,0 +1,201 @@
+"""The application: finds the route, lets the caller in, writes the audit row, and only then sends.
+
+The order is the promise: route, method, key, scope, parameters, handler, audit row committed, answer. A request whose
+audit row cannot be committed is answered 503 and gives nothing away.
+"""
+
+import difflib
+import traceback
+
+import msgspec
+import structlog
+
+from chartwire.api.fhir.outcome import operation_outcome
+from chartwire.api.http import (
+    JSON,
+    PROBLEM_JSON,
+    Answer,
+    Header,
+    Receive,
+    Request,
+    Scope,
+    Send,
+    accepts,
+)
+from chartwire.api.problem import ApiError, Fault, problem_body, problem_headers, status_of
+from chartwire.api.routes import Route, Router
+from chartwire.api.services import Services
+from chartwire.api.table import ROUTES
+from chartwire.core.access import Access
+from chartwire.core.clock import monotonic
+from chartwire.core.errors import AuthError, ChartwireError, TransientError
+from chartwire.core.telemetry import Counter, Histogram
+from chartwire.trust.audit import AuditRow
+
+_log = structlog.get_logger(__name__)
+_REQUESTS = Counter("chartwire_http_requests_total", "Answered requests.", ("route", "method", "status"))
+_SECONDS = Histogram("chartwire_http_request_seconds", "From the request's head to the answer's end.", ("route",))
+
+_FHIR_PREFIX = "/fhir/"
+_PLAIN_HEADERS: tuple[Header, ...] = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+)
+
+
+class Api:
+    """The ASGI application over a route table."""
+
+    def __init__(self, services: Services, router: Router) -> None:
+        self._services = services
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        started = monotonic()
+        request = Request(scope, receive)
+        route, answer = await self._answer(request, scope["query_string"])
+        await _send(request, answer, send)
+        label = route.path if route else "none"
+        _REQUESTS.add(1, label, request.method if route else "-", str(answer.status))
+        _SECONDS.observe(monotonic() - started, label)
+
+    async def _answer(self, request: Request, query_string: bytes) -> tuple[Route | None, Answer]:
+        found = self._router.find(request.path)
+        if found is None:
+            error = ApiError("there is nothing at this address", code="not_found", error_class="not_found")
+            return None, _refusal(request, error)
+        methods, request.parts = found
+        route = methods.get("GET" if request.method == "HEAD" else request.method)
+        if route is None:
+            return None, _wrong_method(request, methods)
+        if route.scope is None:
+            return route, await self._handled(request, route, query_string)
+        return route, await self._guarded(request, route, query_string)
+
+    async def _guarded(self, request: Request, route: Route, query_string: bytes) -> Answer:
+        try:
+            request.access = await self._admitted(request, route)
+        except ChartwireError as error:
+            answer = _refusal(request, error)
+        else:
+            answer = await self._handled(request, route, query_string)
+        try:
+            await self._services.audit.write(_audit_row(request, route, answer))
+        except TransientError as error:
+            return _refusal(request, error)
+        return answer
+
+    async def _admitted(self, request: Request, route: Route) -> Access:
+        token = _token(request)
+        credentials = self._services.credentials
+        enter = credentials.recall if route.checked else credentials.authenticate
+        return await enter(token, request_id=request.request_id)
+
+    async def _handled(self, request: Request, route: Route, query_string: bytes) -> Answer:
+        try:
+            if route.scope is not None and not request.access.allows(route.scope):
+                raise AuthError(f"the key lacks the scope `{route.scope}`", code="scope_missing")
+            if not accepts(request.headers.get(b"accept"), route.media.encode(), JSON):
+                raise ApiError(f"this address gives {route.media}", code="not_acceptable")
+            request.read_query(query_string)
+            if not request.query.keys() <= route.known:
+                raise _unknown_parameter(request, route)
+            return await route.handle(request, self._services)
+        except ChartwireError as error:
+            if error.error_class in {"transient", "upstream"}:
+                _log.warning("request_failed", request_id=request.request_id, route=route.path, code=error.code)
+            return _refusal(request, error)
+        except Exception as error:  # the last door: nothing of an unforeseen error may reach the caller or the log
+            _log_fault(request, route, error)
+            return _refusal(request, ApiError("the log has the place", code="internal", error_class="upstream"))
+
+
+def make_app(services: Services) -> Api:
+    """The ASGI application of this process. It answers HTTP only; no lifespan, no WebSocket."""
+    return Api(services, Router(ROUTES))
+
+
+def _token(request: Request) -> str:
+    header = request.headers.get(b"authorization")
+    if header is not None:
+        kind, _, token = header.decode("latin-1").partition(" ")
+        if kind.lower() != "bearer":
+            raise ApiError("use `Authorization: Bearer <key>`", code="credential_missing", error_class="auth")
+        return token.strip()
+    key = request.headers.get(b"x-api-key")
+    if key is None:
+        raise ApiError("send `Authorization: Bearer <key>`", code="credential_missing", error_class="auth")
+    return key.decode("latin-1").strip()
+
+
+def _unknown_parameter(request: Request, route: Route) -> ApiError:
+    """Names the parameter that comes nearest, not what was sent: a name that we do not know may be anything."""
+    faults = []
+    for name in sorted(request.query.keys() - route.known)[:5]:
+        near = difflib.get_close_matches(name, route.known, n=1)
+        detail = f"not known here; the nearest is `{near[0]}`" if near else "not known here"
+        faults.append(Fault(f"/{near[0]}" if near else "", "unknown_parameter", detail))
+    known = ", ".join(sorted(route.known)) or "none"
+    return ApiError(f"a parameter is not known; known are: {known}", code="unknown_parameter", faults=faults)
+
+
+def _wrong_method(request: Request, methods: dict[str, Route]) -> Answer:
+    allowed = sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])})
+    allow: Header = (b"allow", ", ".join(allowed).encode())
+    if request.method == "OPTIONS":
+        return Answer(b"", 204, JSON, [allow])
+    error = ApiError(f"allowed are {', '.join(allowed)}", code="method_not_allowed", headers=[allow])
+    return _refusal(request, error)
+
+
+def _refusal(request: Request, error: ChartwireError) -> Answer:
+    """The error in the dialect of the door it came through."""
+    if request.path.startswith(_FHIR_PREFIX):
+        return operation_outcome(request, error)
+    body = msgspec.json.encode(problem_body(error, request.request_id))
+    return Answer(body, status_of(error), PROBLEM_JSON, problem_headers(error))
+
+
+def _audit_row(request: Request, route: Route, answer: Answer) -> AuditRow:
+    access = request.access
+    refused = answer.status in {401, 403, 404}
+    shape = f"{request.method} {route.path}"
+    if request.query:
+        shape += "?" + "&".join(sorted(request.query.keys() & route.known))
+    return AuditRow(
+        access.org,
+        access.actor,
+        access.purpose,
+        "refuse" if refused else route.action,
+        route.resource_type,
+        shape,
+        answer.count,
+        answer.patients,
+        answer.status,
+        request.request_id,
+    )
+
+
+def _log_fault(request: Request, route: Route, error: Exception) -> None:
+    """Kind and place only: the text of a foreign error may quote data."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    where = [f"{frame.name}:{frame.lineno}" for frame in frames]
+    _log.error("request_fault", request_id=request.request_id, route=route.path, kind=type(error).__name__, where=where)
+
+
+async def _send(request: Request, answer: Answer, send: Send) -> None:
+    headers = [
+        (b"content-type", answer.media),
+        (b"content-length", b"%d" % len(answer.body)),
+        (b"x-request-id", request.request_id.encode("latin-1")),
+        *_PLAIN_HEADERS,
+        *answer.headers,
+    ]
+    body = b"" if request.method == "HEAD" else answer.body
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

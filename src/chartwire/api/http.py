@@ -1,0 +1,146 @@
+"""One request and one answer, as the doors see them: thin views over ASGI."""
+
+import re
+from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import msgspec
+
+from chartwire.api.problem import ApiError, Fault
+from chartwire.core.access import Access
+from chartwire.core.ids import uuid7
+from chartwire.core.limits import API_BODY_BYTES_MAX
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+T = TypeVar("T")
+
+JSON = b"application/json"
+PROBLEM_JSON = b"application/problem+json"
+FHIR_JSON = b"application/fhir+json"
+HTML = b"text/html; charset=utf-8"
+NO_ACCESS = Access(UUID(int=0), "anonymous", "", frozenset())
+
+_PARAMETERS_MAX = 40
+_VALUE_CHARACTERS_MAX = 4096
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_POINTER_STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
+
+
+class Request:
+    """What came in. `parts` are the variable parts of the path, `access` who asks (after the door let them in)."""
+
+    __slots__ = ("access", "headers", "method", "parts", "path", "query", "receive", "request_id", "token")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.receive = receive
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id = _request_id(self.headers.get(b"x-request-id"))
+        self.parts: tuple[str, ...] = ()
+        self.access = NO_ACCESS
+        self.token: str | None = None
+        self.query: dict[str, str] = {}
+
+    def read_query(self, query_string: bytes) -> None:
+        """Fill `query`. Raises ApiError for a parameter that comes twice, and for what no value of ours can hold."""
+        if not query_string:
+            return
+        try:
+            pairs = parse_qsl(
+                query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_PARAMETERS_MAX
+            )
+        except ValueError:
+            raise ApiError("the query string cannot be read", code="invalid_parameter") from None
+        self.query = dict(pairs)
+        if len(self.query) != len(pairs):
+            raise ApiError(
+                "each parameter is given once; several values are joined by commas", code="duplicate_parameter"
+            )
+        for value in self.query.values():
+            if "\x00" in value or len(value) > _VALUE_CHARACTERS_MAX:
+                raise ApiError("a value is too long or holds a NUL", code="invalid_parameter")
+
+    @property
+    def has_no_body(self) -> bool:
+        """Whether the head says that nothing follows."""
+        return self.headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in self.headers
+
+    async def body(self, shape: type[T]) -> T:
+        """The JSON body as `shape`. Raises ApiError: 415, 413, 400 for what is no JSON, 422 with pointers otherwise."""
+        media = self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if media != JSON:
+            raise ApiError("the body is sent as application/json", code="media_type_unsupported")
+        try:
+            return msgspec.json.decode(await self._bytes(), type=shape)
+        except msgspec.ValidationError as error:
+            fault = Fault(_pointer(str(error)), "invalid_value", _rule(str(error)))
+            raise ApiError(f"at `{fault.pointer}`: {fault.detail}", code="invalid_body", faults=[fault]) from None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise ApiError("the body is not JSON in UTF-8", code="body_malformed") from None
+
+    async def _bytes(self) -> bytes:
+        chunks = bytearray()
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ApiError("the request broke off", code="body_malformed")
+            chunks += message.get("body", b"")
+            if len(chunks) > API_BODY_BYTES_MAX:
+                raise ApiError(f"a body has at most {API_BODY_BYTES_MAX} bytes", code="body_too_large")
+            if not message.get("more_body"):
+                return bytes(chunks)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What goes out. `count` and `patients` are for the audit row: how many resources, and whose they are."""
+
+    body: bytes
+    status: int = 200
+    media: bytes = JSON
+    headers: Sequence[Header] = ()
+    count: int = 0
+    patients: Collection[UUID] = ()
+
+
+def json_answer(value: Any, *, status: int = 200, headers: Sequence[Header] = (), count: int = 0) -> Answer:
+    """`value` as JSON; nothing in it is about a patient."""
+    return Answer(msgspec.json.encode(value), status, JSON, headers, count)
+
+
+def accepts(accept: bytes | None, *media: bytes) -> bool:
+    """Whether an Accept header takes one of `media` (each `type/subtype`); no header takes all. Weights are ignored."""
+    if not accept:
+        return True
+    for wanted in accept.lower().split(b","):
+        name = wanted.partition(b";")[0].strip()
+        if name == b"*/*" or any(name in (one, one.partition(b"/")[0] + b"/*") for one in media):
+            return True
+    return False
+
+
+def _request_id(given: bytes | None) -> str:
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    return f"req_{uuid7().hex}"
+
+
+def _pointer(message: str) -> str:
+    """msgspec's ``- at `$.scopes[0]` `` as /scopes/0."""
+    _, _, place = message.partition("- at `$")
+    return "".join(f"/{name or index}" for name, index in _POINTER_STEP.findall(place))
+
+
+def _rule(message: str) -> str:
+    """What msgspec expected, without the value that it quotes in some of its messages."""
+    told = message.partition(" - at ")[0]
+    if told.startswith(("Expected", "Object missing required field")):
+        return told
+    return "a value that is not allowed here, or a member that is not known"

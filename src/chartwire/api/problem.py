@@ -1,0 +1,149 @@
+"""What the API answers when it does not give what was asked for: RFC 9457 problems, and which error becomes which.
+
+No field carries patient data: a problem names places (parameter names that we know, pointers) and rules, never what
+was sent.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from chartwire.core.errors import AuthError, ChartwireError, ErrorClass
+
+RETRY_AFTER_S = 2
+
+# code -> status and title; a code that is not here takes the status of its error class.
+_CODES: dict[str, tuple[int, str]] = {
+    "audit_unavailable": (503, "The access could not be recorded"),
+    "body_malformed": (400, "The body is not JSON"),
+    "body_too_large": (413, "The body is too large"),
+    "credential_invalid": (401, "The key is not valid"),
+    "credential_missing": (401, "A key is needed"),
+    "duplicate_parameter": (400, "A parameter was given twice"),
+    "gone": (410, "The resource was deleted"),
+    "internal": (500, "A fault in Chartwire"),
+    "invalid_parameter": (400, "A parameter has a value that it cannot have"),
+    "invalid_body": (422, "The body has values that it cannot have"),
+    "media_type_unsupported": (415, "The body is of a type that is not understood"),
+    "method_not_allowed": (405, "This address does not do that"),
+    "not_acceptable": (406, "No type that was asked for can be given"),
+    "not_found": (404, "There is nothing here"),
+    "page_token_expired": (400, "The page token has expired"),
+    "page_token_invalid": (400, "The page token is not valid"),
+    "page_token_mismatch": (400, "The page token belongs to another request"),
+    "not_available": (503, "This part of Chartwire is not running"),
+    "scope_missing": (403, "The key may not do this"),
+    "unknown_id": (404, "Nothing has this id"),
+    "unknown_parameter": (400, "A parameter is not known"),
+}
+_CLASSES: dict[ErrorClass, tuple[int, str]] = {
+    "auth": (403, "The key may not do this"),
+    "validation": (422, "The request breaks a rule"),
+    "not_found": (404, "Nothing has this id"),
+    "conflict": (409, "The present state does not allow this"),
+    "rate": (429, "Too many requests"),
+    "transient": (503, "Not now: the same request may succeed later"),
+    "upstream": (502, "Another system failed"),
+}
+_RETRYABLE: frozenset[ErrorClass] = frozenset({"rate", "transient"})
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that is wrong. `pointer` is `/birth_date`: the name of a parameter or member, as we know it."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class ProblemBody(msgspec.Struct, frozen=True):
+    """RFC 9457, with the members of our own that follow `instance`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    class_: ErrorClass = msgspec.field(name="class")
+    retryable: bool
+    request_id: str
+    errors: list[Fault] = []
+
+
+class ApiError(ChartwireError):
+    """An answer that is a problem. `code` is one of _CODES; `headers` go with it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        error_class: ErrorClass = "validation",
+        faults: Sequence[Fault] = (),
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
+        super().__init__(message, code=code)
+        self.error_class = error_class
+        self.faults = tuple(faults)
+        self.headers = tuple(headers)
+
+
+def not_found() -> ApiError:
+    """The one answer to an id that is unknown, malformed or of another organisation."""
+    return ApiError("nothing that this key may see has this id", code="unknown_id", error_class="not_found")
+
+
+def bad_parameter(name: str, detail: str) -> ApiError:
+    """A known parameter whose value cannot be; `detail` says what can."""
+    fault = Fault(f"/{name}", "invalid_parameter", detail)
+    return ApiError(f"`{name}` {detail}", code="invalid_parameter", faults=[fault])
+
+
+def status_of(error: ChartwireError) -> int:
+    """The HTTP status of an error."""
+    return _CODES.get(error.code, _CLASSES[error.error_class])[0]
+
+
+def problem_body(error: ChartwireError, request_id: str) -> ProblemBody:
+    """The problem that tells of an error. Only ApiError carries places and a text of the API's own."""
+    status, title = _CODES.get(error.code, _CLASSES[error.error_class])
+    return ProblemBody(
+        type=f"/docs/problems#{error.code}",
+        title=title,
+        status=status,
+        detail=_detail(error),
+        instance=f"/requests/{request_id}",
+        code=error.code,
+        class_=error.error_class,
+        retryable=error.error_class in _RETRYABLE,
+        request_id=request_id,
+        errors=list(error.faults) if isinstance(error, ApiError) else [],
+    )
+
+
+def problem_headers(error: ChartwireError) -> list[tuple[bytes, bytes]]:
+    """Headers that a problem needs: WWW-Authenticate on 401, Retry-After on 429 and 503, those of the error itself."""
+    headers = list(error.headers) if isinstance(error, ApiError) else []
+    status = status_of(error)
+    if status == 401:
+        told = b'Bearer realm="chartwire"'
+        headers.append((b"www-authenticate", told if error.code == "credential_missing" else told + _INVALID_TOKEN))
+    if status in {429, 503}:
+        headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
+    return headers
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """Every code with its status and title, for the documentation."""
+    return [{"code": code, "status": status, "title": title} for code, (status, title) in sorted(_CODES.items())]
+
+
+_INVALID_TOKEN = b', error="invalid_token"'
+
+
+def _detail(error: ChartwireError) -> str:
+    if error.code.startswith("sql_") and not isinstance(error, AuthError):
+        return "the database could not do this; the log has the reason under this request id"
+    return error.message

@@ -1,0 +1,114 @@
+"""Where the values of a resource came from, version by version."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from chartwire.api.fhir.read import RESOURCE_TYPES, resource_id
+from chartwire.api.http import Answer, Request
+from chartwire.api.problem import not_found
+from chartwire.api.rest.ids import in_path, shown, shown_or_none
+from chartwire.api.routes import Route
+from chartwire.api.services import Services
+from chartwire.core.clock import instant
+from chartwire.core.ids import PREFIXES
+from chartwire.record import read
+from chartwire.record.lineage import Lineage
+
+
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one source field gave to an element: `items` are positions in an array, `cleared` says it was emptied."""
+
+    source_id: str
+    message_id: str
+    recorded_at: str | None
+    rank: int
+    field: str
+    items: list[int] | None = None
+    cleared: bool = False
+
+
+Elements = dict[str, list[Part]]
+
+
+class LineageVersion(msgspec.Struct, frozen=True):
+    """One version: who wrote it, by which message, and the parts of each element path."""
+
+    version: int
+    updated_at: str
+    actor: str
+    message_id: str | None
+    elements: Elements
+
+
+class LineageOf(msgspec.Struct, frozen=True):
+    """The lineage of a resource, newest version first, at most 100 versions."""
+
+    type: str
+    id: str
+    versions: list[LineageVersion]
+    object: str = "lineage"
+
+
+def elements_of(text: str) -> Elements:
+    """A stored lineage for people and programs, ids with their prefixes."""
+    return {path: [_part(part) for part in parts] for path, parts in Lineage.read(text).describe().items()}
+
+
+async def one(request: Request, services: Services) -> Answer:
+    """`GET /api/v1/lineage/{Type}/{id}`: the id with its prefix, or as FHIR writes it."""
+    kind, text = request.parts
+    if kind not in RESOURCE_TYPES:
+        raise not_found()
+    wanted = in_path(kind, text) if text.startswith(f"{PREFIXES[kind]}_") else resource_id(text)
+    rows = await read.lineage(services.pool, request.access, kind, wanted)
+    if not rows:
+        raise not_found()
+    versions = [
+        LineageVersion(
+            row["version"],
+            instant(row["updated_at"]),
+            row["actor"],
+            shown_or_none("message", row["message_id"]),
+            elements_of(row["lineage"]),
+        )
+        for row in rows
+    ]
+    patients = {wanted} if kind == "Patient" else {row["patient_id"] for row in rows if row["patient_id"]}
+    body = msgspec.json.encode(LineageOf(kind, shown(kind, wanted), versions))
+    return Answer(body, count=len(rows), patients=patients)
+
+
+def _part(part: dict[str, Any]) -> Part:
+    return Part(
+        source_id=_prefixed("source", part["source_id"]),
+        message_id=_prefixed("message", part["message_id"]),
+        recorded_at=part["recorded_at"],
+        rank=part["rank"],
+        field=part["field"],
+        items=part.get("items"),
+        cleared=part.get("cleared", False),
+    )
+
+
+def _prefixed(noun: str, text: str) -> str:
+    """A writer that is no UUID (a person, a process) stays as it is."""
+    try:
+        return shown(noun, UUID(text))
+    except ValueError:
+        return text
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/api/v1/lineage/{type}/{id}",
+        one,
+        "Where the values of a resource came from",
+        "lineage.read",
+        "Resource",
+        answer=LineageOf,
+        tag="lineage",
+    ),
+)

@@ -1,0 +1,325 @@
+"""HL7 v2 messages as they arrived, what became of them, and replay."""
+
+import base64
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from chartwire.api.http import Answer, Request, json_answer
+from chartwire.api.problem import ApiError, not_found
+from chartwire.api.rest.deliveries import Delivery, delivery_of
+from chartwire.api.rest.filters import chosen, read_instant
+from chartwire.api.rest.ids import in_path, in_query, shown, shown_or_none
+from chartwire.api.rest.lineage import Elements, elements_of
+from chartwire.api.rest.lists import LIMIT, PAGE_TOKEN, page, window
+from chartwire.api.rest.models import Page
+from chartwire.api.routes import Parameter, Route
+from chartwire.api.services import Services
+from chartwire.core.clock import instant
+from chartwire.core.errors import NotFoundError
+from chartwire.core.ids import uuid7_floor
+from chartwire.record import messages
+from chartwire.store.pool import Row
+
+STATES = ("received", "processed", "filtered", "held", "dead")
+# A message's id is made when it is accepted, within moments of `received_at`: bounds the partitions that are read.
+_ID_SLACK = timedelta(minutes=5)
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """Why a message is dead or held: a code, the place in HL7 terms, and the rule in words."""
+
+    code: str
+    location: str | None
+    detail: str | None
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """The source that a message came from."""
+
+    id: str
+    name: str | None
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One HL7 v2 message."""
+
+    id: str
+    received_at: str
+    processed_at: str | None
+    state: Literal["received", "processed", "filtered", "held", "dead"]
+    event: str
+    control_id: str
+    mrn: str | None
+    source: Feed
+    charset: str
+    size_bytes: int
+    mode: str
+    ack_code: str | None
+    fault: Fault | None
+    patient_id: str | None
+    parent_id: str | None
+    object: Literal["hl7_message"] = "hl7_message"
+
+
+class TouchedResource(msgspec.Struct, frozen=True):
+    """A resource version that a message made (`changed`) or found as it was, and where its elements came from."""
+
+    type: str
+    id: str
+    version: int
+    changed: bool
+    fhir: str
+    lineage: Elements
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """The bytes as they arrived: `data` is the text itself (`utf-8`) or base 64 of it, which reads in `charset`."""
+
+    encoding: Literal["utf-8", "base64"]
+    charset: str
+    data: str
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that reading or mapping noticed, and where."""
+
+    code: str
+    location: str
+
+
+class Child(msgspec.Struct, frozen=True):
+    """A replay of a message."""
+
+    id: str
+    received_at: str
+    state: str
+    mode: str
+
+
+class MessageDetail(Message, frozen=True, kw_only=True):
+    """A message with all that it caused. `raw` only for a key with the scope messages.raw."""
+
+    resources: list[TouchedResource]
+    findings: list[Finding]
+    unread_fields: list[str]
+    deliveries: list[Delivery]
+    replays: list[Child]
+    raw: Raw | None
+
+
+class MessagePage(Page, frozen=True, omit_defaults=True):
+    """A page of messages."""
+
+    data: list[Message]
+
+
+class ReplayOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to replay: `record-only` (the default) tells nobody outside; `live` does as the first time."""
+
+    mode: Literal["record-only", "live", "preview"] = "record-only"
+
+
+async def many(request: Request, services: Services) -> Answer:
+    """`GET /api/v1/hl7/messages`."""
+    return await _list(request, services, "hl7/messages", {})
+
+
+async def dead(request: Request, services: Services) -> Answer:
+    """`GET /api/v1/dead-letters`: the messages that could not be read, mapped or saved."""
+    return await _list(request, services, "dead-letters", {"states": ["dead"]})
+
+
+async def one(request: Request, services: Services) -> Answer:
+    """`GET /api/v1/hl7/messages/{id}`."""
+    access, pool = request.access, services.pool
+    message_id = in_path("message", request.parts[0])
+    row = await messages.read_message(pool, access, message_id)
+    if row is None:
+        raise not_found()
+    outcome = messages.outcome_of(row["outcome"])
+    texts = await messages.lineage_of(pool, access, outcome.touched) if outcome.touched else {}
+    raw = await messages.read_raw(pool, access, message_id) if access.allows("messages.raw") else None
+    detail = MessageDetail(
+        **msgspec.structs.asdict(message_of(row)),
+        resources=[_touched(each, texts) for each in outcome.touched],
+        findings=[Finding(code, location) for code, location in outcome.findings],
+        unread_fields=outcome.unread,
+        deliveries=[delivery_of(each) for each in await messages.deliveries_of(pool, access, row)],
+        replays=[_child(each) for each in await messages.children(pool, access, message_id)],
+        raw=_raw(raw, row["charset"]) if raw is not None else None,
+    )
+    return Answer(msgspec.json.encode(detail), count=1, patients=_patients(row))
+
+
+async def again(request: Request, services: Services) -> Answer:
+    """`POST /api/v1/hl7/messages/{id}/replay`: 202 and the child, which its lane will come to."""
+    message_id = in_path("message", request.parts[0])
+    order = ReplayOrder() if request.has_no_body else await request.body(ReplayOrder)
+    if services.replay is None:
+        raise ApiError("replay is not served by this process", code="not_available", error_class="transient")
+    try:
+        child = await services.replay(request.access, message_id, order.mode)
+    except NotFoundError:
+        raise not_found() from None
+    told = {"id": shown("message", child), "object": "hl7_message", "parent_id": request.parts[0], "mode": order.mode}
+    place = f"/api/v1/hl7/messages/{told['id']}"
+    return json_answer(told, status=202, headers=[(b"location", place.encode())], count=1)
+
+
+def message_of(row: Row) -> Message:
+    """A message without what it caused."""
+    fault = Fault(row["error_code"], row["error_location"], row["error_text"]) if row["error_code"] else None
+    return Message(
+        id=shown("message", row["id"]),
+        received_at=instant(row["received_at"]),
+        processed_at=instant(row["processed_at"]) if row["processed_at"] else None,
+        state=row["state"],
+        event=row["event"],
+        control_id=row["control_id"],
+        mrn=row["mrn"],
+        source=Feed(shown("source", row["source_id"]), row["source_name"]),
+        charset=row["charset"],
+        size_bytes=row["body_bytes"],
+        mode=row["mode"],
+        ack_code=row["ack_code"],
+        fault=fault,
+        patient_id=shown_or_none("Patient", row["patient_id"]),
+        parent_id=shown_or_none("message", row["parent_id"]),
+    )
+
+
+async def _list(request: Request, services: Services, name: str, fixed: dict[str, Any]) -> Answer:
+    at = window(request, services, name)
+    conditions = {"before": at.before[0], **_conditions(at.query), **fixed}
+    rows = await messages.search_messages(services.pool, request.access, conditions, at.limit + 1)
+    shown_rows = rows[: at.limit]
+    patients = [patient for row in shown_rows for patient in _patients(row)]
+    return page(request, services, at, rows, _key, [message_of(row) for row in shown_rows], patients)
+
+
+def _conditions(query: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {name: query[name] for name in ("control_id", "mrn") if name in query}
+    if "state" in query:
+        found["states"] = list(chosen("state", query["state"], STATES))
+    if "source" in query:
+        found["source_id"] = in_query("source", "source", query["source"])
+    found |= _of_event(query.get("event") or query.get("type"))
+    if "received_at_gte" in query:
+        moment = read_instant("received_at_gte", query["received_at_gte"])
+        found |= {"received_from": moment, "id_from": _id_at(moment - _ID_SLACK)}
+    if "received_at_lt" in query:
+        moment = read_instant("received_at_lt", query["received_at_lt"])
+        found |= {"received_before": moment, "id_to": _id_at(moment + _ID_SLACK)}
+    return found
+
+
+def _of_event(event: str | None) -> dict[str, str]:
+    """`ADT^A01` is one event; `ADT` all of its kind."""
+    if event is None:
+        return {}
+    if "^" in event:
+        return {"event": event}
+    return {"event_from": f"{event}^", "event_before": f"{event}_"}  # _ follows ^
+
+
+def _id_at(moment: datetime) -> UUID:
+    return uuid7_floor(max(0, int(moment.timestamp() * 1000)))
+
+
+def _key(row: Row) -> tuple[UUID, ...]:
+    return (row["id"],)
+
+
+def _patients(row: Row) -> tuple[UUID, ...]:
+    return (row["patient_id"],) if row["patient_id"] else ()
+
+
+def _touched(each: messages.Touched, texts: Mapping[tuple[str, UUID], str]) -> TouchedResource:
+    text = texts.get((each.type, each.id))
+    return TouchedResource(
+        type=each.type,
+        id=shown(each.type, each.id),
+        version=each.version,
+        changed=each.changed,
+        fhir=f"/fhir/R4/{each.type}/{each.id}/_history/{each.version}",
+        lineage=elements_of(text) if text else {},
+    )
+
+
+def _child(row: Row) -> Child:
+    return Child(shown("message", row["id"]), instant(row["received_at"]), row["state"], row["mode"])
+
+
+def _raw(raw: bytes, charset: str) -> Raw:
+    try:
+        return Raw("utf-8", charset, raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        return Raw("base64", charset, base64.b64encode(raw).decode())
+
+
+_SEARCH = (
+    Parameter("event", "`ADT^A01`, or `ADT` for all of that kind"),
+    Parameter("type", "The same as `event`"),
+    Parameter("control_id", "MSH-10"),
+    Parameter("mrn", "The identifier that the message was filed under, as it was sent"),
+    Parameter("source", "The id of a source"),
+    Parameter("received_at_gte", "Received at or after this time", "instant"),
+    Parameter("received_at_lt", "Received before this time", "instant"),
+    LIMIT,
+    PAGE_TOKEN,
+)
+_STATE = Parameter("state", f"One or more of {', '.join(STATES)}, joined by commas", "string", STATES)
+_BASE = "/api/v1/hl7/messages"
+ROUTES = (
+    Route(
+        "GET",
+        _BASE,
+        many,
+        "List messages, newest first",
+        "messages.read",
+        "Message",
+        "search",
+        parameters=(_STATE, *_SEARCH),
+        answer=MessagePage,
+        tag="messages",
+    ),
+    Route(
+        "GET",
+        f"{_BASE}/{{id}}",
+        one,
+        "Read a message and what it caused",
+        "messages.read",
+        "Message",
+        answer=MessageDetail,
+        tag="messages",
+    ),
+    Route(
+        "POST",
+        f"{_BASE}/{{id}}/replay",
+        again,
+        "Replay a message",
+        "messages.replay",
+        "Message",
+        "replay",
+        answer=Child,
+        body=ReplayOrder,
+        status=202,
+        tag="messages",
+    ),
+    Route(
+        "GET",
+        "/api/v1/dead-letters",
+        dead,
+        "List messages that could not be processed",
+        "messages.read",
+        "Message",
+        "search",
+        parameters=_SEARCH,
+        answer=MessagePage,
+        tag="messages",
+    ),
+)

@@ -1,0 +1,95 @@
+"""The route table: every address as data, found by a walk over its parts."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from chartwire.api.http import Answer, Request
+from chartwire.api.services import Services
+
+Handler = Callable[[Request, Services], Awaitable[Answer]]
+ParameterKind = Literal["string", "integer", "boolean", "date", "instant"]
+Action = Literal["read", "search", "create", "delete", "replay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One query parameter, as the documentation tells it. `values` are those allowed, where they can be listed."""
+
+    name: str
+    description: str
+    kind: ParameterKind = "string"
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One address and method. A GET also answers HEAD.
+
+    `scope` is what the key needs; None is for everyone, without audit row. `resource_type` and `action` go into the
+    audit row. `checked` promises that the handler reads through record.read calls that check the credential, so that
+    the door may recall the key from memory. `answer` and `body` are the msgspec types of the documentation, `media`
+    what the answer is. `strict` refuses unknown query parameters.
+    """
+
+    method: str
+    path: str
+    handle: Handler
+    summary: str
+    scope: str | None
+    resource_type: str = ""
+    action: Action = "read"
+    checked: bool = False
+    parameters: tuple[Parameter, ...] = ()
+    answer: Any = None
+    body: Any = None
+    status: int = 200
+    media: str = "application/json"
+    tag: str = ""
+    known: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "known", frozenset(parameter.name for parameter in self.parameters))
+
+
+class _Node:
+    __slots__ = ("children", "methods", "variable")
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node] = {}
+        self.variable: _Node | None = None
+        self.methods: dict[str, Route] = {}
+
+
+class Router:
+    """Finds the routes of a path in time that grows with its parts, not with the number of routes."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._root = _Node()
+        for route in self.routes:
+            self._add(route)
+
+    def find(self, path: str) -> tuple[dict[str, Route], tuple[str, ...]] | None:
+        """The routes of a path by method, and its variable parts. A fixed part wins over a variable one."""
+        node, parts = self._root, []
+        for part in path.split("/"):
+            following = node.children.get(part)
+            if following is None:
+                following = node.variable
+                if following is None or not part:
+                    return None
+                parts.append(part)
+            node = following
+        return (node.methods, tuple(parts)) if node.methods else None
+
+    def _add(self, route: Route) -> None:
+        node = self._root
+        for part in route.path.split("/"):
+            if part.startswith("{"):
+                node.variable = node.variable or _Node()
+                node = node.variable
+            else:
+                node = node.children.setdefault(part, _Node())
+        assert route.method not in node.methods, f"{route.method} {route.path} stands twice in the route table"
+        node.methods[route.method] = route

@@ -1,0 +1,42 @@
+"""What the doors need from the rest of the process, handed over once by the composition root."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from typing import Any
+from uuid import UUID
+
+from chartwire.core.access import Access
+from chartwire.core.source import EffectMode
+from chartwire.store.pool import Pool
+from chartwire.trust.audit import AuditTrail
+from chartwire.trust.credentials import Credentials
+from chartwire.trust.seal import Sealer
+
+ReplayMode = EffectMode
+Replay = Callable[[Access, UUID, ReplayMode], Awaitable[UUID]]
+"""Replays a message of the access's organisation: the id of the child. Raises NotFoundError."""
+
+CreateEndpoint = Callable[[Access, str, str, list[str]], Awaitable[Mapping[str, Any]]]
+"""Registers a webhook endpoint from (access, name, url, event types): `id` (UUID) and `secret` (shown once)."""
+
+RemoveEndpoint = Callable[[Access, UUID], Awaitable[None]]
+"""Disables a webhook endpoint for good. Raises NotFoundError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`pool` is of chartwire_app. What is None is not running here: its routes answer 503 `not_available`.
+
+    `export_metrics` gives the Prometheus text of all processes.
+    """
+
+    pool: Pool
+    credentials: Credentials
+    audit: AuditTrail
+    sealer: Sealer
+    version: str = installed_version("chartwire")
+    replay: Replay | None = None
+    create_endpoint: CreateEndpoint | None = None
+    remove_endpoint: RemoveEndpoint | None = None
+    export_metrics: Callable[[], bytes] | None = None
