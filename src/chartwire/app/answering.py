@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from chartwire.api.services import ReplayMode
@@ -42,7 +42,7 @@ class Doors:
         )
         self._reading: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "Doors":
+    async def __aenter__(self) -> Self:
         self._notifier.start()
         self._reading = asyncio.create_task(self._exporter.keep_reading())
         return self

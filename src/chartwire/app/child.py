@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from chartwire.app.settings import from_values
 
 _PR_SET_PDEATHSIG = 1
@@ -35,7 +37,7 @@ class Order:
 
 def main() -> int:
     """Read the order, work until told to end."""
-    line = sys.stdin.buffer.readline()
+    line = _first_line()
     if not line:
         return 1
     order = Order(**json.loads(line))
@@ -45,7 +47,12 @@ def main() -> int:
 
     settings = from_values(order.settings)
     logging.configure(settings.log_level, order.process)
-    return run_role(ROLES[order.role], order, settings, _announce)
+    try:
+        return run_role(ROLES[order.role], order, settings, _announce)
+    except Exception as error:  # its text may quote a message: the log gets kind and places, and our own sentences
+        reason = getattr(error, "message", None) or getattr(error, "strerror", None)
+        structlog.get_logger().error("role_failed", role=order.role, reason=reason, exc_info=error)
+        return 1
 
 
 def run_role(
@@ -68,6 +75,14 @@ def run_role(
     return 0
 
 
+def _first_line() -> bytes:
+    """The order. Read without a buffer: the lifeline's thread must not hold a lock when the interpreter ends."""
+    line = b""
+    while not line.endswith(b"\n") and (piece := os.read(0, 65_536)):
+        line += piece
+    return line
+
+
 def _announce(report: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps({"ready": report}) + "\n")
     sys.stdout.flush()
@@ -83,7 +98,7 @@ def _die_with(parent: int) -> None:
 
 def _watch_lifeline(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, timeout_s: float) -> None:
     """Wait for the end of standard input; then stop in order, and after `timeout_s` without further asking."""
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):
         pass
     if not loop.is_closed():
         loop.call_soon_threadsafe(stop.set)

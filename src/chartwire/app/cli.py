@@ -46,10 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     module = cast("CommandModule", importlib.import_module(f"chartwire.app.commands.{COMMANDS[name][0]}"))
     module.register(parser)
     try:
-        args = parser.parse_args(words[1:])
+        args = _parsed(parser, words[1:])
     except SystemExit as stop:
         return console.OK if stop.code in (None, 0) else console.USAGE
     return _run(args)
+
+
+def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
+    """Parse; positional words behind an option, which argparse leaves over, go to a command that has a place `rest`."""
+    args, left = parser.parse_known_args(words)
+    if left and (not hasattr(args, "rest") or any(word.startswith("-") for word in left)):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if left:
+        args.rest = left
+    return args
 
 
 def common_arguments(parser: argparse.ArgumentParser) -> None:

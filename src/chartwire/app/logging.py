@@ -21,7 +21,8 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 LOGGED_KEYS = frozenset(
     {
         "age_s", "attempt", "attempts", "backoff_s", "bytes", "channel", "code", "connections", "correlation_id",
-        "count", "credential_id", "dead_owners", "delay_s", "deliveries", "delivery_id", "destination_id",
+        "count", "credential_id", "dead_owners", "tls", "error",
+        "delay_s", "deliveries", "delivery_id", "destination_id",
         "duration_ms", "error_class", "error_code", "event", "event_id", "events", "exception", "exit_code", "fence",
         "field", "host", "in_flight", "jobs", "kind", "lane_id", "lanes", "level", "limit", "listener", "location",
         "logger", "message_id", "messages", "method", "migration", "mode", "name", "org_id", "outcome", "partition",
@@ -31,6 +32,8 @@ LOGGED_KEYS = frozenset(
         "worker_id",
     }
 )  # fmt: skip
+# Under these only a name is written (of an exception's type, say), never a sentence.
+_NAMES_ONLY = frozenset({"error"})
 _TEXT_CHARS_MAX = 300
 _FRAMES_MAX = 12
 
@@ -63,13 +66,19 @@ def only_known_keys(_logger: WrappedLogger, _method: str, event: EventDict) -> E
     kept: EventDict = {}
     refused = []
     for key, value in event.items():
-        if key in LOGGED_KEYS and not isinstance(value, bytes | bytearray | memoryview | dict):
+        if key in LOGGED_KEYS and _is_writable(key, value):
             kept[key] = _plain(value)
         else:
             refused.append(key)
     if refused:
         kept["refused_keys"] = sorted(refused)
     return kept
+
+
+def _is_writable(key: str, value: object) -> bool:
+    if key in _NAMES_ONLY:
+        return isinstance(value, str) and value.isidentifier()
+    return not isinstance(value, bytes | bytearray | memoryview | dict)
 
 
 def without_exception_text(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -20,6 +20,8 @@ from chartwire.core.errors import TransientError
 READY_TIMEOUT_S = 60.0
 _BACKOFF_FIRST_S, _BACKOFF_MAX_S = 0.1, 10.0
 _STEADY_S = 60.0
+_STARTS_MAX = 3
+_TAIL_BYTES = 8192
 _log = structlog.get_logger(__name__)
 
 
@@ -29,6 +31,7 @@ class KeptProcess:
     def __init__(self, order: Order, log: Path) -> None:
         self.order = order
         self.ready = asyncio.Event()
+        self._hopeless = asyncio.Event()
         self.report: dict[str, Any] = {}
         self.restarts = 0
         self._log_path = log
@@ -47,15 +50,16 @@ class KeptProcess:
         self._task = asyncio.get_running_loop().create_task(self._keep())
 
     async def wait_ready(self) -> None:
-        """Wait until it answers. Raises TransientError (`role_failed`) with where to look when it does not."""
-        try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                await self.ready.wait()
-        except TimeoutError:
+        """Wait until it answers. Raises TransientError (`role_failed`) that says why not, as far as its log tells."""
+        waiting = {asyncio.create_task(event.wait()) for event in (self.ready, self._hopeless)}
+        done, pending = await asyncio.wait(waiting, timeout=READY_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        if not self.ready.is_set():
+            what = "ended again and again" if done else f"did not answer within {READY_TIMEOUT_S:.0f} s"
             raise TransientError(
-                f"{self.order.process} did not start within {READY_TIMEOUT_S:.0f} s: see {self._log_path}",
-                code="role_failed",
-            ) from None
+                f"{self.order.process} {what}: {_last_words(self._log_path)}; see {self._log_path}", code="role_failed"
+            )
 
     async def stop(self, timeout_s: float) -> None:
         """SIGTERM, then SIGKILL after `timeout_s`; not started again."""
@@ -91,6 +95,8 @@ class KeptProcess:
             if monotonic() - began > _STEADY_S:
                 backoff_s = _BACKOFF_FIRST_S
             self.restarts += 1
+            if not self.report and self.restarts >= _STARTS_MAX:
+                self._hopeless.set()
             _log.error(
                 "process_ended", name=self.order.process, exit_code=code, restarts=self.restarts, delay_s=backoff_s
             )
@@ -125,6 +131,16 @@ class KeptProcess:
         except (ValueError, KeyError, TypeError):
             return
         self.ready.set()
+
+
+def _last_words(log: Path) -> str:
+    """The reason that the last line of a child's log gives, or its kind of error."""
+    try:
+        lines = log.read_bytes()[-_TAIL_BYTES:].splitlines()
+        told = json.loads(lines[-1])
+    except (OSError, IndexError, ValueError):
+        return "it left no reason"
+    return str(told.get("reason") or told.get("exception") or told.get("event"))
 
 
 async def stop_in_order(groups: list[list[KeptProcess]], timeout_s: float, tell: Callable[[str], None]) -> None:

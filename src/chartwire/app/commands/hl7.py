@@ -38,6 +38,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     get.add_argument("file", nargs="?", type=Path, metavar="FILE")
     get.add_argument("paths", nargs="*", metavar="PATH")
     get.add_argument("--message", type=int, default=1, metavar="N", help="which message of the file (default 1)")
+    get.set_defaults(rest=[])
     get.add_argument("--batch", action="store_true", help="read JSON lines {file, message, paths} from standard input")
 
     route = _action(actions, "route", "hl7_route", "explain which source would take a message")

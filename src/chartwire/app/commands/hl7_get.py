@@ -18,10 +18,11 @@ def run(args: argparse.Namespace) -> int:
     """The command, in its two forms."""
     if args.batch:
         return _batch()
-    if args.file is None or not args.paths:
+    paths = [*args.paths, *args.rest]
+    if args.file is None or not paths:
         console.complain(args, "usage", "name a file and at least one path, such as: chartwire hl7 get FILE 'PID-5.1'")
         return console.USAGE
-    _, values = read_fields(args.file, args.message, args.paths)
+    _, values = read_fields(args.file, args.message, paths)
     print(json.dumps(values, ensure_ascii=False, indent=2))
     return console.OK
 
