@@ -50,8 +50,8 @@ class LaneRun:
     """Works one claimed lane until nothing is due, its slice of time is over, or it must stop; then gives it back.
 
     Nothing starts that could outlast the lease. An endpoint that answers may have up to
-    WEBHOOK_IN_FLIGHT_PER_ENDPOINT_MAX requests open; one that does not answer is down to one, so that it costs a
-    socket and delays nobody.
+    WEBHOOK_IN_FLIGHT_PER_ENDPOINT_MAX requests open; one that does not answer is down to one a turn, and its turn ends
+    with it, so that it costs a socket and delays nobody.
     """
 
     def __init__(self, sending: Sending, claim: Claim, lease_until_s: float) -> None:
@@ -196,8 +196,10 @@ class LaneRun:
         self._changed.set()
 
     def _fit_window(self, attempt: Attempt) -> None:
-        answered = attempt.ending == "answered"
-        self._window = min(self._window * 2, WEBHOOK_IN_FLIGHT_PER_ENDPOINT_MAX) if answered else 1
+        if attempt.ending == "answered":
+            self._window = min(self._window * 2, WEBHOOK_IN_FLIGHT_PER_ENDPOINT_MAX)
+        else:
+            self._window, self._slice_until_s = 1, 0.0
 
     def _heed(self, decision: Decision) -> None:
         if decision.outcome == "disabled":

@@ -12,6 +12,7 @@ policy), and where an answer stops being worth reading.
 import asyncio
 import ssl
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from chartwire.core.clock import monotonic
 from chartwire.core.limits import (
@@ -142,7 +143,9 @@ class Outbound:
         except (OSError, ssl.CertificateError) as error:
             raise connect_failure(error) from None
         reached = transport.get_extra_info("peername")
-        assert reached is None or reached[0] == str(peer.address), "the socket leads where the verdict was given"
+        if reached is None or ip_address(reached[0]) != peer.address:
+            connection.abort()
+            raise ConnectFailedError("the connection ended at once", code="connect")
         return connection
 
 

@@ -101,6 +101,32 @@ async def test_a_hanging_endpoint_delays_nobody_else(clinic, sink, worker_of) ->
     assert len([each for each in sink.received if each.path == "/hang0"]) < 10
 
 
+async def test_an_endpoint_that_answers_gets_more_at_once_up_to_its_cap_on_kept_connections(
+    clinic, sink, worker_of
+) -> None:
+    endpoint, _ = await clinic.endpoint(sink.url + "/hook?delay_ms=50")
+    await clinic.happen(endpoint, count=200)
+    async with working(worker_of(clinic)):
+        await until(lambda: _all(clinic, endpoint, "delivered"))
+    assert 4 < sink.connections_made <= 32
+
+
+async def test_an_endpoint_whose_secret_does_not_open_waits_alone(clinic, sink, worker_of) -> None:
+    broken, _ = await clinic.endpoint(sink.url + "/broken")
+    good, _ = await clinic.endpoint(sink.url + "/good")
+    async with clinic.pool.transaction(clinic.org) as tx:
+        await tx.execute("update destination set secrets = 'x' where id = $1", broken.id)
+    await clinic.happen(broken, good, count=5)
+    async with working(worker_of(clinic)):
+        await until(lambda: _all(clinic, good, "delivered"))
+        await asyncio.sleep(0.1)
+    assert set(await clinic.states(broken)) == {"pending"}
+    [lane] = await clinic.rows(
+        "select owner, extract(epoch from not_before - now()) as held from lane where lane_id = $1", broken.id
+    )
+    assert lane["owner"] is None and 20 < lane["held"] <= 30
+
+
 async def test_one_slow_answer_does_not_hold_the_other_deliveries_of_its_endpoint(clinic, sink, worker_of) -> None:
     endpoint, _ = await clinic.endpoint(sink.url + "/hook")
     [slow] = await clinic.happen(endpoint)

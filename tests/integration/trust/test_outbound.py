@@ -117,6 +117,11 @@ async def test_every_spelling_of_loopback_is_judged_by_what_it_resolves_to(outbo
     assert peer.connections == 0
 
 
+async def test_a_mapped_address_is_dialled_where_the_policy_opens_what_it_carries(outbound, peer_with) -> None:
+    peer = await peer_with(answering(OK))
+    assert (await post(outbound, peer.port, host="[::ffff:127.0.0.1]")).status == 200
+
+
 async def test_one_bad_address_among_good_ones_refuses_the_whole_name(peer_with) -> None:
     peer = await peer_with(answering(OK))
     names = Names(mixed=["93.184.215.14", "10.0.0.5"], inner=["127.0.0.1", "169.254.169.254"])
