@@ -119,7 +119,7 @@ class Feed:
             while not stop.is_set() and (outgoing := await _get(queue, stop)) is not None:
                 await self._deliver(link, outgoing, stop)
         finally:
-            link.close()
+            await link.close()
 
     async def _deliver(self, link: "_Link", outgoing: Outgoing, stop: asyncio.Event) -> None:
         backoff_s = _BACKOFF_FIRST_S
@@ -128,7 +128,7 @@ class Feed:
             try:
                 code = await link.exchange(outgoing)
             except (OSError, TimeoutError, ParseError):
-                link.close()
+                await link.close()
                 self.tally.resent += 1
                 await _until(monotonic() + backoff_s * random.uniform(0.5, 1), stop)
                 backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)
@@ -168,11 +168,13 @@ class _Link:
                     return event.body
         raise ConnectionResetError("closed without an answer")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Drop the connection; the next exchange opens a new one."""
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            streams[1].close()
+            with contextlib.suppress(OSError):
+                await streams[1].wait_closed()
 
 
 def _code(answer: bytes, control_id: str) -> str:

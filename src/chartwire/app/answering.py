@@ -52,7 +52,6 @@ class Doors:
             self._reading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reading
-        await self.services.audit.close()
         await self._notifier.close()
         await self._door.close()
 

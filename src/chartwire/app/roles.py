@@ -40,7 +40,7 @@ async def run_worker(order: Order, settings: Settings, stop: asyncio.Event, read
 
 async def run_api(order: Order, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
     """The HTTP doors."""
-    from chartwire.api.server import serve_api
+    from chartwire.api.server import ServerSettings, serve_api
     from chartwire.app.answering import Doors
 
     address, shared_port = database_address(settings), int(order.extras.get("processes", 1)) > 1
@@ -49,14 +49,8 @@ async def run_api(order: Order, settings: Settings, stop: asyncio.Event, ready: 
         _metrics(settings, order.process),
         Doors(settings, order.process, shared, address) as doors,
     ):
-        await serve_api(
-            doors.services,
-            settings.http_host,
-            settings.http_port,
-            stop,
-            reuse_port=shared_port,
-            ready=lambda port: ready({"port": port}),
-        )
+        server = ServerSettings(settings.http_host, settings.http_port, shared_port, int(settings.stop_timeout_s / 2))
+        await serve_api(server, doors.services, stop, lambda port: ready({"port": port}))
 
 
 async def run_sink(order: Order, _settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
