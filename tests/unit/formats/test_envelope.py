@@ -2,7 +2,7 @@
 
 import pytest
 
-from chartwire.core.limits import ENVELOPE_IDENTIFIERS_MAX
+from chartwire.core.limits import ENVELOPE_IDENTIFIERS_MAX, SEGMENTS_MAX
 from chartwire.formats.hl7v2 import PatientId, read_envelope
 
 HEADER = b"MSH|^~\\&|LAB^1.2^ISO|HOSP|HUB|CLINIC|20261120081500+0100||ADT^A01^ADT_A01|MSG1|P^T|2.5.1|||AL|NE\r"
@@ -140,3 +140,17 @@ def test_custom_delimiters_are_followed():
     envelope = read_envelope(b"MSH#@$!%#A#B#C#D#2026##ADT@A08#77#P#2.3\rPID#1##5@@@H%1.2@MR$6\r")
     assert (envelope.trigger_event, envelope.control_id) == ("A08", "77")
     assert [one.authority_universal_id for one in envelope.patient_ids] == ["1.2", ""]
+
+
+def test_a_flood_of_segments_is_refused_before_they_are_read():
+    fault = read_envelope(HEADER + b"NTE\r" * SEGMENTS_MAX + b"bad").fault
+    assert fault is not None
+    assert (fault.code, fault.text) == ("100", f"more than {SEGMENTS_MAX} segments")
+    assert read_envelope(HEADER + b"\r" * SEGMENTS_MAX + b"PID|1||4711\r").patient_ids[0].value == "4711"
+
+
+def test_no_text_of_an_envelope_holds_nul_or_undecodable_bytes_but_the_header_keeps_them():
+    envelope = read_envelope(HEADER.replace(b"MSG1", b"M\x00\x811") + b"PID|1||a\x00b\r")
+    assert envelope.control_id == "M\\X0081\\1"
+    assert envelope.patient_ids[0].value == "a\\X00\\b"
+    assert envelope.header[10] == "M\x00\udc811"

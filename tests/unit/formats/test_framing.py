@@ -121,11 +121,11 @@ def test_bytes_that_trickle_one_by_one_cost_linear_time(ending):
     def seconds(count: int) -> float:
         deframer = Deframer(10_000_000)
         deframer.feed(b"\x0b")
-        begin = time.perf_counter()
+        begin = time.process_time()
         for _ in range(count):
             deframer.feed(ending)
-        return time.perf_counter() - begin
+        return time.process_time() - begin
 
     small = min(seconds(20_000) for _ in range(3))
     large = min(seconds(80_000) for _ in range(3))
-    assert large < small * 4 * 3
+    assert large < small * 4 * 3 + 0.05

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import Final, Literal, NamedTuple
 
 from chartwire.core.errors import ParseError
-from chartwire.core.limits import ENVELOPE_IDENTIFIERS_MAX
+from chartwire.core.limits import ENVELOPE_IDENTIFIERS_MAX, SEGMENTS_MAX
 from chartwire.formats.hl7v2.charsets import NOT_ASCII_SUPERSETS, decode
 from chartwire.formats.hl7v2.document import NULL
 from chartwire.formats.hl7v2.escapes import DEFAULT_DELIMITERS, Delimiters, unescaper
@@ -94,7 +94,8 @@ def read_envelope(data: bytes, *, charset: str | None = None, required: tuple[in
 
     Checked, first fault wins: something stands there and starts with MSH (FHS or BHS mark a batch) [100]; MSH-1 and
     MSH-2 give delimiters [102]; the `required` fields (MSH-9, 10, 11, 12) are not empty [101]; every segment has an id
-    of a capital and two capitals or digits [100]; PID-3 and MRG-1 hold at most ENVELOPE_IDENTIFIERS_MAX ids [102].
+    of a capital and two capitals or digits, and there are at most SEGMENTS_MAX [100]; PID-3 and MRG-1 hold at most
+    ENVELOPE_IDENTIFIERS_MAX ids each [102].
     All are AE. Not checked: types, events, versions and processing ids (the listener's decision), field contents,
     structure, sizes. In a batch (`is_batch`: FHS, BHS, or several MSH) the members are not looked at: split it first.
     `is_ack`: MSH-9.1 is ACK or MCF, or an MSA stands in it; never answer those.
@@ -288,10 +289,13 @@ class _Body:
         self.headers = self._groups = 0
 
     def read(self, lines: list[str]) -> Fault | None:
-        """Read every line; the fault of the first one that has no segment id, if any."""
+        """Read every line; the first fault, if any."""
+        if len(lines) > SEGMENTS_MAX and sum(map(bool, lines)) > SEGMENTS_MAX:
+            self.headers = 1
+            return Fault("100", f"more than {SEGMENTS_MAX} segments")
         mark = self.reader.delimiters.field
         fault = None
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(filter(None, lines), 1):
             name = segment_id(line[:4], mark)
             if name in _HANDLERS:
                 _HANDLERS[name](self, line.split(mark, 20) + _NO_FIELDS)

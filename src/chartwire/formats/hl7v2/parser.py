@@ -156,16 +156,15 @@ def _segments(lines: list[str], delimiters: Delimiters) -> tuple[list[str], dict
     found: list[str] = []
     places: dict[str, list[int]] = {}
     for line in lines:
+        if not line:
+            continue
         name = segment_id(line[:4], mark)
         if name in places:
             places[name].append(len(found))
         elif name:
             places[name] = [len(found)]
-        elif line.strip(PADDING):
-            place = f"segment {len(found) + 1}"
-            message = f"{place} has no id of a capital and two capitals or digits"
-            raise _LineError("bad_segment_id", message, lines.index(line), place)
         else:
+            _check_blank(line, lines, len(found) + 1)
             continue
         found.append(line)
     if len(places["MSH"]) > 1:
@@ -174,6 +173,13 @@ def _segments(lines: list[str], delimiters: Delimiters) -> tuple[list[str], dict
     if sum(map(len, lines)) > SEPARATORS_PER_FIELD_MAX:
         _check_separators(lines, delimiters)
     return found, places
+
+
+def _check_blank(line: str, lines: list[str], number: int) -> None:
+    if line.strip(PADDING):
+        place = f"segment {number}"
+        message = f"{place} has no id of a capital and two capitals or digits"
+        raise _LineError("bad_segment_id", message, lines.index(line), place)
 
 
 def _check_separators(lines: list[str], delimiters: Delimiters) -> None:
@@ -207,7 +213,12 @@ def without_padding(text: str) -> str:
 
 def is_storable(text: str) -> bool:
     """Whether there is no NUL and no lone surrogate in `text`: databases and JSON take neither."""
-    return "\x00" not in text and (text.isascii() or _UNSAFE.search(text) is None)
+    if "\x00" in text:
+        return False
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def storable(text: str, delimiters: Delimiters) -> str:
