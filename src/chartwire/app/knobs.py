@@ -118,6 +118,14 @@ class Settings:
         int, Knob("Listener processes of `up`; 0: one, and one more from 8 cores on.", least=0)
     ] = 0
     worker_processes: Annotated[int, Knob("Worker processes of `up`; 0: half of the cores, 1 to 8.", least=0)] = 0
+    intake_lease_s: Annotated[
+        float,
+        Knob(
+            "How long a worker that shows no life keeps its lanes while its database session lives.",
+            "Shorter than the longest batch: lanes change hands while they are worked, and work is done again.",
+            least=1,
+        ),
+    ] = 30.0
     stop_timeout_s: Annotated[
         float,
         Knob(

@@ -55,7 +55,7 @@ class Workers:
         sealer = Sealer(master_key(settings))
         self._delivery = DeliveryWorker(shared.pool, shared.engine_pool, self._door, sealer)
         path = _WakingPath(shared.pool, load_maps(), SourcesById(self._directory), f"worker:{process}", wake=self._wake)
-        self._intake = IntakeWorker(path, shared.engine_pool)
+        self._intake = IntakeWorker(path, shared.engine_pool, lease_s=settings.intake_lease_s)
         self._listener = Listener(address.engine, WAKE_CHANNEL, self._wake_all)
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:

@@ -73,6 +73,7 @@ class Path:
         """Parse and map, and save the directory resources that the messages name."""
         readings = []
         for job in jobs:
+            hit("worker.before_read", job.raw)
             readings.append(read(job, self.sources().get(job.source_id), self.mapper))
             await asyncio.sleep(0)  # deliveries and leases go on while a long batch is read
         spoken = [(reading.conversion, reading.context) for reading in readings if reading.conversion]

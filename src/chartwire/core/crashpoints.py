@@ -1,19 +1,30 @@
-"""Named points where a test may kill the process: before and after every commit, send and ACK.
+"""Named points where a test may kill or stop the process: before and after every commit, send and ACK.
 
-`CHARTWIRE_CRASHPOINT=name` or `name:17` (the 17th passage) makes that point end the process as kill -9 would.
+`CHARTWIRE_CRASHPOINT` names one point, and when it hits:
+
+    name            the first passage ends the process as kill -9 would
+    name:17         the 17th passage does
+    name@text       each passage whose subject (a message's bytes) holds the text does: a message that kills
+    name:17!stop    the process stands still there (SIGSTOP) until something continues it
+
 Outside tests the variable is absent and a point costs one dictionary look-up.
 """
 
 import os
 import signal
 
-_wanted, _, _nth = os.environ.get("CHARTWIRE_CRASHPOINT", "").partition(":")
+_told, _, _action = os.environ.get("CHARTWIRE_CRASHPOINT", "").partition("!")
+_told, _, _marker = _told.partition("@")
+_wanted, _, _nth = _told.partition(":")
+_subject_holds = _marker.encode()
+_signal = signal.SIGSTOP if _action == "stop" else signal.SIGKILL
 _passages_left = {_wanted: int(_nth or 1)} if _wanted else {}
 
 
-def hit(name: str) -> None:
-    """Pass the point `name`; the process dies here by SIGKILL when a test asked for it."""
-    if name in _passages_left:
+def hit(name: str, subject: bytes = b"") -> None:
+    """Pass the point `name` with what is being worked on; a signal ends or stops the process when a test asked so."""
+    if name in _passages_left and _subject_holds in subject:
         _passages_left[name] -= 1
-        if _passages_left[name] <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if _passages_left[name] == 0:
+            _passages_left.clear()
+            os.kill(os.getpid(), _signal)
