@@ -14,13 +14,16 @@ from chartwire.mapping.calls import CALL_FIELDS
 from chartwire.mapping.conditions import compile_condition
 from chartwire.mapping.context import Context
 from chartwire.mapping.conversion import Contribution
+from chartwire.mapping.gates import Selection, needs_of
 from chartwire.mapping.groups import Frame
 from chartwire.mapping.language import Condition, MapError, Path, Rule, Target, suggest
 from chartwire.mapping.reading import PartsReader, leaf_reader, parts_reader, raw_reader
 from chartwire.mapping.scope import Fn, Scope
-from chartwire.mapping.transforms import LEAF, Alternate, Leaf
+from chartwire.mapping.transforms import LEAF, PURE, Alternate, Leaf
 
 Labels = tuple[Contribution, ...]
+Body = tuple[tuple[Target, tuple[Rule, ...]], ...]
+Step = tuple[str, Fn, tuple[str, ...], bool]
 
 
 def compile_rule(rule: Rule, scope: Scope) -> Fn:
@@ -35,7 +38,7 @@ def compile_rule(rule: Rule, scope: Scope) -> Fn:
         fn = _leaf_applied(fn, rule, label)
     if rule.table:
         fn = modifiers.translated(fn, rule, scope, label)
-    if rule.require and rule.head != "each":
+    if rule.require and rule.head not in {"each", "object"}:
         fn = modifiers.required(fn, rule.require)
     if rule.fill:
         fn = modifiers.filled(fn, [(name, compile_rule(part, scope)) for name, part in rule.fill])
@@ -111,26 +114,54 @@ def _walk(rule: Rule, own: bool) -> list[Rule]:
     return found
 
 
-def compile_object(body: tuple[tuple[Target, tuple[Rule, ...]], ...], scope: Scope) -> Fn:
-    """A closure that builds a dict from targets; None where nothing came."""
-    steps = [(target.names, target.many, compile_rule(rule, scope)) for target, rules in body for rule in rules]
+def compile_object(body: Body, scope: Scope, require: tuple[str, ...] = ()) -> Fn:
+    """A closure that builds a dict from targets; None where nothing came, or an element of `require` did not."""
+    steps = [(needs_of(rule), _step(target, rule, scope)) for target, rules in body for rule in rules]
+    select = _every([step for _, step in steps]) if scope.group is not None else _by_components(Selection(steps))
 
     def build(context: Context, place: Any) -> Any:
         out: dict[str, Any] = {}
-        for names, many, fn in steps:
+        for simple, fn, names, many in select(place):
             value = fn(context, place)
-            if value is not None:
+            if value is None:
+                continue
+            if simple and type(value) is not Alternate:
+                out[simple] = value
+            else:
                 put(out, names, many, value)
+        for name in require:
+            if name not in out:
+                return None
         return out or None
 
     return build
 
 
+def _step(target: Target, rule: Rule, scope: Scope) -> Step:
+    simple = target.names[0] if len(target.names) == 1 and not target.many else ""
+    return simple, compile_rule(rule, scope), target.names, target.many
+
+
+def _every(steps: list[Step]) -> Callable[[Any], tuple[Step, ...]]:
+    chosen = tuple(steps)
+    return lambda _place: chosen
+
+
+def _by_components(selection: Selection[Step]) -> Callable[[Any], tuple[Step, ...]]:
+    return lambda parts: selection.by(tuple(map(bool, parts)), lambda: filled_components(parts))
+
+
+def filled_components(parts: list[str]) -> frozenset[str]:
+    """The components that hold anything, as needs name them: .1, .3 ..."""
+    return frozenset(f".{number}" for number, part in enumerate(parts, 1) if part)
+
+
 def put(out: dict[str, Any], names: tuple[str, ...], many: bool, value: Any) -> int:
     """Set a value at a target; the number of array items it gave (1 for a single element)."""
-    for name in names[:-1]:
-        out = out.setdefault(name, {})
     name = names[-1]
+    if len(names) > 1:
+        for outer in names[:-1]:
+            out = out.setdefault(outer, {})
     if many:
         items = out.setdefault(name, [])
         if type(value) is list:
@@ -165,10 +196,21 @@ def _leaf_applied(read: Fn, rule: Rule, label: str) -> Fn:
     if leaf is None:
         raise MapError(f"no transform {rule.transform}{suggest(rule.transform, LEAF)}", rule.mark)
     apply = leaf
+    change = PURE.get(rule.transform)
+    if change is not None:
+        return _changed(read, change)
 
     def transform(context: Context, place: Any) -> Any:
         value = read(context, place)
         return None if value is None else apply(context, value if type(value) is str else str(value), label)
+
+    return transform
+
+
+def _changed(read: Fn, change: Callable[[str], Any]) -> Fn:
+    def transform(context: Context, place: Any) -> Any:
+        value = read(context, place)
+        return None if value is None else change(value if type(value) is str else str(value))
 
     return transform
 
@@ -229,7 +271,7 @@ def _item(rule: Rule, scope: Scope) -> Fn:
     if rule.make:
         return _making(lambda _, parts: parts, rule, scope, scope.label)
     if rule.body:
-        return modifiers.required(compile_object(rule.body, scope), rule.require)
+        return compile_object(rule.body, scope, rule.require)
     whole = leaf_reader(Path("", 0, 1, 0), scope, rule.mark)
     if not rule.transform:
         return whole
@@ -242,7 +284,7 @@ def _each_group(rule: Rule, scope: Scope) -> Fn:
         known = scope.structure.groups if scope.structure else {}
         raise MapError(f"no group {rule.name} here{suggest(rule.name, known)}", rule.mark)
     place = scope.inside(group)
-    inner = modifiers.required(compile_object(rule.body, place), rule.require)
+    inner = compile_object(rule.body, place, rule.require)
     if rule.when is not None:
         inner = modifiers.guarded(inner, compile_condition(rule.when, place))
     name = rule.name
@@ -356,7 +398,7 @@ def _product(rule: Rule, scope: Scope) -> Fn:
 
 
 def _object(rule: Rule, scope: Scope) -> Fn:
-    return compile_object(rule.body, scope)
+    return compile_object(rule.body, scope, rule.require)
 
 
 _HEADS: dict[str, Callable[[Rule, Scope], Fn]] = {

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, Final
 
 from chartwire.mapping.context import Context
@@ -42,14 +43,14 @@ def _whole(condition: Condition, scope: Scope) -> Callable[[Context, Any], Any]:
     path = condition.path or Path("", 0, 0, 0)
     if path.component or not path.segment:
         return _subject(condition, scope)
-    up, name, number = scope.climb(path, condition.mark), path.segment, path.field
+    climb, name, number = (None,) * scope.climb(path, condition.mark), path.segment, path.field
 
     def read(context: Context, frame: Frame) -> Any:
-        for _ in range(up):
+        for _ in climb:
             frame = frame.parent or frame
         segment = frame.segments.get(name)
         raw = segment.raw(number) if segment is not None else ""
-        return raw if raw and not context.cleared(raw) else None
+        return raw if raw and not (context.has_nulls and context.cleared(raw)) else None
 
     return read
 
@@ -88,13 +89,19 @@ def _not(condition: Condition, scope: Scope) -> Test:
 
 
 def _all(condition: Condition, scope: Scope) -> Test:
-    tests = [compile_condition(part, scope) for part in condition.parts]
-    return lambda context, place: all(test(context, place) for test in tests)
+    return reduce(_both, [compile_condition(part, scope) for part in condition.parts])
 
 
 def _any(condition: Condition, scope: Scope) -> Test:
-    tests = [compile_condition(part, scope) for part in condition.parts]
-    return lambda context, place: any(test(context, place) for test in tests)
+    return reduce(_either, [compile_condition(part, scope) for part in condition.parts])
+
+
+def _both(one: Test, other: Test) -> Test:
+    return lambda context, place: one(context, place) and other(context, place)
+
+
+def _either(one: Test, other: Test) -> Test:
+    return lambda context, place: one(context, place) or other(context, place)
 
 
 def _event(condition: Condition, _scope: Scope) -> Test:
@@ -138,7 +145,7 @@ def _inside(condition: Condition, scope: Scope) -> Test:
     known = scope.structure.groups if scope.structure else {}
     if name not in known:
         raise MapError(f"no group {name} here{suggest(name, known)}", condition.mark)
-    return lambda _context, frame: next(frame.inside(name), None) is not None
+    return lambda _context, frame: bool(frame.inside(name))
 
 
 def _repeats(condition: Condition, scope: Scope) -> Test:

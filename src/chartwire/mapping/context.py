@@ -1,8 +1,11 @@
 """What one conversion carries along: the source, the zone, text decoding, findings and the resources made so far."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from chartwire.core.errors import MappingError
@@ -11,13 +14,39 @@ from chartwire.core.limits import RESOURCES_PER_MESSAGE_MAX
 from chartwire.core.source import Source
 from chartwire.formats.hl7v2 import NULL, Document
 from chartwire.formats.hl7v2.escapes import unescaper
-from chartwire.mapping.conversion import MapFinding, Mapped, PatientKey
+from chartwire.mapping.conversion import Json, MapFinding, Mapped, PatientKey
 from chartwire.mapping.tables import Tables
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 _NO_MARK: Final = "\ufdd0"
 """Stands for a delimiter that MSH-2 does not name: a noncharacter, so that splitting at it splits nothing."""
+
+
+@lru_cache(8_192)
+def _identity(resource_type: str, key: str) -> tuple[UUID, str]:
+    identity = source_key_id(resource_type, key)
+    return identity, str(identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What one composite became: its reference and the resources made for it, in order."""
+
+    reference: Json | None
+    resources: list[Mapped]
+
+
+_DRAWINGS_MAX: Final = 4_096
+_drawings: dict[Hashable, Drawing] = {}
+
+
+def _keep(key: Hashable, drawing: Drawing) -> None:
+    if len(_drawings) >= _DRAWINGS_MAX:
+        _drawings.clear()
+    _drawings[key] = Drawing(
+        drawing.reference, [replace(mapped, body=dict(mapped.body)) for mapped in drawing.resources]
+    )
 
 
 class Context:
@@ -46,7 +75,7 @@ class Context:
         self.seen: set[tuple[str, str]] = set()
         self.resources: list[Mapped] = []
         self.keys: dict[tuple[str, str], Mapped] = {}
-        self.memo: dict[tuple[str, str], Any] = {}
+        self.memo: dict[tuple[str, str, str], Any] = {}
         self.keys_of: dict[int, tuple[PatientKey, ...]] = {}
         self.trace: tuple[tuple[str, int], ...] = ()
 
@@ -102,11 +131,43 @@ class Context:
         """
         if len(self.keys) >= RESOURCES_PER_MESSAGE_MAX:
             raise MappingError("too many resources in one message", code="too_many_resources", rule=resource_type)
-        identity = source_key_id(resource_type, key)
-        body: dict[str, Any] = {"resourceType": resource_type, "id": str(identity)}
+        identity, text = _identity(resource_type, key)
+        body: Json = {"resourceType": resource_type, "id": text}
         mapped = Mapped(resource_type, key, identity, body, directory=directory)
         self.keys[resource_type, key] = mapped
         return mapped
+
+    def remember(
+        self, name: tuple[str, str, str], draw: Callable[["Context", list[str]], Json | None], parts: list[str]
+    ) -> Json | None:
+        """What a composite becomes, drawn once: within this message, and across messages of the same dialect.
+
+        Across messages only drawings without findings are kept, and every conversion gets bodies of its own (their
+        inner lists and objects are shared: bodies are for reading).
+        """
+        if name in self.memo:
+            found: Json | None = self.memo[name]
+            return dict(found) if found is not None else None
+        key = (name, self.source.authority, self.zone, self.unescape, self.component, self.sub)
+        drawing = _drawings.get(key)
+        if drawing is None:
+            before, told, known = len(self.resources), len(self.findings), len(self.keys)
+            reference = draw(self, parts)
+            made = self.resources[before:]
+            if len(self.findings) == told and len(self.keys) - known == len(made):
+                _keep(key, Drawing(reference, made))
+        else:
+            reference = drawing.reference
+            for mapped in drawing.resources:
+                self._take(mapped)
+        self.memo[name] = reference
+        return dict(reference) if reference is not None else None
+
+    def _take(self, mapped: Mapped) -> None:
+        if (mapped.type, mapped.key) not in self.keys:
+            own = replace(mapped, body=dict(mapped.body), lineage=dict(mapped.lineage))
+            self.keys[mapped.type, mapped.key] = own
+            self.resources.append(own)
 
     def add(self, mapped: Mapped) -> None:
         """Take a finished resource into the conversion."""

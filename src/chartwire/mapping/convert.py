@@ -81,7 +81,7 @@ class Mapper:
             raise MappingError("no map for this event", code="event_unsupported", field="MSH-9", rule="message maps")
         context = Context(document, source, event, self._tables)
         context.zone = _zone(document, source, message_map)
-        root = message_map.structure.arrange(document.segments)
+        root = message_map.structure.arrange(document.segments, document.delimiters.field)
         patients = self._patients(context, root, message_map)
         merges = self._merges(context, root, message_map)
         for group, lets in message_map.lets:
@@ -90,13 +90,15 @@ class Mapper:
         drafts = _drafts(context, root, message_map.plans)
         for plan, frame, mapped in drafts:
             plan.complete(context, frame, mapped)
+        lists = snapshots(context, root, message_map.plans) if message_map.snapshots else []
+        root.dissolve()
         return Conversion(
             event=event,
             control_id=document.get("MSH-10") or "",
             recorded_at=_recorded(context, document, message_map),
             patient_keys=patients,
             resources=context.resources,
-            snapshots=snapshots(context, root, message_map.plans) if message_map.snapshots else [],
+            snapshots=lists,
             merges=merges,
             findings=context.findings,
             unread=_unread(document.segments, message_map),
@@ -166,7 +168,7 @@ def _drafts(context: Context, root: Frame, plans: list[Plan]) -> list[tuple[Plan
     for plan in plans:
         if plan.gather_when is not None:
             gather(context, root, plan)
-        for frame in list(root.inside(plan.map.group)):
+        for frame in root.inside(plan.map.group):
             mapped = plan.draft(context, frame)
             if mapped is not None:
                 found.append((plan, frame, mapped))

@@ -12,6 +12,7 @@ import yaml
 
 from chartwire.formats.hl7v2 import Segment
 from chartwire.mapping.conversion import Mapped
+from chartwire.mapping.gates import filled_fields
 from chartwire.mapping.language import MapError, Mark, Reader
 
 _GROUP_KEYS: Final = ("opens", "holds", "groups")
@@ -49,11 +50,13 @@ class Group:
 class Frame:
     """One occurrence of a group: its segments by name, the frames inside, and what has been made of it."""
 
-    __slots__ = ("children", "group", "made", "more", "parent", "segments", "variables")
+    __slots__ = ("_pattern", "children", "group", "made", "more", "parent", "segments", "separator", "variables")
 
-    def __init__(self, group: Group, parent: "Frame | None") -> None:
+    def __init__(self, group: Group, parent: "Frame | None", separator: str) -> None:
         self.group = group
-        self.parent = parent
+        self.separator = separator
+        self._pattern: tuple[frozenset[str], ...] | None = None
+        self.parent: Frame | None = parent
         self.segments: dict[str, Segment] = {}
         self.more: dict[str, list[Segment]] = {}
         self.children: list[Frame] = []
@@ -72,12 +75,33 @@ class Frame:
         first = self.segments.get(name)
         return [first, *self.more.get(name, ())] if first else []
 
-    def inside(self, name: str) -> Iterator["Frame"]:
+    def pattern(self) -> tuple[frozenset[str], ...]:
+        """The filled fields of this frame and of each one around it, innermost first. Ask when all segments are in."""
+        if self._pattern is None:
+            separator = self.separator
+            sets = [filled_fields(segment, separator) for segment in self.segments.values()]
+            for more in self.more.values():
+                sets += [filled_fields(segment, separator) for segment in more]
+            own = sets[0] if len(sets) == 1 else frozenset().union(*sets)
+            self._pattern = (own, *(self.parent.pattern() if self.parent is not None else ()))
+        return self._pattern
+
+    def filled(self) -> frozenset[str]:
+        """The filled fields of this frame and those around it."""
+        return frozenset().union(*self.pattern())
+
+    def inside(self, name: str) -> "list[Frame]":
         """Frames of that group anywhere inside, in message order; the frame itself where it is one."""
-        if self.group.name == name:
-            yield self
+        found = [self] if self.group.name == name else []
         for child in self.children:
-            yield from child.inside(name)
+            found += [child] if child.group.name == name and not child.children else child.inside(name)
+        return found
+
+    def dissolve(self) -> None:
+        """Cut the ties between frames, so that they go at once and leave nothing to the garbage collector."""
+        for child in self.children:
+            child.dissolve()
+        self.children, self.parent = [], None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +119,9 @@ class Structure:
         self.groups = {group.name: group for group in root.descend()}
         self._moves: dict[tuple[str, str], _Move | None] = {}
 
-    def arrange(self, segments: list[Segment]) -> Frame:
+    def arrange(self, segments: list[Segment], separator: str) -> Frame:
         """The frames of one message. Segments that no group takes (Z segments) are left out."""
-        root = frame = Frame(self.root, None)
+        root = frame = Frame(self.root, None, separator)
         for segment in segments:
             name = segment.name
             if name in frame.group.opens and not _begun(frame, name):
@@ -165,7 +189,7 @@ def _walk(frame: Frame, move: _Move, segment: str) -> Frame:
     ):
         return previous
     for group in move.down:
-        inner = Frame(group, frame)
+        inner = Frame(group, frame, frame.separator)
         frame.children.append(inner)
         frame = inner
     return frame

@@ -228,6 +228,8 @@ class Reader:
         """What stands under `when:`."""
         mark = self.mark(node)
         parts = tuple(self._test(key, value) for key, value in self.items(node))
+        if not parts:
+            raise MapError("a condition is expected here", mark)
         return parts[0] if len(parts) == 1 else Condition(mark, "all", parts=parts)
 
     def _test(self, key: str, node: yaml.Node) -> Condition:
@@ -237,7 +239,10 @@ class Reader:
         if key == "not":
             return Condition(mark, key, parts=(self.condition(node),))
         if key in {"all", "any"}:
-            return Condition(mark, key, parts=tuple(self.condition(item) for item in self.sequence(node)))
+            parts = tuple(self.condition(item) for item in self.sequence(node))
+            if not parts:
+                raise MapError(f"{key} needs at least one condition", mark)
+            return Condition(mark, key, parts=parts)
         if key in {"event", "made", "set", "inside"}:
             return Condition(mark, key, values=self.texts(node))
         if key in {"is", "known"}:

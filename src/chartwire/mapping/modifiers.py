@@ -1,6 +1,6 @@
 """What may stand beside an expression: table, require, fill, default, finding, when, let, within."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from chartwire.mapping.context import Context
@@ -152,7 +152,7 @@ def within(group: str, rule: Rule, scope: Scope) -> tuple[Scope, Callable[[Fn], 
     return scope.inside(groups[group]), wrap
 
 
-def _values(fn: Fn, context: Context, frames: Iterator[Frame]) -> Iterator[Any]:
+def _values(fn: Fn, context: Context, frames: Iterable[Frame]) -> Iterator[Any]:
     for frame in frames:
         value = fn(context, frame)
         if value is not None:

@@ -17,10 +17,10 @@ def raw_reader(path: Path, scope: Scope, mark: Mark) -> RawReader:
     """Undecoded text of a whole field; '' where it is absent."""
     if not path.segment or path.component:
         raise MapError("a whole field is expected here (PID-5)", mark)
-    up, name, number = scope.climb(path, mark), path.segment, path.field
+    climb, name, number = (None,) * scope.climb(path, mark), path.segment, path.field
 
     def read(_context: Context, frame: Frame) -> str:
-        for _ in range(up):
+        for _ in climb:
             frame = frame.parent or frame
         segment = frame.segments.get(name)
         return segment.raw(number) if segment is not None else ""
@@ -32,12 +32,17 @@ def leaf_reader(path: Path, scope: Scope, mark: Mark) -> Fn:
     """One leaf as text (Context.text); a path without component reads the first one of the first repetition."""
     if not path.segment:
         return _part_reader(path, scope, mark)
-    read = raw_reader(Path(path.segment, path.field, 0, 0), scope, mark)
+    climb, name, number = (None,) * scope.climb(path, mark), path.segment, path.field
     component, sub = max(path.component - 1, 0), max(path.sub - 1, 0)
     simple = component == 0 and sub == 0
 
     def leaf(context: Context, frame: Frame) -> Any:
-        raw = read(context, frame)
+        for _ in climb:
+            frame = frame.parent or frame
+        segment = frame.segments.get(name)
+        if segment is None:
+            return None
+        raw = segment.raw(number)
         if not raw:
             return None
         if raw.isalnum():

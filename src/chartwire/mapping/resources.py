@@ -6,12 +6,23 @@ from typing import Any, Final
 
 import yaml
 
-from chartwire.mapping.compile import Labels, compile_let, compile_object, compile_rule, fields_of, labels_of, put
+from chartwire.mapping.compile import (
+    Body,
+    Labels,
+    compile_let,
+    compile_object,
+    compile_rule,
+    fields_of,
+    filled_components,
+    labels_of,
+    put,
+)
 from chartwire.mapping.conditions import Test, compile_condition
 from chartwire.mapping.context import Context
 from chartwire.mapping.conversion import Json, Mapped
+from chartwire.mapping.gates import Needs, Selection, needs_of
 from chartwire.mapping.groups import Frame, Structure
-from chartwire.mapping.language import Condition, MapError, Mark, Path, Reader, Rule, Target, suggest
+from chartwire.mapping.language import Condition, MapError, Mark, Path, Reader, Rule, suggest
 from chartwire.mapping.modifiers import set_variables
 from chartwire.mapping.reading import raw_reader
 from chartwire.mapping.scope import Fn, Library, Scope
@@ -42,12 +53,12 @@ class ResourceMap:
     duplicates: str = "first"
     directory: bool = False
     display: Rule | None = None
-    facts: tuple[tuple[Target, tuple[Rule, ...]], ...] = ()
+    facts: Body = ()
     snapshot_scope: tuple[str, ...] = ()
     snapshot_action: Path | None = None
     gather_when: Condition | None = None
     gather_same: tuple[Path, ...] = ()
-    body: tuple[tuple[Target, tuple[Rule, ...]], ...] = ()
+    body: Body = ()
 
 
 def read_resource_map(text: str, file: str) -> ResourceMap:
@@ -147,8 +158,8 @@ class Statement:
             if context.has_nulls and self.nulls:
                 self._note_clear(context, place, mapped)
             return
-        count = put(mapped.body, self.names, self.many, value)
         labels = context.trace if self.labels is None else self.labels
+        count = put(mapped.body, self.names, self.many, value)
         if self.many:
             source = labels[0][0] if labels else CONSTANT
             earlier = mapped.lineage.get(self.path, ())
@@ -167,9 +178,9 @@ class Statement:
                 return
 
 
-def compile_statements(body: tuple[tuple[Target, tuple[Rule, ...]], ...], scope: Scope) -> list[Statement]:
+def compile_statements(body: Body, scope: Scope) -> Selection[Statement]:
     """The statements of a body in order. Raises MapError."""
-    found = []
+    found: list[tuple[Needs, Statement]] = []
     for target, rules in body:
         for rule in rules:
             dynamic = rule.head in {"first", "cases"}
@@ -178,8 +189,9 @@ def compile_statements(body: tuple[tuple[Target, tuple[Rule, ...]], ...], scope:
             if scope.group is not None:
                 cleared_by = fields_of(rule, own=True)
                 nulls = [(scope.climb(path, rule.mark), path.segment, path.field, path.label) for path in cleared_by]
-            found.append(Statement(target.path, target.names, target.many, compile_rule(rule, scope), labels, nulls))
-    return found
+            statement = Statement(target.path, target.names, target.many, compile_rule(rule, scope), labels, nulls)
+            found.append((needs_of(rule), statement))
+    return Selection(found)
 
 
 @dataclass(slots=True)
@@ -193,7 +205,7 @@ class Plan:
     when: Test | None
     let: list[tuple[str, Fn]]
     facts: Fn | None
-    statements: list[Statement]
+    statements: Selection[Statement]
     gather_when: Test | None = None
     gather_same: list[Fn] = field(default_factory=list)
     action: Fn | None = None
@@ -246,7 +258,7 @@ class Plan:
         for test, code, location, message in self.findings:
             if test(context, frame):
                 context.find(code, location, message)
-        for statement in self.statements:
+        for statement in self.statements.by(frame.pattern(), frame.filled):
             statement.run(context, frame, mapped)
         if self.facts is not None:
             mapped.facts = self.facts(context, frame) or {}
@@ -311,11 +323,7 @@ def compile_maker(source: ResourceMap, library: Library, label: str) -> Fn:
     statements = compile_statements(source.body, scope)
     kind, directory, name = source.resource, source.directory, source.name
 
-    def make(context: Context, parts: list[str]) -> Any:
-        memo = (name, "\x1f".join(parts))
-        if memo in context.memo:
-            found = context.memo[memo]
-            return dict(found) if found is not None else None
+    def draw(context: Context, parts: list[str]) -> Json | None:
         if when is not None and not when(context, parts):
             return None
         reference: Json = {}
@@ -324,14 +332,16 @@ def compile_maker(source: ResourceMap, library: Library, label: str) -> Fn:
             mapped = context.keys.get((kind, identity))
             if mapped is None:
                 mapped = context.draft(kind, identity, directory=directory)
-                for statement in statements:
+                for statement in statements.by(tuple(map(bool, parts)), lambda: filled_components(parts)):
                     statement.run(context, parts, mapped)
                 context.add(mapped)
             reference["reference"] = f"{kind}/{mapped.body['id']}"
         text = display(context, parts) if display is not None else None
         if text is not None:
             reference["display"] = text
-        context.memo[memo] = reference or None
-        return dict(reference) if reference else None
+        return reference or None
+
+    def make(context: Context, parts: list[str]) -> Any:
+        return context.remember((name, label, "\x1f".join(parts)), draw, parts)
 
     return make

@@ -178,7 +178,7 @@ def _range_high(text: str) -> Any:
     return _decimal(match[2]) if match else None
 
 
-_PURE: Final[dict[str, Callable[[str], Any]]] = {
+PURE: Final[dict[str, Callable[[str], Any]]] = {
     "code_text": _code_text, "decimal": _decimal, "comparator": _comparator, "upper": str.upper, "lower": str.lower,
     "digest": _digest, "ssn": _ssn, "oid": _oid, "oid_urn": _oid_urn, "authority_urn": authority_urn,
     "minutes_of": _minutes_of, "tq_minutes": _tq_minutes, "whole_minutes": _whole_minutes, "range_low": _range_low,
@@ -193,4 +193,4 @@ def _indifferent(change: Callable[[str], Any]) -> Leaf:
 LEAF: Final[dict[str, Leaf]] = {
     "date": _date, "dateTime": _date_time, "instant": _instant, "time": _time, "moment": _moment,
     "integer": _integer, "positiveInt": _positive, "boolean": _boolean, "coding_system": _coding_system,
-} | {name: _indifferent(change) for name, change in _PURE.items()}  # fmt: skip
+} | {name: _indifferent(change) for name, change in PURE.items()}  # fmt: skip
