@@ -7,7 +7,7 @@ import ssl
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from chartwire.channels.routing import Peer
 from chartwire.core.clock import monotonic, now
@@ -83,8 +83,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Set up the socket and find out who is there."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
         if not self._host.opened(self):
             CLOSED.add(1, "too_many_connections")
             transport.abort()
