@@ -28,6 +28,7 @@ from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
 
 _FIRST_WINDOW = 4
+_DEFER_S = 5.0
 _STORE_PAUSE_S = 0.5
 _FAULT_PAUSE_S = 30.0
 _WINDOWS_KEPT_MAX = 10_000
@@ -73,6 +74,15 @@ class LaneRun:
         """Look for new deliveries while this lane is held."""
         self._look = True
         self._changed.set()
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt there got no answer, as far as this worker knows."""
+        return self._window == 1
+
+    def defer(self) -> None:
+        """Leave this turn to others: the lane goes back untouched, for a few seconds."""
+        self._pause_until = now() + timedelta(seconds=_DEFER_S)
 
     def stop(self) -> None:
         """Start nothing more: the process ends, or the lane is no longer ours."""

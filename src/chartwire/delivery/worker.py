@@ -130,6 +130,8 @@ class DeliveryWorker:
 
     def _start(self, claim: Claim, lease_until_s: float) -> None:
         run = LaneRun(self._sending, claim, lease_until_s)
+        if run.is_failing and sum(each.is_failing for each in self._runs.values()) >= self._lanes_max // 2:
+            run.defer()  # half the places are kept for endpoints that answer
         task = asyncio.create_task(self._work(run))
         self._runs[task] = run
         task.add_done_callback(self._ended)

@@ -101,6 +101,19 @@ async def test_a_hanging_endpoint_delays_nobody_else(clinic, sink, worker_of) ->
     assert len([each for each in sink.received if each.path == "/hang0"]) < 10
 
 
+async def test_more_hanging_endpoints_than_places_leave_half_of_the_places_to_others(clinic, sink, worker_of) -> None:
+    hanging = [(await clinic.endpoint(f"{sink.url}/hang{number}?hang=1"))[0] for number in range(8)]
+    good, _ = await clinic.endpoint(sink.url + "/good")
+    await clinic.happen(*hanging, count=20)
+    async with working(worker_of(clinic, timeout_s=1.0, lanes_max=4)) as worker:
+        for endpoint in hanging:
+            await until(lambda endpoint=endpoint: _some(clinic, endpoint, "unknown"))
+        for _ in range(3):
+            await clinic.happen(good)
+            worker.wake()
+            await until(lambda: _all(clinic, good, "delivered"), 0.5)
+
+
 async def test_an_endpoint_that_answers_gets_more_at_once_up_to_its_cap_on_kept_connections(
     clinic, sink, worker_of
 ) -> None:
