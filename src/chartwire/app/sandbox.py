@@ -21,7 +21,7 @@ from chartwire.app.sandbox_file import NAME, read_sandbox, write_private, write_
 from chartwire.app.services import Services, master_key, operator_access, services
 from chartwire.channels.sources import create_organisation, create_source, ensure_installation, list_sources
 from chartwire.core.clock import monotonic
-from chartwire.core.errors import AuthError, NotFoundError
+from chartwire.core.errors import AuthError, NotFoundError, TransientError
 from chartwire.core.ids import source_key_id
 from chartwire.core.source import IdentifierRule, Source
 from chartwire.delivery import destinations
@@ -37,6 +37,7 @@ from simulators.segments import Profile, header, segment
 
 SECOND_LISTENER = "second"
 SAMPLE_MRN = "SAMPLE-1001"
+_SAMPLES_TIMEOUT_S = 60.0
 _SETTLE_TIMEOUT_S = 20.0
 _ANY_PATIENT_NUMBER = (IdentifierRule("*", "MR"), IdentifierRule("*", "PI"))
 
@@ -219,7 +220,14 @@ Try it in another terminal:
         morning = datetime.now(ZoneInfo(clinic.timezone)) - timedelta(hours=3)
         hospital = Hospital(profile, seed=9000, start=morning, step_s=10_800 / clinic.sample_messages, known=6)
         feed = Feed(_reachable(self._settings.mllp_host), self._mllp_ports[clinic.listener], rate=0)
-        await feed.run(hospital.messages(), count=clinic.sample_messages)
+        try:
+            async with asyncio.timeout(_SAMPLES_TIMEOUT_S):
+                await feed.run(hospital.messages(), count=clinic.sample_messages)
+        except TimeoutError:
+            raise TransientError(
+                f"the sample messages for {clinic.name} were not all acknowledged: see {self._settings.data_dir}/logs",
+                code="sandbox_not_filled",
+            ) from None
 
     def _webhook_secret(self) -> str:
         path = self._settings.data_dir / "webhook-secret"
