@@ -148,6 +148,13 @@ def _inside(condition: Condition, scope: Scope) -> Test:
     return lambda _context, frame: bool(frame.inside(name))
 
 
+def _segment(condition: Condition, scope: Scope) -> Test:
+    (name,) = condition.values
+    if scope.group is None or not scope.group.takes(name):
+        raise MapError(f"no segment {name} in this group", condition.mark)
+    return lambda _context, frame: name in frame.segments
+
+
 def _repeats(condition: Condition, scope: Scope) -> Test:
     read = _whole(condition, scope)
 
@@ -161,4 +168,5 @@ def _repeats(condition: Condition, scope: Scope) -> Test:
 _KINDS: dict[str, Callable[[Condition, Scope], Test]] = {
     "valued": _valued, "empty": _empty, "in": _in, "is": _is, "not": _not, "all": _all, "any": _any,
     "event": _event, "made": _made, "known": _known, "set": _set, "inside": _inside, "repeats": _repeats,
+    "segment": _segment,
 }  # fmt: skip

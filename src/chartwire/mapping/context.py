@@ -53,8 +53,8 @@ class Context:
     """The state of one conversion; made anew for every message, never shared."""
 
     __slots__ = (
-        "component", "escape", "event", "findings", "has_nulls", "keys", "keys_of", "memo", "repetition", "resources",
-        "seen", "source", "sub", "tables", "trace", "trigger", "unescape", "unread_escape", "zone",
+        "component", "control_id", "escape", "event", "findings", "has_nulls", "keys", "keys_of", "memo", "repetition",
+        "resources", "seen", "source", "sub", "tables", "trace", "trigger", "unescape", "unread_escape", "zone",
     )  # fmt: skip
 
     def __init__(self, document: Document, source: Source, event: str, tables: Tables) -> None:
@@ -62,6 +62,7 @@ class Context:
         self.source = source
         self.tables = tables
         self.event = event
+        self.control_id = document.get("MSH-10") or ""
         self.trigger = event.partition("^")[2]
         self.zone: ZoneInfo | None = None
         self.component = marks.component or _NO_MARK

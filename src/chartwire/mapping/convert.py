@@ -69,8 +69,12 @@ class Mapper:
         """Whether `event` (MSH-9.1^MSH-9.2) has a map."""
         return event in self._by_event
 
-    def convert(self, document: Document, source: Source) -> Conversion:
+    def convert(self, document: Document, source: Source, *, anonymous: bool = False) -> Conversion:
         """What the message becomes. Same document and source, same conversion.
+
+        `anonymous`: a patient without an identifier that identifies is drawn all the same, under the key of the
+        message (`MSG|authority|control id`), with a finding instead of an error: for files on a desk, never for the
+        record. Bodies share constant parts with each other: read them, do not change what is inside.
 
         Raises MappingError: `event_unsupported` (MSH-9), `patient_identifier_missing` (PID-3),
         `merge_identifier_missing` (MRG-1), `too_many_resources`.
@@ -82,7 +86,7 @@ class Mapper:
         context = Context(document, source, event, self._tables)
         context.zone = _zone(document, source, message_map)
         root = message_map.structure.arrange(document.segments, document.delimiters.field)
-        patients = self._patients(context, root, message_map)
+        patients = self._patients(context, root, message_map, anonymous)
         merges = self._merges(context, root, message_map)
         for group, lets in message_map.lets:
             for frame in root.inside(group):
@@ -94,7 +98,7 @@ class Mapper:
         root.dissolve()
         return Conversion(
             event=event,
-            control_id=document.get("MSH-10") or "",
+            control_id=context.control_id,
             recorded_at=_recorded(context, document, message_map),
             patient_keys=patients,
             resources=context.resources,
@@ -105,20 +109,25 @@ class Mapper:
             map_version=self.version,
         )
 
-    def _patients(self, context: Context, root: Frame, message_map: MessageMap) -> tuple[PatientKey, ...]:
-        found: list[tuple[PatientKey, ...]] = []
-        for frame in root.inside("PATIENT"):
+    def _patients(
+        self, context: Context, root: Frame, message_map: MessageMap, anonymous: bool
+    ) -> tuple[PatientKey, ...]:
+        frames = root.inside("PATIENT")
+        if not frames and message_map.patient_required and not anonymous:
+            raise MappingError("no PID segment", code="patient_identifier_missing", field="PID-3", rule="patient")
+        if not frames:
+            context.find("no_patient", "PID-3", "the message names no patient", "information")
+        for position, frame in enumerate(frames, 1):
             keys = self._identity.keys(context, frame.segments.get("PID"), 3)
             if not keys:
                 message = "no identifier that identifies a patient by this source's rule"
-                raise MappingError(message, code="patient_identifier_missing", field="PID-3", rule="source.identifiers")
+                if not anonymous:
+                    raise MappingError(message, code="patient_identifier_missing", field="PID-3",
+                                       rule="source.identifiers")  # fmt: skip
+                context.find("patient_identifier_missing", "PID-3", message)
+                keys = (PatientKey(context.source.authority, "MSG", f"{context.control_id}/{position}"),)
             context.keys_of[id(frame)] = keys
-            found.append(keys)
-        if not found:
-            if message_map.patient_required:
-                raise MappingError("no PID segment", code="patient_identifier_missing", field="PID-3", rule="patient")
-            context.find("no_patient", "PID-3", "the message names no patient", "information")
-        return found[0] if found else ()
+        return context.keys_of[id(frames[0])] if frames else ()
 
     def _merges(self, context: Context, root: Frame, message_map: MessageMap) -> list[Merge]:
         if message_map.merge is None:

@@ -27,6 +27,7 @@ MODIFIERS: Final = (
 )  # fmt: skip
 CONDITIONS: Final = (
     "valued", "empty", "not", "all", "any", "event", "is", "made", "known", "set", "inside", "repeats",
+    "segment",
 )  # fmt: skip
 
 
@@ -243,7 +244,7 @@ class Reader:
             if not parts:
                 raise MapError(f"{key} needs at least one condition", mark)
             return Condition(mark, key, parts=parts)
-        if key in {"event", "made", "set", "inside"}:
+        if key in {"event", "made", "set", "inside", "segment"}:
             return Condition(mark, key, values=self.texts(node))
         if key in {"is", "known"}:
             pairs = list(self.items(node))

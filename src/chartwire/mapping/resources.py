@@ -6,22 +6,13 @@ from typing import Any, Final
 
 import yaml
 
-from chartwire.mapping.compile import (
-    Body,
-    Labels,
-    compile_let,
-    compile_object,
-    compile_rule,
-    fields_of,
-    filled_components,
-    labels_of,
-    put,
-)
+from chartwire.mapping.compile import Body, compile_let, compile_object, compile_rule, filled_components, put
 from chartwire.mapping.conditions import Test, compile_condition
 from chartwire.mapping.context import Context
 from chartwire.mapping.conversion import Json, Mapped
 from chartwire.mapping.gates import Needs, Selection, needs_of
 from chartwire.mapping.groups import Frame, Structure
+from chartwire.mapping.labels import Labels, fields_of, labels_of
 from chartwire.mapping.language import Condition, MapError, Mark, Path, Reader, Rule, suggest
 from chartwire.mapping.modifiers import set_variables
 from chartwire.mapping.reading import raw_reader
