@@ -107,12 +107,12 @@ class Api:
                 raise _unknown_parameter(request, route)
             return await route.handle(request, self._services)
         except ChartwireError as error:
-            if error.error_class in {"transient", "upstream"}:
+            if error.error_class in {"transient", "upstream"} or error.code.startswith("sql_"):
                 _log.warning("request_failed", request_id=request.request_id, route=route.path, code=error.code)
-            return _refusal(request, error)
+            return _refusal(request, _as_told(error))
         except Exception as error:  # the last door: nothing of an unforeseen error may reach the caller or the log
             _log_fault(request, route, error)
-            return _refusal(request, ApiError("the log has the place", code="internal", error_class="upstream"))
+            return _refusal(request, _internal())
 
 
 def make_app(services: Services) -> Api:
@@ -159,6 +159,16 @@ def _refusal(request: Request, error: ChartwireError) -> Answer:
         return operation_outcome(request, error)
     body = msgspec.json.encode(problem_body(error, request.request_id))
     return Answer(body, status_of(error), PROBLEM_JSON, problem_headers(error))
+
+
+def _as_told(error: ChartwireError) -> ChartwireError:
+    """What the database refused although we let it pass is our fault, not the caller's."""
+    ours = error.code.startswith("sql_") and error.error_class != "transient"
+    return _internal() if ours else error
+
+
+def _internal() -> ApiError:
+    return ApiError("the log has the place under this request id", code="internal", error_class="upstream")
 
 
 def _audit_row(request: Request, route: Route, answer: Answer) -> AuditRow:

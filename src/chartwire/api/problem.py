@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from chartwire.core.errors import AuthError, ChartwireError, ErrorClass
+from chartwire.core.errors import ChartwireError, ErrorClass
 
 RETRY_AFTER_S = 2
 
@@ -144,6 +144,6 @@ _INVALID_TOKEN = b', error="invalid_token"'
 
 
 def _detail(error: ChartwireError) -> str:
-    if error.code.startswith("sql_") and not isinstance(error, AuthError):
+    if error.code.startswith("sql_"):
         return "the database could not do this; the log has the reason under this request id"
     return error.message

@@ -25,7 +25,7 @@ async def events(pool: Pool, access: Access, after: tuple[int, UUID], limit: int
     What commits later comes later: a reader that goes on from the last row misses nothing. Columns of events_after.
     """
     async with pool.transaction(access.org) as tx:
-        return await tx.fetch(q.events_after, access.org, str(after[0]), after[1], limit)
+        return await tx.fetch(q.events_after, access.org, after[0], after[1], limit)
 
 
 async def deliveries(pool: Pool, access: Access, wanted: Wanted, limit: int) -> list[Row]:

@@ -47,7 +47,7 @@ class EndpointOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str
     name: str = "webhook"
-    event_types: list[str] = ["*"]
+    event_types: list[str] = msgspec.field(default_factory=lambda: ["*"])
 
 
 class EndpointPage(Page, frozen=True, omit_defaults=True):

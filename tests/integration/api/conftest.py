@@ -1,0 +1,69 @@
+"""The API in process, over a real database, with every service that a running one has."""
+
+import pytest
+from tests.integration.api.hub import Record, new_client
+
+from chartwire.api.asgi import make_app
+from chartwire.api.services import Services
+from chartwire.channels.replay import replay
+from chartwire.delivery import destinations
+from chartwire.trust.audit import AuditTrail
+from chartwire.trust.credentials import Credentials
+from chartwire.trust.outbound import Outbound
+from chartwire.trust.seal import Sealer
+
+
+@pytest.fixture
+async def services(pool):
+    door = Outbound()
+    sealer = Sealer(bytes(range(32)))
+
+    async def create_endpoint(access, name, url, event_types):
+        draft = destinations.Draft(name, url, tuple(event_types))
+        endpoint, secret = await destinations.create(pool, access, door, sealer, draft)
+        return {"id": endpoint.id, "secret": secret}
+
+    async def remove_endpoint(access, endpoint_id):
+        async with pool.transaction(access.org) as tx:
+            await destinations.disable(tx, access, endpoint_id)
+
+    async def replay_message(access, message_id, mode):
+        return await replay(pool, access, message_id, mode=mode)
+
+    yield Services(
+        pool=pool,
+        credentials=Credentials(pool),
+        audit=AuditTrail(pool),
+        sealer=sealer,
+        replay=replay_message,
+        create_endpoint=create_endpoint,
+        remove_endpoint=remove_endpoint,
+    )
+    await door.close()
+
+
+@pytest.fixture
+def app(services):
+    return make_app(services)
+
+
+@pytest.fixture
+async def client(services, app, org_id):
+    """A key of the first organisation that may do everything."""
+    return await new_client(services, app, org_id)
+
+
+@pytest.fixture
+async def other_client(services, app, other_org_id):
+    """A key of the other organisation that may do everything."""
+    return await new_client(services, app, other_org_id)
+
+
+@pytest.fixture
+def record(pool, org_id):
+    return Record(pool, org_id)
+
+
+@pytest.fixture
+def other_record(pool, other_org_id):
+    return Record(pool, other_org_id)
