@@ -46,9 +46,15 @@ async def _send(client: MllpClient, message: bytes) -> dict[str, Any]:
     try:
         document = parse(answer)
     except ParseError as error:
-        return {"code": "", "control_id": None, "errors": [f"the answer is not HL7 v2: {error.message}"]}
+        reason = f"the answer is not HL7 v2: {error.message}"
+        return {"code": "", "control_id": None, "ack_control_id": None, "errors": [reason]}
     errors = [_error(segment.value(4), segment.value(2), segment.value(8)) for segment in document.all("ERR")]
-    return {"code": document.get("MSA-1") or "", "control_id": document.get("MSA-2"), "errors": errors}
+    return {
+        "code": document.get("MSA-1") or "",
+        "control_id": document.get("MSA-2"),
+        "ack_control_id": document.get("MSH-10"),
+        "errors": errors,
+    }
 
 
 def _error(severity: str | None, location: str | None, text: str | None) -> str:
