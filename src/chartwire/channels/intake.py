@@ -195,10 +195,11 @@ class Intake:
             answers = await self._store([arrival for arrival, _ in batch])
         except TransientError as error:
             self._tell_unable(batch, error)
-        except ChartwireError as error:
+        except Exception as error:  # whatever it is, the writer goes on: all later messages depend on it
             if len(batch) == 1:
-                _log.error("message_not_storable", code=error.code, message_id=str(batch[0][0].id))
-                self._tell_unable(batch, error)
+                problem = error if isinstance(error, ChartwireError) else _unexpected(error)
+                _log.error("message_not_storable", code=problem.code, message_id=str(batch[0][0].id))
+                self._tell_unable(batch, problem)
                 return
             for one in batch:
                 await self._write([one])
@@ -282,6 +283,10 @@ async def _amend(
         first = row["message_id"]
         outcome = "fresh" if first == arrivals[position].id else "resend"
         answers[position] = Answer(outcome, row["ack"], first)
+
+
+def _unexpected(error: Exception) -> ChartwireError:
+    return ChartwireError(f"unexpected {type(error).__name__}", code="internal")
 
 
 class _FutureTicket:

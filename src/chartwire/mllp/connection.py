@@ -106,6 +106,7 @@ class Connection(asyncio.Protocol):
         if events:
             self._backlog.extend(events)
             self._take()
+            self._apply_pause()
         self._account()
 
     def eof_received(self) -> bool:
@@ -156,10 +157,8 @@ class Connection(asyncio.Protocol):
         if closes:
             self._end()
             return
-        if self._backlog or self._paused & _FULL:
-            self._paused &= ~_FULL
-            self._take()
-            self._apply_pause()
+        self._take()
+        self._apply_pause()
         self._account()
         if self._ended:
             self._close_when_done()
@@ -208,19 +207,19 @@ class Connection(asyncio.Protocol):
 
     def _take(self) -> None:
         backlog, pending = self._backlog, self._pending
-        limit = self._host.bounds.in_flight_per_connection
-        at = now()
-        while backlog and not self._paused & (_FULL | _UNREAD | _ENDING):
+        room = self._host.bounds.in_flight_per_connection - len(pending)
+        at = now() if backlog else None
+        while at and backlog and room > 0 and not self._paused & (_UNREAD | _ENDING):
             event = backlog.popleft()
             if isinstance(event, Frame):
                 found = self._host.reception.receive(self._who, event.body, at, self._last_read)
                 if found is not None:
                     self._exchanged_bytes += found.body_bytes
                     pending.append(found)
+                    room -= 1
             else:
                 self._unusual(event)
-            if len(pending) >= limit:
-                self.pause(_FULL)
+        self._paused = self._paused | _FULL if room <= 0 else self._paused & ~_FULL
 
     def _unusual(self, event: Oversize | Truncated | Junk) -> None:
         if isinstance(event, Oversize):

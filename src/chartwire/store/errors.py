@@ -4,7 +4,8 @@ import asyncpg
 
 from chartwire.core.errors import AuthError, ChartwireError, ConflictError, TransientError, ValidationError
 
-DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+# InternalClientError is what the driver raises for a call on a connection that is being lost at that moment.
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 _BY_CLASS: dict[str, type[ChartwireError]] = {
     "08": TransientError,  # connection

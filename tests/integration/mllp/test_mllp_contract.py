@@ -10,7 +10,9 @@ from chartwire.channels.intake import MESSAGES
 from chartwire.mllp.reception import INBOUND_ACKS
 
 
-def header(event: str = "ADT^A01", *, control_id: str = "C1", use: str = "P", version: str = "2.5.1", tail: str = "") -> str:
+def header(
+    event: str = "ADT^A01", *, control_id: str = "C1", use: str = "P", version: str = "2.5.1", tail: str = ""
+) -> str:
     return f"MSH|^~\\&|LAB|NORTH|HUB|CLINIC|20261120081500||{event}|{control_id}|{use}|{version}{tail}"
 
 
@@ -75,7 +77,10 @@ async def test_a_strict_source_refuses_a_control_id_used_again(make_hub: MakeHub
     assert (code(first), code(other), resent) == ("AA", "AE", first)
     assert segments(other)["ERR"][3][:3] == "205"
     assert await sender.ask(adt("SAME", name="ANDERS^JO")) == other
-    assert [(m["state"], m["error_code"]) for m in await hub.messages()] == [("received", None), ("dead", "control_id_reused")]
+    assert [(m["state"], m["error_code"]) for m in await hub.messages()] == [
+        ("received", None),
+        ("dead", "control_id_reused"),
+    ]
     assert len(await hub.rows("select * from job")) == 1
 
 
@@ -111,7 +116,9 @@ async def settle(hub: Hub, state: str, error: str | None = None) -> None:
     ("state", "error", "expected"),
     [("processed", None, "AA"), ("held", None, "AA"), ("dead", "patient_identifier_missing", "AE")],
 )
-async def test_after_processing_the_outcome_is_the_answer(make_hub: MakeHub, state: str, error: Any, expected: str) -> None:
+async def test_after_processing_the_outcome_is_the_answer(
+    make_hub: MakeHub, state: str, error: Any, expected: str
+) -> None:
     hub = await make_hub(ack_mode="after-processing", ack_deadline_s=5.0)
     sender = await hub.sender()
     await sender.send(framed(adt()))

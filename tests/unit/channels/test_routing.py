@@ -22,7 +22,9 @@ def source(number: int, org: UUID = ORG_A, **fields: object) -> Source:
     return Source(org, UUID(int=number), f"source {number}", "NORTH", **fields)
 
 
-def raw(*, msh: str = "LAB|NORTH|HUB|CLINIC", pid: str = "4711^^^NORTH^MR", more: str = "", event: str = "ADT^A01") -> bytes:
+def raw(
+    *, msh: str = "LAB|NORTH|HUB|CLINIC", pid: str = "4711^^^NORTH^MR", more: str = "", event: str = "ADT^A01"
+) -> bytes:
     return f"MSH|^~\\&|{msh}|20261120||{event}|1|P|2.5\rPID|1||{pid}\r{more}".encode()
 
 
@@ -85,7 +87,9 @@ def test_the_header_chooses_by_patterns(sending: tuple[tuple[str, str], ...], ma
 
 def test_hd_parts_and_the_facility_of_the_visit_can_choose() -> None:
     envelope = message(msh="LAB|NORTH&1.2.3&ISO|HUB|CLINIC".replace("&", "^"), more="PV1|1|I|W^2^1^SOUTHWING\r")
-    assert route([source(1, sending=(("MSH-4.2", "1.2.*"),))], [], envelope) == source(1, sending=(("MSH-4.2", "1.2.*"),))
+    assert route([source(1, sending=(("MSH-4.2", "1.2.*"),))], [], envelope) == source(
+        1, sending=(("MSH-4.2", "1.2.*"),)
+    )
     assert isinstance(route([source(2, sending=(("PV1-3.4", "SOUTH*"),))], [], envelope), Source)
 
 
@@ -185,10 +189,14 @@ def test_organisations_never_share_a_lane() -> None:
     assert order_key(message(), source(1, ORG_B), "ADT^A01").lane != own
 
 
-VALUES = st.sampled_from(["1", "4711", "0", "000000", "999-99-9999", "UNKNOWN", '""', " 7 ", "a\\T\\b", "x\\E\\y", "n/a", ""])
+VALUES = st.sampled_from(
+    ["1", "4711", "0", "000000", "999-99-9999", "UNKNOWN", '""', " 7 ", "a\\T\\b", "x\\E\\y", "n/a", ""]
+)
 AUTHORITIES = st.sampled_from(["", "NORTH", "SOUTH", "NORTH&1.2&ISO", "&1.2&ISO"])
 TYPES = st.sampled_from(["", "MR", "PI", "AN", "VN", "SS", '""'])
-IDENTIFIERS = st.lists(st.builds(lambda v, a, t: f"{v}^^^{a}^{t}", VALUES, AUTHORITIES, TYPES), max_size=4).map("~".join)
+IDENTIFIERS = st.lists(st.builds(lambda v, a, t: f"{v}^^^{a}^{t}", VALUES, AUTHORITIES, TYPES), max_size=4).map(
+    "~".join
+)
 RULES = st.lists(
     st.builds(IdentifierRule, st.sampled_from(["", "*", "NORTH", "SOUTH", "1.2"]), st.sampled_from(["MR", "PI", "SS", "AN", "*"])),
     min_size=1, max_size=3,
@@ -197,7 +205,9 @@ RULES = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(IDENTIFIERS, RULES)
-def test_lanes_and_maps_always_agree_about_the_strongest_identifier(pid: str, rules: tuple[IdentifierRule, ...]) -> None:
+def test_lanes_and_maps_always_agree_about_the_strongest_identifier(
+    pid: str, rules: tuple[IdentifierRule, ...]
+) -> None:
     own = source(1, identifiers=rules)
     data = raw(pid=pid)
     try:

@@ -17,8 +17,12 @@ def source(**fields: object) -> Source:
     return Source(UUID(int=1), UUID(int=2), "feed", "NORTH", **fields)
 
 
-def message(event: str = "ADT^A01", *, id_: str = "C1", use: str = "P", version: str = "2.5.1", tail: str = "") -> Envelope:
-    return read_envelope(f"MSH|^~\\&|LAB|NORTH|||20261120||{event}|{id_}|{use}|{version}{tail}\rPID|1||1^^^NORTH^MR\r".encode())
+def message(
+    event: str = "ADT^A01", *, id_: str = "C1", use: str = "P", version: str = "2.5.1", tail: str = ""
+) -> Envelope:
+    return read_envelope(
+        f"MSH|^~\\&|LAB|NORTH|||20261120||{event}|{id_}|{use}|{version}{tail}\rPID|1||1^^^NORTH^MR\r".encode()
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,7 +54,9 @@ def test_what_is_not_for_us_gets_ar(envelope: Envelope, error: str, place: str) 
         (read_envelope(b"MSH|^~\\&|LAB|NORTH|||1||ADT^A01|1|P|2.5\rpid|1\r"), "100", None),
     ],
 )
-def test_what_is_wrong_with_the_message_gets_ae_and_the_place(envelope: Envelope, error: str, place: str | None) -> None:
+def test_what_is_wrong_with_the_message_gets_ae_and_the_place(
+    envelope: Envelope, error: str, place: str | None
+) -> None:
     verdict = judge(envelope, source(), MAPPED)
     assert (verdict.state, verdict.code) == ("dead", "AE")
     assert verdict.fault is not None
@@ -165,7 +171,9 @@ def test_an_application_ack_has_an_id_of_its_own() -> None:
         ("dead", "hl7_100", "AE", "100"),
     ],
 )
-def test_the_end_of_processing_decides_the_late_answer(state: str, error: str | None, code: str, number: str | None) -> None:
+def test_the_end_of_processing_decides_the_late_answer(
+    state: str, error: str | None, code: str, number: str | None
+) -> None:
     found, fault = application_outcome(state, error, "PID-3", "no identifier")
     assert found == code
     assert (fault.code if fault else None) == number
