@@ -5,9 +5,8 @@ working; `post` runs when no old release is left. Each file is one transaction, 
 with its SHA-256 in `chartwire_migration`; a file that changed after it was applied is refused.
 
 The user of `admin_dsn` must be a superuser, or own the database's schema `public` and hold CREATEROLE. Where policy
-allows neither, a database administrator creates the three roles of `ROLES` beforehand, grants `chartwire_owner` and
-`chartwire_engine` to the user and `usage, create on schema public with grant option` to `chartwire_owner`; `migrate`
-with both passwords None then finds everything in place.
+allows neither, an administrator makes the roles by hand (the error says how), and `migrate` with both passwords None
+finds everything in place.
 """
 
 import asyncio
@@ -21,7 +20,7 @@ from typing import Literal
 import asyncpg
 
 from chartwire.core.clock import now
-from chartwire.core.errors import ConflictError
+from chartwire.core.errors import AuthError, ConflictError
 from chartwire.store.connect import RawConnection, connect
 from chartwire.store.errors import DRIVER_ERRORS, translated
 from chartwire.store.partitions import OWNER, make_partitions
@@ -38,6 +37,12 @@ _SERVING_SETTINGS = {
     "client_connection_check_interval": "5s",
     "jit": "off",
     "search_path": "public",
+    # Every statement of the serving roles is an index look-up. A plan that was made while a table was small must not
+    # stay a scan when it has grown, before autovacuum has counted it.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
 }
 ROLES: dict[str, dict[str, str]] = {
     OWNER: {"search_path": "public", "jit": "off"},
@@ -49,6 +54,28 @@ _PLAIN_ATTRIBUTES = "nosuperuser nocreatedb nocreaterole noreplication nobypassr
 _FILE_NAME = re.compile(r"(\d{4})_(pre|post)_([a-z0-9_]+)\.sql")
 _ADVISORY_LOCK = 0x43_48_41_52_54  # "CHART"
 _ROLE_ATTEMPTS_MAX = 8
+
+_SETTING_STATEMENTS = [
+    f"alter role {role} set {name} = '{value}'" for role, settings in ROLES.items() for name, value in settings.items()
+]
+_RIGHTS_STATEMENTS = [
+    "revoke all on schema public from public",
+    f"grant usage, create on schema public to {OWNER} with grant option",
+    f"grant usage on schema public to {APP}, {ENGINE}",
+]
+_STATEMENTS_BY_HAND = [
+    f"create role {OWNER} nologin",
+    f"create role {APP} login password '...'",
+    f"create role {ENGINE} login password '...'",
+    *_SETTING_STATEMENTS,
+    f"grant {ENGINE} to {OWNER}",
+    f"grant {OWNER}, {ENGINE} to INSTALLER",
+    *_RIGHTS_STATEMENTS,
+]
+_BY_HAND = (
+    "this database user may not manage roles: let an administrator run what follows, with this user in place of "
+    "INSTALLER, and start again without passwords for the roles:\n" + ";\n".join(_STATEMENTS_BY_HAND)
+)
 
 _CREATE_LEDGER = """
 create table if not exists chartwire_migration (
@@ -103,7 +130,7 @@ async def migrate(
 
     The answer is the names applied now, in order. Safe to run at every start and from several processes at once.
     Raises ConflictError (`migration_changed`, `migration_missing`, `migration_failed`, `migration_name`) and
-    TransientError when the server is not reachable.
+    TransientError when the server is not reachable; AuthError (`roles_missing`) with what an administrator is to run.
     """
     migrations = read_migrations(directory)
     connection = await connect(admin_dsn)
@@ -174,6 +201,8 @@ async def _ensure_roles(connection: RawConnection, passwords: dict[str, str | No
         try:
             async with connection.transaction():
                 await _create_roles(connection, passwords)
+        except asyncpg.InsufficientPrivilegeError:
+            raise AuthError(_BY_HAND, code="roles_missing") from None
         except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError, asyncpg.InternalServerError):
             if attempt + 1 == _ROLE_ATTEMPTS_MAX:
                 raise
@@ -199,6 +228,4 @@ async def _create_roles(connection: RawConnection, passwords: dict[str, str | No
         await connection.execute(f"grant {ENGINE} to {OWNER}")
         await connection.execute(f"grant {OWNER}, {ENGINE} to current_user")
     if not await connection.fetchval(f"select has_schema_privilege('{OWNER}', 'public', 'create with grant option')"):
-        await connection.execute("revoke all on schema public from public")
-        await connection.execute(f"grant usage, create on schema public to {OWNER} with grant option")
-        await connection.execute(f"grant usage on schema public to {APP}, {ENGINE}")
+        await connection.execute("; ".join(_RIGHTS_STATEMENTS))

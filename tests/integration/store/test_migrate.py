@@ -1,12 +1,23 @@
 """Migrations: each once, in order, unchanged; roles as they must be; two starters at once do not collide."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import asyncpg
 import pytest
 
-from chartwire.core.errors import ConflictError, TransientError
+from chartwire.core.errors import AuthError, ConflictError, TransientError
+from chartwire.store.lint import problems_of
 from chartwire.store.migrate import MIGRATIONS_DIRECTORY, migrate, read_migrations
+
+
+class Installer(NamedTuple):
+    """A database user, its address, and how to give it rights."""
+
+    name: str
+    dsn: str
+    grant: Callable[[str], Awaitable[object]]
 
 
 @pytest.fixture
@@ -82,22 +93,44 @@ async def test_tables_belong_to_the_owner_role_whoever_migrates(database):
     assert await value(database.admin_dsn, f"{owners} and relkind in ('r', 'p', 'i', 'v')") == ["chartwire_owner"]
 
 
-async def test_a_user_who_is_no_superuser_but_may_create_roles_can_migrate(postgres_server, empty_database):
-    connection = await asyncpg.connect(empty_database.admin_dsn)
+@pytest.fixture
+async def installer(postgres_server, empty_database):
+    """A user without any right, as a hosted database hands out: `grant(sql)` gives rights, `dsn` is its address."""
     name = f"installer_{empty_database.name}"
-    await connection.execute(
-        f"create role {name} login createrole password 'installer';"
-        f"grant chartwire_owner, chartwire_engine, chartwire_app to {name} with admin option;"
-        f"alter database {empty_database.name} owner to {name}"
+    admin = await asyncpg.connect(empty_database.admin_dsn)
+    await admin.execute(f"create role {name} login password 'installer'")
+    yield Installer(name, postgres_server.dsn_of(empty_database.name, name, "installer"), admin.execute)
+    await admin.execute(
+        f"alter database {empty_database.name} owner to current_user;"
+        f"reassign owned by {name} to current_user; drop owned by {name}; drop role {name}"
     )
-    dsn = postgres_server.dsn_of(empty_database.name, name, "installer")
-    applied = await migrate(dsn, app_password="app-of-the-tests", engine_password="engine-of-the-tests")
+    await admin.close()
+
+
+async def test_a_user_who_is_no_superuser_but_may_create_roles_can_migrate(empty_database, installer):
+    await installer.grant(
+        f"alter role {installer.name} createrole; alter database {empty_database.name} owner to {installer.name};"
+        f"grant chartwire_owner, chartwire_engine, chartwire_app to {installer.name} with admin option"
+    )
+    applied = await migrate(installer.dsn, app_password="app-of-the-tests", engine_password="engine-of-the-tests")
     assert applied == [migration.name for migration in read_migrations(MIGRATIONS_DIRECTORY)]
     assert await value(empty_database.app_dsn, "select count(*) from source") == 0
-    await connection.execute(
-        f"alter database {empty_database.name} owner to current_user; reassign owned by {name} to current_user; drop owned by {name}; drop role {name}"
-    )
-    await connection.close()
+
+
+async def test_a_user_who_may_not_manage_roles_is_told_what_an_administrator_runs_and_then_can_migrate(
+    empty_database, installer
+):
+    with pytest.raises(AuthError) as refusal:
+        await migrate(installer.dsn, app_password="x", engine_password="y")
+    assert refusal.value.code == "roles_missing"
+    statements = refusal.value.message.partition("\n")[2].replace("INSTALLER", installer.name).split(";\n")
+    assert len(statements) > 10
+    for statement in statements:
+        if not statement.startswith("create role"):  # the roles belong to the whole server and exist
+            await installer.grant(statement)
+    applied = await migrate(installer.dsn)
+    assert applied == [migration.name for migration in read_migrations(MIGRATIONS_DIRECTORY)]
+    assert await problems_of(empty_database.admin_dsn) == []
 
 
 async def test_a_server_that_is_not_there_is_a_transient_error(tmp_path):
