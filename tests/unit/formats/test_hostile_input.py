@@ -109,6 +109,7 @@ def test_the_envelope_of_any_bytes_can_be_read_and_answered(data):
 
 
 @given(broken_messages())
+@example(f"{HEADER}\rPID|1||\x001&2^^^H^M&R~3\\T\\4\r".encode())
 def test_what_the_envelope_lets_through_parses_and_names_the_same_patients(data):
     envelope = read_envelope(data)
     if envelope.fault or envelope.is_batch:

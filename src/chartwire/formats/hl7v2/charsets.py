@@ -2,7 +2,9 @@
 
 import codecs
 import re
+import threading
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 # HL7 table 0211 (v2.9.2), and the spellings that real senders write. Keys are upper case without space, _ and -.
@@ -47,13 +49,28 @@ NOT_ASCII_SUPERSETS: Final = WIDE | {"iso2022_jp_ext"}
 _LONE: Final = "chartwire-lone"
 ECHO: Final = "chartwire-echo"
 """Error handler for writing decoded text back: undecodable bytes return to what they were."""
+_SINGLE_BYTE: Final = ("iso8859", "cp125")
+UNDECODABLE_ONE_BY_ONE_MAX: Final = 10_000
+_LONE_RUNS: Final = re.compile("[\udc80-\udcff]+")
 _MULTIBYTE: Final = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 _C1: Final = re.compile(rb"[\x80-\x9f]")
 
 
+class _Budget(threading.local):
+    """How many more errors one decode may handle one by one: each costs a call, and a hostile message is all errors."""
+
+    left = 0
+
+
+_budget = _Budget()
+
+
 def _to_lone_surrogates(error: UnicodeError) -> tuple[str, int]:
-    """Each undecodable byte becomes U+DC00 + byte, which no decoder produces; `visible` writes it as an escape."""
+    """Each undecodable byte becomes U+DC00 + byte, which no decoder produces; above the budget the rest is ASCII."""
     assert isinstance(error, UnicodeDecodeError)
+    _budget.left -= 1
+    if _budget.left < 0:
+        return error.object[error.start :].decode("ascii", "surrogateescape"), len(error.object)
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
 
 
@@ -98,7 +115,7 @@ def decode(data: bytes, override: str | None = None) -> Decoded:
     if data[:3] != b"MSH":
         for start, codec, skip in _WIDE_START:
             if data.startswith(start):
-                return Decoded(data[skip:].decode(codec, _LONE), codec, skip)
+                return Decoded(_keeping(data[skip:], codec), codec, skip)
     declared = [override] if override else _declared(data)
     codec, notes = _choose(declared, data)
     if data.isascii() and codec not in NOT_ASCII_SUPERSETS:
@@ -139,17 +156,33 @@ def _decode_beyond_ascii(data: bytes, codec: str, declared: bool, notes: list[st
             return Decoded(data.decode(codec), codec, 0, notes)
         except UnicodeDecodeError:
             if codec != "utf-8" or _MULTIBYTE.search(data):
-                return Decoded(data.decode(codec, _LONE), codec, 0, notes)
+                return Decoded(_keeping(data, codec), codec, 0, notes)
     notes = notes or ["charset_differs" if declared else "charset_undeclared"]
     try:
         return Decoded(data.decode("utf-8"), "utf-8", 0, notes)
     except UnicodeDecodeError:
         codec = "utf-8" if _mostly_utf8(data) else "cp1252"
-        return Decoded(data.decode(codec, _LONE), codec, 0, notes)
+        return Decoded(_keeping(data, codec), codec, 0, notes)
 
 
 def _mostly_utf8(data: bytes) -> bool:
     """Whether broken UTF-8 still looks like UTF-8: more well-formed pairs than bytes that are none."""
     pairs = len(_MULTIBYTE.findall(data))
-    lone = sum(1 for letter in data.decode("utf-8", _LONE) if "\udc80" <= letter <= "\udcff") if pairs else 1
-    return pairs > lone
+    return pairs > 0 and pairs > sum(map(len, _LONE_RUNS.findall(_keeping(data, "utf-8"))))
+
+
+def _keeping(data: bytes, codec: str) -> str:
+    """`data` decoded, its undecodable bytes kept as U+DC00 + byte, in linear time whatever the bytes are."""
+    if codec == "utf-8":
+        return data.decode(codec, "surrogateescape")
+    if codec.startswith(_SINGLE_BYTE):
+        return codecs.charmap_decode(data, "strict", _table(codec))[0]
+    _budget.left = UNDECODABLE_ONE_BY_ONE_MAX
+    return data.decode(codec, _LONE)
+
+
+@lru_cache(maxsize=64)
+def _table(codec: str) -> str:
+    """What each byte of a single-byte charset is, the undefined ones kept."""
+    _budget.left = UNDECODABLE_ONE_BY_ONE_MAX
+    return bytes(range(256)).decode(codec, _LONE)

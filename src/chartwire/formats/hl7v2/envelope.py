@@ -138,6 +138,11 @@ class _Reader:
         escape = self.delimiters.escape
         return self.unescape(raw) if escape and escape in raw else raw
 
+    def sub(self, part: str) -> str:
+        """The first subcomponent of a component."""
+        mark = self.delimiters.subcomponent
+        return self.leaf(part.split(mark, 1)[0] if mark and mark in part else part)
+
     def components(self, raw: str) -> tuple[str, ...]:
         """The components of the first repetition, each by its first subcomponent."""
         if not raw or raw == NULL:
@@ -146,9 +151,8 @@ class _Reader:
         if repetition and repetition in raw:
             raw = raw.split(repetition, 1)[0]
         parts = raw.split(component)
-        if subcomponent and subcomponent in raw:
-            parts = [part.split(subcomponent, 1)[0] for part in parts]
-        return tuple(map(self.leaf, parts))
+        read = self.sub if subcomponent and subcomponent in raw else self.leaf
+        return tuple(map(read, parts))
 
     def first(self, raw: str) -> str:
         """The first leaf of the first repetition."""
@@ -166,11 +170,11 @@ class _Reader:
         found = []
         for one in raw.split(repetition, _READ_MAX)[:_READ_MAX] if repetition else (raw,):
             parts = one.split(component, 5)
-            value = self.leaf(parts[0])
+            value = self.sub(parts[0])
             if not value:
                 continue
             authority = parts[3] if len(parts) > 3 else ""
-            kind = self.leaf(parts[4]) if len(parts) > 4 else ""
+            kind = self.sub(parts[4]) if len(parts) > 4 else ""
             names = authority.split(subcomponent) if subcomponent and authority else [authority]
             namespace, universal, universal_type, *_ = [*map(self.leaf, names), "", ""]
             found.append(PatientId(value, namespace, kind, universal, universal_type, group))

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 _REPEATED: Final = {"sp": "\n", "sk": " "}
 _LINE_END: Final = {"br": "\n", "ce": "\n"}
+_SHORT_RUN_MAX: Final = 8
 _HEX_FALLBACKS: Final = {"ascii": ("utf-8", "cp1252")}
 
 
@@ -54,7 +55,8 @@ def unescaper(delimiters: Delimiters, codec: str) -> Callable[[str], str]:
         if letter:
             return letters[letter]
         if run:
-            return _hex_text(run, delimiters.escape, codec)
+            read = _short_hex_text if len(run) <= _SHORT_RUN_MAX else _hex_text
+            return read(run, delimiters.escape, codec)
         return "" if switch else _layout(command.lower(), count, match[0])
 
     return lambda leaf: pattern.sub(replace, leaf)
@@ -77,3 +79,6 @@ def _hex_text(run: str, escape: str, codec: str) -> str:
             continue
         return run if "\x00" in text else text
     return run
+
+
+_short_hex_text = lru_cache(maxsize=1024)(_hex_text)

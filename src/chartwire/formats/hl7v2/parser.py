@@ -19,6 +19,7 @@ _UNREADABLE: Final = (
     ("nul", re.compile("\x00+"), "NUL, kept as hex escapes"),
     ("undecodable_bytes", re.compile("[\ud800-\udfff]+"), "bytes that the charset cannot read, kept as hex escapes"),
 )
+_RUNS_WRITTEN_WHOLE_MAX: Final = 1000
 PADDING: Final = "\x0b\x1c\r\n \t\x00\ufeff"
 _ENCODING_CHARACTERS_MAX: Final = 12
 _NOTES: Final = {
@@ -232,7 +233,15 @@ def storable(text: str, delimiters: Delimiters) -> str:
             data = letters.encode("utf-8", "surrogatepass")
         return f"{escape}X{data.hex().upper()}{escape}"
 
+    if len(_UNSAFE.findall(text)) > _RUNS_WRITTEN_WHOLE_MAX:
+        text = text.translate(_byte_escapes(escape))
     return _UNSAFE.sub(write, text)
+
+
+@lru_cache(maxsize=16)
+def _byte_escapes(escape: str) -> dict[int, str]:
+    """Each unreadable byte by itself: less tidy than whole runs, but quick where there are very many."""
+    return {byte and 0xDC00 + byte: f"{escape}X{byte:02X}{escape}" for byte in range(256)}
 
 
 def _unreadable(text: str, delimiters: Delimiters) -> list[Finding]:
