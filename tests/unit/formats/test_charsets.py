@@ -122,3 +122,16 @@ def test_a_genuine_replacement_character_of_the_sender_passes():
 def test_truncated_wide_text_ends_in_a_hex_escape_not_in_an_error():
     data = codecs.BOM_UTF16_LE + "MSH|^~\\&|A\rPID|1||é".encode("utf-16-le") + b"\x41"
     assert parse(data).get("PID-3") == "é\\X41\\"
+
+
+@pytest.mark.parametrize("charset", ["UNICODE UTF-8", "CP1252", "BIG-5", "ISO IR87", "8859/8"])
+@pytest.mark.parametrize("bad", [b"\x81", b"\xff", b"\x81 ", b"\xff|", b"\x81\xfd,"])
+def test_a_flood_of_bytes_in_the_wrong_charset_loses_none_of_them(charset, bad):
+    count = 15_000
+    document = parse(message(charset, "X", "ascii") + b"NTE|1||" + bad * count + b"|end\r")
+    text = document.all("NTE")[0].line
+    kept = b""
+    for part in text.split("\\"):
+        kept += bytes.fromhex(part[1:]) if part[:1] == "X" else part.encode(document.charset)
+    assert kept == b"NTE|1||" + bad * count + b"|end"
+    assert document.all("NTE")[0].field_count == 4 + bad.count(b"|") * count
