@@ -98,6 +98,7 @@ class Supervisor:
             return DatabaseAddress(app, engine, admin)
         if self.settings.database_url:
             return external_address(self.settings.database_url, self.settings.data_dir)
+        self._tell("starting PostgreSQL")
         self._postgres = EmbeddedPostgres(self.settings.data_dir / "postgres", progress=self._tell)
         self._postgres.start()
         return DatabaseAddress(
@@ -111,6 +112,8 @@ class Supervisor:
     def _stop_database(self) -> None:
         forget_address(self.settings.run_dir)
         if self._postgres is not None:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)  # half a shutdown helps nobody, and a whole one is short
             self._tell("stopping PostgreSQL")
             self._postgres.stop()
 
@@ -137,6 +140,7 @@ class Supervisor:
 
     async def _prepare(self, address: DatabaseAddress) -> None:
         if address.admin:
+            self._tell("bringing the database up to date")
             await migrate(address.admin, app_password=address.app_password, engine_password=address.engine_password)
             await ensure_partitions(address.admin, now())
 
@@ -176,6 +180,7 @@ class Supervisor:
         counts = process_counts(settings)
         if sandbox:
             self._add("sink", 1, settings, sandbox.sink_extras())
+        self._tell("starting the processes")
         for role in ("api", "worker", "listener"):
             self._add(role, counts[role], settings, {"processes": counts[role]})
         await asyncio.gather(*(kept.wait_ready() for group in self._groups.values() for kept in group))
