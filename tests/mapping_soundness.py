@@ -129,6 +129,6 @@ def _shape(name: str, path: str) -> str | None:
         return "date"
     if name in DATE_TIMES or re.search(r"[pP]eriod(?:\[\])?\.(?:start|end)$", path):
         return "dateTime"
-    if name in {"issued"} or re.fullmatch(r"Appointment\.(?:start|end)", path):
+    if name == "issued" or re.fullmatch(r"Appointment\.(?:start|end)", path):
         return "instant"
     return {"valueTime": "time", "id": "id", "system": "uri", "url": "uri"}.get(name)
