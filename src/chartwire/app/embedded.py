@@ -46,6 +46,8 @@ SETTINGS = {
     "wal_buffers": "8MB",
     "min_wal_size": "256MB",
     "max_wal_size": "2GB",
+    # Tables that grow from empty need statistics before they have grown; queue tables need their dead rows gone.
+    "autovacuum_naptime": "5s",
     "wal_compression": "pglz",
     "checkpoint_timeout": "10min",
     "checkpoint_completion_target": "0.9",

@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 import time
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 from chartwire.core.errors import NotFoundError
@@ -85,6 +86,7 @@ def uuid7_time_ms(value: UUID) -> int:
     return value.int >> 80
 
 
+@lru_cache(maxsize=65_536)
 def source_key_id(resource_type: str, key: str) -> UUID:
     """The uuid5 of a source key: the id that a resource has before the record maps it to a stored one."""
     return uuid5(SOURCE_KEY_NAMESPACE, f"{resource_type}|{key}")

@@ -1,4 +1,4 @@
-"""Every bound in one place, unit last in the name. A loop, queue, body, page or retry without a line here is a fault."""
+"""Every bound in one place, unit last in the name. A loop, queue, body, page or retry without one is a fault."""
 
 MLLP_MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 MLLP_CONNECTIONS_MAX = 1024

@@ -1,5 +1,6 @@
 """Resource bodies as text: number literals stay as they were written (`72.50` is not 72.5)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -28,6 +29,14 @@ def write_body(body: Json, resource_id: UUID, version: int, updated: datetime, *
         meta["tag"] = [provisional_tag()]
     head = {"resourceType": body["resourceType"], "id": str(resource_id), "meta": meta}
     return _encoder.encode(head | {key: value for key, value in body.items() if key not in head}).decode()
+
+
+def rewritten(body: Json, replacements: Sequence[tuple[str, str]]) -> Json:
+    """A copy of a body after replacements in its JSON text; by far cheaper than walking it."""
+    text = _encoder.encode(body).decode()
+    for old, new in replacements:
+        text = text.replace(old, new)
+    return _decoder.decode(text)
 
 
 def plain_json(value: object) -> str:

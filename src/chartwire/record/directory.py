@@ -5,7 +5,7 @@ messages name the same few.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -19,8 +19,9 @@ from chartwire.mapping.conversion import Conversion, Mapped
 from chartwire.record import authority
 from chartwire.record.telling import MessageContext, Teller
 from chartwire.record.work import Work
-from chartwire.store.pool import Pool
+from chartwire.store.pool import Connection, Pool
 
+Announce = Callable[[Connection, Sequence[Event]], Awaitable[None]]
 _REMEMBERED_MAX = 100_000
 _encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
@@ -38,11 +39,17 @@ class Directory:
         self._saved: OrderedDict[tuple[UUID, str, str], _Saved] = OrderedDict()
 
     async def save(
-        self, pool: Pool, access: Access, now: datetime, spoken: Sequence[tuple[Conversion, MessageContext]]
+        self,
+        pool: Pool,
+        access: Access,
+        now: datetime,
+        spoken: Sequence[tuple[Conversion, MessageContext]],
+        announce: Announce,
     ) -> list[Event]:
         """Save the directory resources of these messages where they are new or changed; answers the events emitted.
 
-        Raises ConflictError or TransientError when another worker was first: call again.
+        `announce` makes the events' deliveries, last in the same transaction. Raises ConflictError or TransientError
+        when another worker was first: call again.
         """
         fresh: dict[tuple[UUID, str, str], tuple[Mapped, MessageContext]] = {}
         for conversion, context in spoken:
@@ -56,6 +63,7 @@ class Directory:
             references = await _tell_all(work, [fresh[place] for place in sorted(fresh, key=_order)])
             await work.flush()
             await emit(tx, access.org, now, work.events)
+            await announce(tx, work.events)
         for place, (mapped, _) in fresh.items():
             self._remember(place, _Saved(references[f"{mapped.type}/{mapped.id}"], _content(mapped)))
         return work.events

@@ -21,6 +21,8 @@ _LETTERS = re.compile(r"[^a-z]")
 
 def folded(text: str) -> str:
     """Text without case and accents, for comparison and search: `Müller` -> `muller`."""
+    if text.isascii():
+        return text.casefold().strip()
     decomposed = unicodedata.normalize("NFKD", text)
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).casefold().strip()
 

@@ -42,7 +42,7 @@ async def _merge(teller: Teller, group: Merge) -> None:
     survivor = work.standing("Patient", survivors.pop())
     for loser_id in losers:
         await _replace(teller, work.standing("Patient", loser_id), survivor)
-    work.add_keys(survivor, loser_keys)
+    work.add_keys(survivor, loser_keys, moved=True)
 
 
 async def _replace(teller: Teller, loser: Standing, survivor: Standing) -> None:

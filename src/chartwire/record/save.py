@@ -125,5 +125,7 @@ def _tell_patient(teller: Teller, patient: Mapped, standing: Standing | None) ->
     completes = standing.provisional and stamp.rank > authority.provisional_rank()
     standing.provisional = standing.provisional and not completes
     teller.work.add_keys(standing, keys)
-    teller.tell(patient, standing, stamp, force=completes)
+    # A message under a number that was merged away speaks of this person, but its PID-3 is not the survivor's list.
+    bar = ("identifier",) if teller.work.was_moved("Patient", patient.key) else ()
+    teller.tell(patient, standing, stamp, force=completes, bar=bar)
     return standing

@@ -1,6 +1,6 @@
 """One resource of one message is told to the record: merged, versioned, announced."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,7 @@ from chartwire.core.source import EffectMode, Source
 from chartwire.events.outbox import Event
 from chartwire.mapping.conversion import Json, Mapped
 from chartwire.record import authority
+from chartwire.record.bodies import rewritten
 from chartwire.record.happenings import event_types
 from chartwire.record.lineage import Stamp
 from chartwire.record.merge import Merged, merge
@@ -50,12 +51,18 @@ class Teller:
         """The message spoke of this resource and changed nothing."""
         self.touched.append((held.type, held.id, held.version, False))
 
-    def tell(self, mapped: Mapped, held: Standing, stamp: Stamp, *, force: bool = False) -> None:
-        """Merge one resource into what stands, as a new version where anything changed (or `force`)."""
+    def tell(
+        self, mapped: Mapped, held: Standing, stamp: Stamp, *, force: bool = False, bar: tuple[str, ...] = ()
+    ) -> None:
+        """Merge one resource into what stands, as a new version where anything changed (or `force`).
+
+        `bar` names elements that the message may not change here, beside those that its event may not.
+        """
         if held.version and (stamp.rank == 0 or regresses(held.body, mapped)):
             self.leave(held)
             return
         barred = authority.barred(self.context.event, held.type) if held.version else ()
+        barred = (*barred, *bar)
         merged = merge(held.body, held.lineage, self._localised(mapped, held), stamp, barred=barred)
         if merged.ties:
             self._review_ties(held, merged.ties)
@@ -114,13 +121,6 @@ class Teller:
         )
 
 
-def with_references(value: Any, ids: dict[str, str]) -> Any:
+def with_references(body: Json, ids: Mapping[str, str]) -> Json:
     """A copy of a body in which each reference that `ids` knows leads where `ids` says."""
-    if isinstance(value, dict):
-        return {
-            key: ids.get(held, held) if key == "reference" else with_references(held, ids)
-            for key, held in value.items()
-        }
-    if isinstance(value, list):
-        return [with_references(item, ids) for item in value]
-    return value
+    return rewritten(body, [(f'"{old}"', f'"{new}"') for old, new in ids.items()])

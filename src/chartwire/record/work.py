@@ -19,6 +19,7 @@ from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
 Ref = tuple[str, UUID]
+_NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Work:
     merges: list[PatientMerge] = field(default_factory=list)
     _keys: dict[Ref, UUID] = field(default_factory=dict)
     _new_keys: dict[Ref, UUID] = field(default_factory=dict)
+    _moved: set[Ref] = field(default_factory=set)
     _standing: dict[Ref, Standing] = field(default_factory=dict)
     _snapshots: dict[UUID, list[UUID]] = field(default_factory=dict)
     _new_snapshots: dict[UUID, tuple[list[UUID], UUID]] = field(default_factory=dict)
@@ -67,6 +69,8 @@ class Work:
         types, ids = [ref[0] for ref in unknown], [ref[1] for ref in unknown]
         for row in await self.tx.fetch(q.resolve_keys, self.access.org, types, ids):
             self._keys[row["type"], row["key"]] = row["resource_id"]
+            if row["original_id"] != row["resource_id"]:
+                self._moved.add((row["type"], row["key"]))
         await self.load({(ref[0], self._keys[ref]) for ref in unknown if ref in self._keys}, lock=lock)
         if scopes:
             rows = await self.tx.fetch(q.read_snapshots, self.access.org, list(scopes))
@@ -93,6 +97,10 @@ class Work:
         refs = ((resource_type, source_key_id(resource_type, key)) for key in keys)
         return {self._keys[ref] for ref in refs if ref in self._keys}
 
+    def was_moved(self, resource_type: str, key: str) -> bool:
+        """Whether a key leads where it does only since a merge: it is the loser's number."""
+        return (resource_type, source_key_id(resource_type, key)) in self._moved
+
     def standing(self, resource_type: str, resource_id: UUID) -> Standing:
         """The resource as it stands. Raises KeyError when it was not prefetched."""
         return self._standing[resource_type, resource_id]
@@ -104,12 +112,17 @@ class Work:
         self.add_keys(held, keys)
         return held
 
-    def add_keys(self, held: Standing, keys: Iterable[str]) -> None:
-        """Let further source keys lead to a resource; keys that lead somewhere already stay."""
+    def add_keys(self, held: Standing, keys: Iterable[str], *, moved: bool = False) -> None:
+        """Let further source keys lead to a resource; keys that lead somewhere already stay.
+
+        `moved` makes tombstones: numbers of a patient that was merged before it was ever seen.
+        """
         for key in keys:
             ref = (held.type, source_key_id(held.type, key))
             if ref not in self._keys:
                 self._keys[ref] = self._new_keys[ref] = held.id
+                if moved:
+                    self._moved.add(ref)
 
     def repoint_keys(self, loser_id: UUID, survivor_id: UUID) -> None:
         """Let everything that led to one patient lead to another, from now on in this unit of work too."""
@@ -117,6 +130,7 @@ class Work:
             for ref, resource_id in keys.items():
                 if ref[0] == "Patient" and resource_id == loser_id:
                     keys[ref] = survivor_id
+                    self._moved.add(ref)
 
     def members_before(self, scope: UUID) -> list[UUID]:
         """The members of a scope at its last snapshot; [] when there was none."""
@@ -137,8 +151,10 @@ class Work:
         changed = [held for held in self._standing.values() if held.versions]
         if self._new_keys:
             refs = list(self._new_keys)
+            ids = list(self._new_keys.values())
+            originals = [_NOBODY if ref in self._moved else id_ for ref, id_ in self._new_keys.items()]
             await self.tx.execute(
-                q.insert_keys, org, [ref[0] for ref in refs], [ref[1] for ref in refs], list(self._new_keys.values())
+                q.insert_keys, org, [ref[0] for ref in refs], [ref[1] for ref in refs], ids, originals
             )
         await self._write_versions(changed)
         await self._write_refreshed()

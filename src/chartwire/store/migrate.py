@@ -42,7 +42,6 @@ _SERVING_SETTINGS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
-    "enable_material": "off",
 }
 ROLES: dict[str, dict[str, str]] = {
     OWNER: {"search_path": "public", "jit": "off"},

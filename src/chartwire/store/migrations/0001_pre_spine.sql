@@ -171,7 +171,7 @@ create table resource (
     lineage          text not null,
     primary key (org_id, type, id)
 ) with (fillfactor = 85, toast_tuple_target = 8160);
-create index resource_patient on resource (org_id, patient_id, type) where patient_id is not null;
+create index resource_patient on resource (patient_id, org_id, type) where patient_id is not null;
 
 create table resource_history (
     org_id           uuid not null,
@@ -198,7 +198,8 @@ create table source_key (
     original_id uuid not null,
     primary key (org_id, type, key)
 );
-create index source_key_resource on source_key (org_id, resource_id);
+-- Not led by org_id: a plan that looked up keys by the organisation alone would read all of its keys.
+create index source_key_resource on source_key (resource_id, org_id);
 
 create table search_value (
     org_id      uuid not null,

@@ -1,8 +1,11 @@
 -- name: resolve_keys
 -- Which stored resources these source keys name.
-select k.type, k.key, k.resource_id
+select wanted.type, wanted.key, k.resource_id, k.original_id
   from unnest($2::text[], $3::uuid[]) as wanted (type, key)
-  join source_key k on k.org_id = $1 and k.type = wanted.type and k.key = wanted.key;
+ cross join lateral (
+        select resource_id, original_id from source_key where org_id = $1 and type = wanted.type and key = wanted.key
+         limit 1
+       ) k;
 
 -- name: lock_resources
 -- Resources of a unit of work at their current version, locked in one order for everyone.
@@ -23,10 +26,10 @@ select type, id, version, updated_at, patient_id, original_subject, body, lineag
   from resource where org_id = $1 and patient_id = $2 order by type, id;
 
 -- name: insert_keys
--- Source keys of new resources. A key that another transaction took meanwhile raises unique_violation: redo, and find it.
+-- Source keys of new resources; `original_id` is where a key led before merges, nobody for a tombstone. A key that another transaction took meanwhile raises unique_violation: redo, and find it.
 insert into source_key (org_id, type, key, resource_id, original_id)
-select $1, k.type, k.key, k.resource_id, k.resource_id
-  from unnest($2::text[], $3::uuid[], $4::uuid[]) as k (type, key, resource_id)
+select $1, k.type, k.key, k.resource_id, k.original_id
+  from unnest($2::text[], $3::uuid[], $4::uuid[], $5::uuid[]) as k (type, key, resource_id, original_id)
  order by k.type, k.key;
 
 -- name: repoint_keys
