@@ -6,6 +6,7 @@ A merge runs in the lane that reaches it last: until then the others are parked 
 
 import asyncio
 from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 import structlog
@@ -87,8 +88,9 @@ class OneByOne:
         hit("worker.before_single")
         async with self._path.pool.transaction(org) as tx:
             if job.ticket_lanes:
-                if not await self._merge_may_run(tx, claim, job):
-                    return False
+                turn = await self._turn_of_merge(tx, claim, job)
+                if turn != "run":
+                    return turn == "done"
                 destinations = await self._run_ticket(tx, claim, reading)
             else:
                 destinations = await self._path.apply(tx, org, await self._path.still_there(tx, org, [reading]))
@@ -97,17 +99,18 @@ class OneByOne:
             await route.wake(tx, org, destinations)
         return True
 
-    async def _merge_may_run(self, tx: Connection, claim: Claim, job: Job) -> bool:
-        """Lock all lanes of a merge. Where it does not head them all yet, this lane waits for the last to get there."""
+    async def _turn_of_merge(self, tx: Connection, claim: Claim, job: Job) -> Literal["run", "done", "parked"]:
+        """Lock all lanes of a merge and see. `done`: another of its lanes carried it since this job was loaded.
+        `parked`: it does not head them all yet, so this lane waits for the last to get there."""
         await self._check_fence(tx, claim, job.ticket_lanes)
         rows = await tx.fetch(q.lane_heads, claim.org_id, list(job.ticket_lanes))
         heads = {row["lane_id"]: row["message_id"] for row in rows}
         if heads.get(claim.lane_id) != job.message_id:
-            raise StaleLeaseError
+            return "done"
         if all(heads.get(lane_id) == job.message_id for lane_id in job.ticket_lanes):
-            return True
+            return "run"
         await tx.execute(q.park_lane, claim.lane_id)
-        return False
+        return "parked"
 
     async def _run_ticket(self, tx: Connection, claim: Claim, reading: Reading) -> list[UUID]:
         destinations = await self._path.apply(tx, claim.org_id, [reading])

@@ -26,7 +26,7 @@ from chartwire.core.errors import ConflictError, TransientError
 from chartwire.core.source import Source
 from chartwire.events import lanes as lane_engine
 from chartwire.events.lanes import Claim
-from chartwire.events.outbox import emit
+from chartwire.events.outbox import Event, emit
 from chartwire.mapping.convert import Mapper
 from chartwire.record.directory import Directory
 from chartwire.record.save import HeldForReviewError, keys_of, save
@@ -76,16 +76,23 @@ class Path:
             hit("worker.before_read", job.raw)
             readings.append(read(job, self.sources().get(job.source_id), self.mapper))
             await asyncio.sleep(0)  # deliveries and leases go on while a long batch is read
+        await self._save_directory(org, readings)
+        return readings
+
+    async def _save_directory(self, org: UUID, readings: Iterable[Reading]) -> None:
         spoken = [(reading.conversion, reading.context) for reading in readings if reading.conversion]
         told = [(conversion, context) for conversion, context in spoken if context is not None]
+
+        async def announce(tx: Connection, events: Sequence[Event]) -> None:
+            await route.wake(tx, org, await route.route(tx, org, clock.now(), events))
+
         for attempt in range(_DIRECTORY_TRIES):
             try:
-                await self.directory.save(self.pool, self.access(org), clock.now(), told)
+                await self.directory.save(self.pool, self.access(org), clock.now(), told, announce)
                 break
             except (ConflictError, TransientError):
                 if attempt == _DIRECTORY_TRIES - 1:
                     raise
-        return readings
 
     async def carry(self, org: UUID, readings: Sequence[Reading], claims: Sequence[Claim]) -> None:
         """Carry these messages in one transaction and end these claims in it.
