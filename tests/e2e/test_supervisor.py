@@ -10,13 +10,19 @@ import pytest
 from tests.e2e.harness import Installation, eventually, registration
 
 
-@pytest.fixture
-def installation() -> Iterator[Installation]:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Installation]:
     made = Installation()
     try:
-        yield made.start()
+        yield made
     finally:
         made.remove()
+
+
+@pytest.fixture
+def installation(shared: Installation) -> Installation:
+    """A running sandbox: the one that the test before left, or a new start on its data."""
+    return shared if shared.process is not None else shared.start()
 
 
 def lives(pid: int) -> bool:

@@ -1,0 +1,125 @@
+"""The same roles as services of their own against a PostgreSQL of the operator's, and several processes on one port."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.harness import COMMAND, Installation, eventually, registration
+
+from chartwire.app.embedded import EmbeddedPostgres
+
+
+@pytest.fixture(scope="module")
+def external_database() -> Iterator[str]:
+    """The DSN of a server that Chartwire did not start. Its roles are its own, so the shared test server will not do."""
+    home = Path(tempfile.mkdtemp(prefix="chartwire-external-"))
+    home.chmod(0o711)
+    server = EmbeddedPostgres(home / "pg", settings={"fsync": "off"})
+    server.start()
+    try:
+        yield server.dsn()
+    finally:
+        server.remove()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+class Node(Installation):
+    """A machine without a database of its own: roles are started one by one."""
+
+    def __init__(self, database_url: str) -> None:
+        super().__init__()
+        self.data_dir.mkdir(mode=0o700)
+        self._services: list[subprocess.Popen[str]] = []
+        with socket.socket() as http, socket.socket() as mllp:
+            http.bind(("127.0.0.1", 0))
+            mllp.bind(("127.0.0.1", 0))
+            self.http_port, self.mllp_port = http.getsockname()[1], mllp.getsockname()[1]
+        secret = self.home / "database-url"
+        secret.write_text(database_url, encoding="utf-8")
+        self._settings = {
+            "CHARTWIRE_DATABASE_URL_FILE": str(secret),
+            "CHARTWIRE_HTTP_PORT": str(self.http_port),
+            "CHARTWIRE_MLLP_PORT": str(self.mllp_port),
+        }
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | self._settings
+
+    def serve(self, role: str, *options: str) -> "subprocess.Popen[str]":
+        """Start one role and wait until it says that it is ready."""
+        service = subprocess.Popen(
+            [*COMMAND, "serve", "--role", role, *options],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=self.environment(), cwd=self.home,
+        )  # fmt: skip
+        self._services.append(service)
+        assert service.stdout is not None
+        assert "is ready" in service.stdout.readline()
+        return service
+
+    def end_services(self) -> list[int]:
+        """SIGTERM to all roles; their exit codes."""
+        for service in self._services:
+            service.send_signal(signal.SIGTERM)
+        codes = [service.wait(40) for service in self._services]
+        for service in self._services:
+            assert service.stdout is not None
+            service.stdout.close()
+        self._services = []
+        return codes
+
+    def remove(self) -> None:
+        self.end_services()
+        super().remove()
+
+
+@pytest.fixture
+def node(external_database: str) -> Iterator[Node]:
+    made = Node(external_database)
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+def test_roles_run_one_by_one_against_the_operators_database(node: Node) -> None:
+    assert node.cli_json("migrate")["migrations"]
+    assert node.cli_json("migrate") == {"migrations": [], "partitions": []}
+    org = node.cli_json("org", "create", "Own Server Clinic")["org_id"]
+    node.cli_json("source", "create", "feed", "--org", org, "--authority", "TESTCLINIC")
+    key = node.cli_json("key", "create", "--org", org, "--name", "reader", "--scope", "patients.read")["key"]
+    for role in ("worker", "listener", "api"):
+        node.serve(role)
+    told = {"base_url": f"http://127.0.0.1:{node.http_port}", "api_key": key, "mllp_port": node.mllp_port}
+    (node.data_dir / "sandbox.json").write_text(json.dumps(told), encoding="utf-8")
+    assert node.send(registration("OWN-1", "Own", control_id="own-1"))["code"] == "AA"
+    assert eventually(lambda: node.listed("/api/v1/patients?mrn=OWN-1"))
+    assert node.end_services() == [0, 0, 0]
+
+
+def test_several_processes_share_one_port(node: Node) -> None:
+    node.cli_json("migrate")
+    for number in (1, 2):
+        for role in ("listener", "api"):
+            node.serve(role, "--shared-ports", "--name", f"{role}-{number}")
+    (node.data_dir / "sandbox.json").write_text(
+        json.dumps({"base_url": f"http://127.0.0.1:{node.http_port}", "api_key": "none"}), encoding="utf-8"
+    )
+    for _ in range(10):
+        assert node.get("/health/live")[0] == 200
+    assert set(node.children()) == {"listener-1", "listener-2", "api-1", "api-2"}
+
+
+def test_a_role_without_a_database_says_what_is_missing() -> None:
+    done = subprocess.run(
+        [*COMMAND, "serve", "--role", "worker"], capture_output=True, text=True, check=False, cwd="/",
+        env={**os.environ, "CHARTWIRE_DATA_DIR": "/nonexistent"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "CHARTWIRE_DATABASE_URL" in done.stderr
