@@ -290,7 +290,9 @@ async def test_a_leakproof_function_shows_every_row_by_notice(admin, app, two):
     app.add_log_listener(lambda _, message: seen.append(message.message))
     async with app.transaction():
         await set_org(app, two.ours)
-        await app.execute("set local enable_indexscan = off; set local enable_bitmapscan = off")
+        await app.execute(
+            "set local enable_seqscan = on; set local enable_indexscan = off; set local enable_bitmapscan = off"
+        )
         await app.fetch("select * from source where scratch_peek(name)")
     assert "saw theirs" in seen
 
@@ -305,7 +307,9 @@ async def test_an_ordinary_function_sees_only_rows_that_the_policy_passed(admin,
     app.add_log_listener(lambda _, message: seen.append(message.message))
     async with app.transaction():
         await set_org(app, two.ours)
-        await app.execute("set local enable_indexscan = off; set local enable_bitmapscan = off")
+        await app.execute(
+            "set local enable_seqscan = on; set local enable_indexscan = off; set local enable_bitmapscan = off"
+        )
         await app.fetch("select * from source where scratch_peek(name)")
     assert seen == ["saw ours"]
 
