@@ -24,6 +24,9 @@ def read(raw: str, header: str = HEADER) -> str | None:
         ("\\.in+4\\\\.ti-2\\\\.fi\\\\.nf\\text", "text"),
         ("\\H\\bold\\N\\ plain", "bold plain"),
         ("\\C2842\\abc\\M244200\\", "abc"),
+        ("Mr \\M2442\\;3ED\\C2842\\ Taro", "Mr 山田 Taro"),
+        ("\\M244200\\;3ED", "山田"),
+        ("\\C287A\\é\\M247A00\\", "é"),
         ("\\X48\\\\X49\\", "HI"),
         ("\\X4849\\", "HI"),
         ("\\XC3\\\\XA9\\ \\XC3A9\\", "é é"),
@@ -37,7 +40,7 @@ def test_known_escapes_are_decoded(raw, expected):
 @pytest.mark.parametrize(
     "raw",
     ["C:\\temp", "\\", "a\\", "\\\\", "\\Q\\", "\\Zabc\\", "\\f\\", "\\X4\\", "\\XZZ\\", "\\X\\", "\\.zz\\", "\\.br+\\",
-     "\\.sp999\\", "\\C12\\", "\\M1234\\", "50\\% off", "\\X00\\", "\\X4100\\", "\\F"],
+     "\\.sp999\\", "\\C12\\", "\\C9999\\", "\\M1234\\", "50\\% off", "\\X00\\", "\\X4100\\", "\\F"],
 )  # fmt: skip
 def test_unknown_malformed_and_lone_escapes_stay_as_they_are(raw):
     assert read(raw) == raw
