@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from tests.e2e.harness import Installation, eventually, registration
 
+# One installation serves the whole module: it runs in one test process.
+pytestmark = pytest.mark.xdist_group("first-run")
+
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Installation]:

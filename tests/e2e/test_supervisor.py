@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from tests.e2e.harness import Installation, eventually, registration
 
+# One installation serves the whole module: it runs in one test process.
+pytestmark = pytest.mark.xdist_group("supervisor")
+
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Installation]:

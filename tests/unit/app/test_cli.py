@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from chartwire.app.cli import COMMANDS, main
+from chartwire.app.reference import page
 
 ADT = (
     b"MSH|^~\\&|APP|FAC|X|Y|20261120070005-0800||ADT^A04^ADT_A01|C1|P|2.5.1\r"
@@ -171,3 +172,8 @@ def test_a_light_command_imports_nothing_heavy(words: list[str], heavy: set[str]
     filled = [word.replace("{file}", str(message)) for word in words]
     done = subprocess.run([sys.executable, "-c", code, *filled], capture_output=True, text=True, check=True)
     assert not heavy & set(done.stdout.splitlines()[-1].split())
+
+
+def test_the_reference_page_is_made_from_the_commands() -> None:
+    made = Path(__file__).parents[3] / "docs" / "reference" / "cli.md"
+    assert made.read_text(encoding="utf-8") == page(), "run: python -m chartwire.app.reference > docs/reference/cli.md"

@@ -20,8 +20,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     send = _action(actions, "send", "hl7_send", "send messages to a listener and show its answers")
     send.add_argument("files", nargs="+", type=Path, metavar="FILE", help="each holds one or more messages; - is stdin")
-    send.add_argument("--host", default="127.0.0.1")
-    send.add_argument("--port", type=int, default=MLLP_PORT)
+    send.add_argument("--host", default="127.0.0.1", help="where the listener is (default 127.0.0.1)")
+    send.add_argument("--port", type=int, default=MLLP_PORT, help="its port (default 2575)")
     send.add_argument("--tls", action="store_true", help="speak TLS; the server's certificate is checked")
     send.add_argument("--ca", type=Path, help="PEM file with the authority of the server's certificate")
     send.add_argument("--cert", type=Path, help="PEM file with the client certificate")
@@ -35,18 +35,20 @@ def register(parser: argparse.ArgumentParser) -> None:
     convert.add_argument("--timezone", help="IANA zone of times without offset, such as Europe/Zurich")
 
     get = _action(actions, "get", "hl7_get", "read fields, such as 'PID-5.1' or 'OBX(3)-5(2).1.2'")
-    get.add_argument("file", nargs="?", type=Path, metavar="FILE")
-    get.add_argument("paths", nargs="*", metavar="PATH")
+    get.add_argument("file", nargs="?", type=Path, metavar="FILE", help="holds one or more messages")
+    get.add_argument(
+        "paths", nargs="*", metavar="PATH", help="SEG(occurrence)-field(repetition).component.subcomponent"
+    )
     get.add_argument("--message", type=int, default=1, metavar="N", help="which message of the file (default 1)")
     get.set_defaults(rest=[])
     get.add_argument("--batch", action="store_true", help="read JSON lines {file, message, paths} from standard input")
 
     route = _action(actions, "route", "hl7_route", "explain which source would take a message")
-    route.add_argument("file", type=Path, metavar="FILE")
+    route.add_argument("file", type=Path, metavar="FILE", help="holds one or more messages")
     route.add_argument("--listener", default="plain", help="name of the listener (default plain)")
     route.add_argument("--peer", default="127.0.0.1", help="address of the sender (default 127.0.0.1)")
     route.add_argument("--client-cert", action="append", default=[], metavar="NAME", help="a name in its certificate")
-    route.add_argument("--data-dir", type=Path)
+    route.add_argument("--data-dir", type=Path, metavar="DIR", help="of the installation that is asked")
 
 
 def _action(

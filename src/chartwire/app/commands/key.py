@@ -26,11 +26,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="show the keys, without their secrets")
     listing.set_defaults(run=_list)
     revoke = actions.add_parser("revoke", help="end a key at once")
-    revoke.add_argument("key_id")
+    revoke.add_argument("key_id", help="as `key list` shows it")
     revoke.set_defaults(run=_revoke)
     for action in (create, listing, revoke):
         common_arguments(action)
-        action.add_argument("--org", required=True, metavar="ORG_ID")
+        action.add_argument("--org", required=True, metavar="ORG_ID", help="as `org list` shows it")
 
 
 def _create(args: argparse.Namespace) -> int:

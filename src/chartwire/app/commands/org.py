@@ -15,7 +15,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     create = actions.add_parser("create", help="make an organisation")
     common_arguments(create)
-    create.add_argument("name")
+    create.add_argument("name", help="what people call it")
     create.add_argument("--kind", choices=("live", "sandbox"), default="live", help="a sandbox takes test messages too")
     create.set_defaults(run=_create)
     listing = actions.add_parser("list", help="show all organisations")

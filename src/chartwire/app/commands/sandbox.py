@@ -35,7 +35,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     feed.add_argument("--connections", type=int, default=4, help="MLLP connections (default 4)")
     feed.add_argument("--results", type=int, default=0, help="results a report; 0: 1 to 30 (default)")
     feed.add_argument("--mix", default="60,25,15", help="shares of ADT,SIU,ORU (default 60,25,15)")
-    feed.add_argument("--host", default="127.0.0.1")
+    feed.add_argument("--host", default="127.0.0.1", help="where the listener is (default 127.0.0.1)")
     feed.add_argument("--port", type=int, help="default: the running sandbox's plain port")
     feed.add_argument("--data-dir", type=Path, help="where the sandbox lies (default: the setting data_dir)")
     feed.set_defaults(run=_feed)

@@ -23,7 +23,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Arguments of `chartwire source`."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     create = actions.add_parser("create", help="make a feed and bind it to a listener")
-    create.add_argument("name")
+    create.add_argument("name", help="what people call the feed; unique in its organisation")
     create.add_argument("--authority", required=True, help="assigning authority that an empty CX.4 takes")
     create.add_argument("--listener", default="plain", help="plain, tls, or one of the settings (default plain)")
     create.add_argument("--timezone", help="IANA zone of times without offset, such as America/Chicago")
@@ -42,7 +42,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     listing.set_defaults(run=_list)
     for action in (create, listing):
         common_arguments(action)
-        action.add_argument("--org", required=True, metavar="ORG_ID")
+        action.add_argument("--org", required=True, metavar="ORG_ID", help="as `org list` shows it")
 
 
 def _create(args: argparse.Namespace) -> int:
