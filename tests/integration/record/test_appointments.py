@@ -1,0 +1,86 @@
+"""Appointments through the whole path (domain-rules.md section 6)."""
+
+from chartwire.record.status import practice_status, source_status
+from tests.integration.feed import Feed, hl7, pid
+
+
+def siu(
+    trigger: str,
+    *,
+    start: str = "20260310090000",
+    filler: str = "F1",
+    placer: str = "P1",
+    status: str = "",
+    at: str = "20260301120000",
+    person: str | None = None,
+) -> bytes:
+    sch = f"SCH|{placer}^HUB|{filler}^HOSP|||||ROUTINE|CHECKUP|30|min|^^30^{start}" + "|" * 14 + status
+    return hl7(f"SIU^{trigger}", sch, person or pid(), "RGS|1", "AIP|1||77^Hoffmann^Eva^^^^^^HOSP", at=at)
+
+
+async def test_scheduling_works_before_any_admission_and_the_first_adt_completes_the_patient(feed: Feed) -> None:
+    await feed.send(siu("S12"))
+    provisional = await feed.body("Patient")
+    assert provisional["meta"]["tag"][0]["code"] == "provisional"
+    await feed.send(hl7("ADT^A04", pid(f13="555-0100"), at="20260228120000"))
+    completed = await feed.body("Patient")
+    assert "tag" not in completed["meta"]
+    assert completed["telecom"][0]["value"] == "555-0100"
+    assert completed["id"] == provisional["id"]
+
+
+async def test_scheduling_only_finds_a_known_patient(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid()))
+    await feed.send(siu("S12", person=pid(f13="555-0666"), at="20260302"))
+    assert "telecom" not in await feed.body("Patient")
+    assert (await feed.body("Appointment"))["participant"][0]["actor"]["reference"].startswith("Patient/")
+
+
+async def test_a_changed_start_is_a_reschedule_of_the_same_appointment(feed: Feed) -> None:
+    await feed.send(siu("S12"))
+    await feed.send(siu("S13", start="20260311100000", at="20260302"))
+    appointment = await feed.body("Appointment")
+    assert appointment["start"].startswith("2026-03-11T09:00:00")
+    assert [event for event in await feed.events() if event.startswith("appointment.")] == [
+        "appointment.booked", "appointment.rescheduled",
+    ]  # fmt: skip
+
+
+async def test_a_cancellation_and_a_no_show_have_their_own_events(feed: Feed) -> None:
+    await feed.send(siu("S12", filler="F1"), siu("S12", filler="F2", placer="P2"))
+    await feed.send(siu("S15", filler="F1", at="20260302"), siu("S26", filler="F2", placer="P2", at="20260303"))
+    assert sorted(practice_status(body) for body in await feed.bodies("Appointment")) == ["cancelled", "no_show"]
+    assert {"appointment.cancelled", "appointment.no_show"} <= set(await feed.events())
+
+
+async def test_the_filler_status_wins_over_the_trigger_and_the_source_s_word_is_kept(feed: Feed) -> None:
+    await feed.send(siu("S14", status="Confirmed"))
+    appointment = await feed.body("Appointment")
+    assert appointment["status"] == "booked"
+    assert practice_status(appointment) == "confirmed"
+    assert source_status(appointment) == "Confirmed"
+    assert await feed.rows("select 1 from search_value where param = 'status' and value = 'confirmed'")
+
+
+async def test_a_change_or_cancellation_of_an_unknown_appointment_creates_it(feed: Feed) -> None:
+    await feed.send(siu("S13", filler="F7"), siu("S15", filler="F8", placer="P8"))
+    assert sorted(practice_status(body) for body in await feed.bodies("Appointment")) == ["booked", "cancelled"]
+
+
+async def test_a_message_by_the_placer_number_alone_reaches_the_same_appointment(feed: Feed) -> None:
+    await feed.send(siu("S12", placer="P1", filler="F1"))
+    await feed.send(siu("S15", placer="P1", filler="", at="20260302").replace(b"|^HOSP|", b"||"))
+    assert practice_status(await feed.body("Appointment")) == "cancelled"
+
+
+async def test_a_provider_is_shared_by_all_patients_and_saved_once(feed: Feed) -> None:
+    await feed.send(*(siu("S12", filler=f"F{n}", placer=f"P{n}", person=pid(str(1000 + n))) for n in range(5)))
+    provider = await feed.body("Practitioner")
+    assert provider["meta"]["versionId"] == "1"
+    actors = {body["participant"][1]["actor"]["reference"] for body in await feed.bodies("Appointment")}
+    assert actors == {f"Practitioner/{provider['id']}"}
+
+
+async def test_a_visit_segment_in_scheduling_opens_no_encounter(feed: Feed) -> None:
+    await feed.send(siu("S12").replace(b"RGS|1", b"PV1|1|O|||||||||||||||||V1^^^HOSP^VN\rRGS|1"))
+    assert await feed.bodies("Encounter") == []

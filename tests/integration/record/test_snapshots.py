@@ -1,0 +1,69 @@
+"""AL1, DG1, NK1, IN1: snapshots per source (domain-rules.md section 2)."""
+
+from typing import Any
+
+from tests.integration.feed import Feed, hl7, pid
+
+PENICILLIN = "AL1|1|DA|70618^Penicillin^RXNORM|SV|Hives"
+LATEX = "AL1|2|MA|111088007^Latex^SCT|MO|Rash"
+
+
+def clinical(bodies: list[dict[str, Any]]) -> dict[str, str]:
+    return {body["code"]["coding"][0]["code"]: body["clinicalStatus"]["coding"][0]["code"] for body in bodies}
+
+
+async def test_what_a_snapshot_leaves_out_becomes_inactive_with_that_message_as_the_reason(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid(), PENICILLIN, LATEX))
+    [second] = await feed.send(hl7("ADT^A08", pid(), PENICILLIN, at="20260302"))
+    assert clinical(await feed.bodies("AllergyIntolerance")) == {"70618": "active", "111088007": "inactive"}
+    [row] = await feed.rows("select message_id from resource where type = 'AllergyIntolerance' and version = 2")
+    assert row["message_id"] == second
+
+
+async def test_a_message_without_the_segment_type_changes_nothing(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid(), PENICILLIN))
+    await feed.send(hl7("ADT^A08", pid(), at="20260302"))
+    assert clinical(await feed.bodies("AllergyIntolerance")) == {"70618": "active"}
+
+
+async def test_one_segment_of_two_quotes_clears_the_list(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid(), PENICILLIN, LATEX))
+    await feed.send(hl7("ADT^A08", pid(), 'AL1|1|""|""|""|""', at="20260302"))
+    assert set(clinical(await feed.bodies("AllergyIntolerance")).values()) == {"inactive"}
+
+
+async def test_what_comes_back_is_active_again(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid(), PENICILLIN, LATEX))
+    await feed.send(hl7("ADT^A08", pid(), PENICILLIN, at="20260302"))
+    await feed.send(hl7("ADT^A08", pid(), PENICILLIN, LATEX, at="20260303"))
+    assert set(clinical(await feed.bodies("AllergyIntolerance")).values()) == {"active"}
+
+
+async def test_the_same_list_again_makes_no_new_version(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid(), PENICILLIN, "NK1|1|Weber^Karl|SPO^Spouse"))
+    await feed.send(hl7("ADT^A08", pid(), PENICILLIN, "NK1|1|Weber^Karl|SPO^Spouse", at="20260302"))
+    rows = await feed.rows("select version from resource where type in ('AllergyIntolerance', 'RelatedPerson')")
+    assert [row["version"] for row in rows] == [1, 1]
+
+
+async def test_another_source_s_list_is_its_own(feed: Feed) -> None:
+    other = await feed.other_source()
+    await feed.send(hl7("ADT^A04", pid(), PENICILLIN, LATEX))
+    await feed.send(hl7("ADT^A08", pid(), LATEX, at="20260302"), source=other)
+    assert clinical(await feed.bodies("AllergyIntolerance"))["70618"] == "active"
+
+
+async def test_a_late_snapshot_does_not_end_what_was_told_since(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid(), PENICILLIN, at="20260301100000"))
+    await feed.send(hl7("ADT^A08", pid(), PENICILLIN, LATEX, at="20260301140000"))
+    await feed.send(hl7("ADT^A08", pid(), PENICILLIN, at="20260301120000"))
+    assert clinical(await feed.bodies("AllergyIntolerance")) == {"70618": "active", "111088007": "active"}
+
+
+async def test_next_of_kin_and_insurance_end_in_their_own_words(feed: Feed) -> None:
+    insured = "IN1|1|PLAN01^Basic|INS001|Payer Co||||GRP1" + "|" * 28 + "POL-1"
+    await feed.send(hl7("ADT^A04", pid(), "NK1|1|Weber^Karl|SPO^Spouse", insured))
+    other = insured.replace("PLAN01", "PLAN02").replace("POL-1", "POL-2")
+    await feed.send(hl7("ADT^A08", pid(), "NK1|1|Weber^Lena|CHD^Child", other, at="20260302"))
+    assert sorted(body["active"] for body in await feed.bodies("RelatedPerson")) == [False, True]
+    assert sorted(body["status"] for body in await feed.bodies("Coverage")) == ["active", "cancelled"]
