@@ -109,9 +109,15 @@ class Installation:
 
     def get(self, path: str, key: str | None = None) -> tuple[int, str]:
         """Status and body of a GET on the HTTP API."""
-        request = urllib.request.Request(
-            self.sandbox["base_url"] + path, headers={"Authorization": f"Bearer {key or self.sandbox['api_key']}"}
-        )
+        return self._ask(path, key, None)
+
+    def post(self, path: str, body: dict[str, Any]) -> tuple[int, str]:
+        """Status and body of a POST on the HTTP API."""
+        return self._ask(path, None, json.dumps(body).encode())
+
+    def _ask(self, path: str, key: str | None, body: bytes | None) -> tuple[int, str]:
+        headers = {"Authorization": f"Bearer {key or self.sandbox['api_key']}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self.sandbox["base_url"] + path, data=body, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, answer.read().decode()

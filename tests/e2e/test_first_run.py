@@ -65,6 +65,36 @@ def test_the_sample_data_are_a_clinic_s_morning_with_lineage(running: Installati
     assert json.loads(body)["state"] == "processed"
 
 
+def test_the_tour_of_the_readme_works(running: Installation) -> None:
+    done = running.cli("hl7", "send", "data/samples/adt_a04.hl7", "--port", str(running.sandbox["mllp_port"]))
+    assert (done.returncode, done.stdout.strip()) == (0, "data/samples/adt_a04.hl7 [1] SAMPLE1: AA")
+    (patient,) = eventually(lambda: running.listed("/api/v1/patients?mrn=SAMPLE-1001"))
+    told = {
+        path: running.get(path)
+        for path in (
+            f"/api/v1/hl7/messages/{patient['source']['message_id']}",
+            f"/api/v1/lineage/Patient/{patient['id']}",
+            patient["links"]["fhir"],
+        )
+    }
+    assert {path: status for path, (status, _) in told.items() if status != 200} == {}
+    assert "PID-5" in told[f"/api/v1/lineage/Patient/{patient['id']}"][1]
+    assert json.loads(told[patient["links"]["fhir"]][1])["birthDate"] == "1984-05-12"
+
+
+def test_an_endpoint_that_a_person_registers_gets_the_events_it_asked_for(running: Installation) -> None:
+    url = running.sandbox["webhook_sink_url"] + "front-desk"
+    order = {"name": "front desk", "url": url, "event_types": ["patient.*"]}
+    status, body = running.post("/api/v1/webhooks/endpoints", order)
+    assert status == 201, body
+    assert json.loads(body)["secret"].startswith("whsec_")
+    running.send(registration("E2E-5", "Registered", control_id="endpoint-1"))
+    mine = eventually(lambda: [one for one in running.received() if one["path"] == "/front-desk"])
+    assert {one["type"].partition(".")[0] for one in mine} == {"patient"}
+    refused, body = running.post("/api/v1/webhooks/endpoints", order | {"url": "http://10.0.0.1/hook"})
+    assert refused in (400, 422), body
+
+
 def test_the_second_organisation_sees_nothing_of_the_first(running: Installation) -> None:
     running.send(registration("E2E-2", "Private", control_id="private-1"))
     (patient,) = eventually(lambda: running.listed("/api/v1/patients?mrn=E2E-2"))

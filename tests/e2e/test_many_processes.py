@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from tests.e2e.harness import COMMAND, Installation, eventually, registration
 
+from chartwire.app.embedded import EmbeddedPostgres
+
 # One installation serves the whole module: it runs in one test process.
 pytestmark = pytest.mark.xdist_group("many-processes")
-
-from chartwire.app.embedded import EmbeddedPostgres
 
 
 @pytest.fixture(scope="module")
