@@ -211,12 +211,13 @@ async def _ensure_roles(connection: RawConnection, passwords: dict[str, str | No
 
 
 async def _create_roles(connection: RawConnection, passwords: dict[str, str | None]) -> None:
-    rows = await connection.fetch("select rolname from pg_roles where rolname = any($1::text[])", list(ROLES))
-    present = {row["rolname"] for row in rows}
+    rows = await connection.fetch("select rolname, rolconfig from pg_roles where rolname = any($1)", list(ROLES))
+    present = {row["rolname"]: set(row["rolconfig"] or ()) for row in rows}
     for role, settings in ROLES.items():
         if role not in present:
             await connection.execute(f"create role {role} nologin {_PLAIN_ATTRIBUTES}")
-            for setting, value in settings.items():
+        for setting, value in settings.items():
+            if f"{setting}={value}" not in present.get(role, ()):
                 await connection.execute(f"alter role {role} set {setting} = '{value}'")
         password = passwords.get(role)
         if password is not None:

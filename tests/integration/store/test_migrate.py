@@ -86,6 +86,14 @@ def test_a_file_name_out_of_form_or_a_number_used_twice_is_refused(directory, na
     assert refusal.value.code == "migration_name"
 
 
+async def test_settings_of_the_serving_roles_are_brought_up_to_date(database):
+    shown = "select current_setting('statement_timeout')"
+    await value(database.admin_dsn, "alter role chartwire_app reset statement_timeout")
+    assert await value(database.app_dsn, shown) == "0"
+    await migrate(database.admin_dsn)
+    assert await value(database.app_dsn, shown) == "30s"
+
+
 async def test_tables_belong_to_the_owner_role_whoever_migrates(database):
     owners = (
         "select array_agg(distinct relowner::regrole::text) from pg_class where relnamespace = 'public'::regnamespace"
@@ -94,8 +102,8 @@ async def test_tables_belong_to_the_owner_role_whoever_migrates(database):
 
 
 @pytest.fixture
-async def installer(postgres_server, empty_database):
-    """A user without any right, as a hosted database hands out: `grant(sql)` gives rights, `dsn` is its address."""
+async def installer(postgres_server, empty_database, database):
+    """A user without any right, as a hosted database hands out, on a server that has our roles (by `database`)."""
     name = f"installer_{empty_database.name}"
     admin = await asyncpg.connect(empty_database.admin_dsn)
     await admin.execute(f"create role {name} login password 'installer'")
