@@ -50,7 +50,7 @@ def _whole(condition: Condition, scope: Scope) -> Callable[[Context, Any], Any]:
             frame = frame.parent or frame
         segment = frame.segments.get(name)
         raw = segment.raw(number) if segment is not None else ""
-        return raw if raw and not (context.has_nulls and context.cleared(raw)) else None
+        return raw if raw and context.speaks(raw) else None
 
     return read
 

@@ -53,8 +53,9 @@ class Context:
     """The state of one conversion; made anew for every message, never shared."""
 
     __slots__ = (
-        "component", "control_id", "escape", "event", "findings", "has_nulls", "keys", "keys_of", "memo", "repetition",
-        "resources", "seen", "source", "sub", "tables", "trace", "trigger", "unescape", "unread_escape", "zone",
+        "blanks", "component", "control_id", "escape", "event", "findings", "has_nulls", "keys", "keys_of", "memo",
+        "repetition", "resources", "seen", "source", "sub", "tables", "trace", "trigger", "unescape", "unread_escape",
+        "zone",
     )  # fmt: skip
 
     def __init__(self, document: Document, source: Source, event: str, tables: Tables) -> None:
@@ -68,6 +69,7 @@ class Context:
         self.component = marks.component or _NO_MARK
         self.repetition = marks.repetition or _NO_MARK
         self.sub = marks.subcomponent or _NO_MARK
+        self.blanks = f"{self.component}{self.repetition}{self.sub} \t"
         self.escape = marks.escape or _NO_MARK
         self.unescape: Callable[[str], str] = unescaper(marks, document.charset)
         self.unread_escape = f"{self.escape}X"
@@ -118,6 +120,13 @@ class Context:
         for mark in (NULL, self.component, self.sub, self.repetition):
             raw = raw.replace(mark, "") if mark else raw
         return not raw
+
+    def speaks(self, raw: str) -> bool:
+        """Whether a field says anything: not empty, not blank, not only delimiters and `""`."""
+        if raw.isalnum():
+            return True
+        rest = raw.strip(self.blanks)
+        return bool(rest) and (NULL not in rest or bool(rest.replace(NULL, "").strip(self.blanks)))
 
     def find(self, code: str, location: str, message: str, severity: str = "warning") -> None:
         """Report once per (code, location). Never pass a value of the message."""

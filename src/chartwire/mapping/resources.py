@@ -20,7 +20,7 @@ from chartwire.mapping.scope import Fn, Library, Scope
 
 _KEYS: Final = (
     "resource", "name", "group", "composite", "when", "let", "key", "missing", "keys", "duplicates", "directory",
-    "display", "facts", "snapshot", "gather", "findings", "body",
+    "display", "facts", "snapshot", "gather", "findings", "body", "absent",
 )  # fmt: skip
 _DUPLICATES: Final = ("first", "ordinal")
 CONSTANT: Final = "constant"
@@ -50,6 +50,7 @@ class ResourceMap:
     gather_when: Condition | None = None
     gather_same: tuple[Path, ...] = ()
     body: Body = ()
+    absent: Body = ()
 
 
 def read_resource_map(text: str, file: str) -> ResourceMap:
@@ -126,8 +127,8 @@ def _read_gather(reader: Reader, found: ResourceMap, _name: str, node: yaml.Node
 
 _READERS: Final[dict[str, Callable[[Reader, ResourceMap, str, yaml.Node], None]]] = {
     "directory": _read_flag, "composite": _read_flag, "key": _read_rule, "keys": _read_keys, "display": _read_rule,
-    "findings": _read_findings, "body": _read_body, "facts": _read_body, "when": _read_when, "let": _read_let,
-    "snapshot": _read_snapshot, "gather": _read_gather,
+    "findings": _read_findings, "body": _read_body, "absent": _read_body, "facts": _read_body, "when": _read_when,
+    "let": _read_let, "snapshot": _read_snapshot, "gather": _read_gather,
 }  # fmt: skip
 
 
@@ -169,8 +170,8 @@ class Statement:
                 return
 
 
-def compile_statements(body: Body, scope: Scope) -> Selection[Statement]:
-    """The statements of a body in order. Raises MapError."""
+def compile_statements(body: Body, scope: Scope) -> list[tuple[Needs, Statement]]:
+    """The statements of a body in order, with their needs. Raises MapError."""
     found: list[tuple[Needs, Statement]] = []
     for target, rules in body:
         for rule in rules:
@@ -182,7 +183,7 @@ def compile_statements(body: Body, scope: Scope) -> Selection[Statement]:
                 nulls = [(scope.climb(path, rule.mark), path.segment, path.field, path.label) for path in cleared_by]
             statement = Statement(target.path, target.names, target.many, compile_rule(rule, scope), labels, nulls)
             found.append((needs_of(rule), statement))
-    return Selection(found)
+    return found
 
 
 @dataclass(slots=True)
@@ -197,6 +198,7 @@ class Plan:
     let: list[tuple[str, Fn]]
     facts: Fn | None
     statements: Selection[Statement]
+    absent: list[tuple[frozenset[str], Statement]]
     gather_when: Test | None = None
     gather_same: list[Fn] = field(default_factory=list)
     action: Fn | None = None
@@ -251,6 +253,9 @@ class Plan:
                 context.find(code, location, message)
         for statement in self.statements.by(frame.pattern(), frame.filled):
             statement.run(context, frame, mapped)
+        for names, statement in self.absent:
+            if names.isdisjoint(mapped.body):
+                statement.run(context, frame, mapped)
         if self.facts is not None:
             mapped.facts = self.facts(context, frame) or {}
         context.add(mapped)
@@ -281,7 +286,11 @@ def compile_plan(
         when=compile_condition(source.when, scope) if source.when else None,
         let=let,
         facts=compile_object(source.facts, scope) if source.facts else None,
-        statements=compile_statements(source.body, scope),
+        statements=Selection(compile_statements(source.body, scope)),
+        absent=[
+            (frozenset({statement.names[0], f"_{statement.names[0]}"}), statement)
+            for _, statement in compile_statements(source.absent, scope)
+        ],
         gather_when=gather,
         gather_same=[_raw(path, scope, source.mark) for path in source.gather_same],
         action=_rule(Rule(source.mark, "from", path=source.snapshot_action), scope) if source.snapshot_action else None,
@@ -311,7 +320,7 @@ def compile_maker(source: ResourceMap, library: Library, label: str) -> Fn:
     key = compile_rule(source.key, scope) if source.key else _nothing
     display = _rule(source.display, scope)
     when = compile_condition(source.when, scope) if source.when else None
-    statements = compile_statements(source.body, scope)
+    statements = Selection(compile_statements(source.body, scope))
     kind, directory, name = source.resource, source.directory, source.name
 
     def draw(context: Context, parts: list[str]) -> Json | None:

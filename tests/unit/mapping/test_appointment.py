@@ -1,7 +1,6 @@
 """SIU to Appointment: domain-rules.md section 6."""
 
 import pytest
-
 from tests.mapping_messages import PID, body, codes, every, one, segment, siu
 
 TIMES = "^^^20260110090000^20260110093000"

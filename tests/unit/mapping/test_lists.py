@@ -1,7 +1,6 @@
 """AL1, DG1, NK1, IN1: resources with a stable identity, and the snapshot that they make."""
 
 import pytest
-
 from tests.mapping_messages import PID, PV1, adt, body, codes, every, one, segment
 
 ALLERGY = "AL1|1|DA|70618^Penicillin^RXNORM|SV|Hives~Rash|20200101"

@@ -1,10 +1,10 @@
 """A40: who survives, who goes."""
 
 import pytest
+from tests.mapping_messages import PID, adt, every
 
 from chartwire.core.errors import MappingError
 from chartwire.mapping import Merge, PatientKey
-from tests.mapping_messages import PID, adt, every
 
 
 def test_a_merge_names_the_survivor_of_pid_3_and_the_loser_of_mrg_1():

@@ -1,11 +1,11 @@
 """PID, PD1 and NK1 to Patient."""
 
 import pytest
+from tests.mapping_messages import PID, adt, body, codes, convert, message, one, segment
 
 from chartwire.core.errors import MappingError
 from chartwire.core.source import IdentifierRule
 from chartwire.mapping import PatientKey
-from tests.mapping_messages import PID, adt, body, codes, convert, message, one, segment
 
 
 def pid(**fields):
@@ -70,9 +70,10 @@ def test_no_finding_and_no_error_holds_the_identifier():
 
 
 def test_a_file_on_a_desk_converts_without_an_identifier():
+    from tests.mapping_soundness import problems, source
+
     from chartwire.formats.hl7v2 import parse
     from chartwire.mapping import load_maps
-    from tests.mapping_soundness import problems, source
 
     conversion = load_maps().convert(parse(message("ADT^A01", pid(f3=""))), source(), anonymous=True)
     assert one(conversion, "Patient").key == "MSG|HOSP|M1/1"

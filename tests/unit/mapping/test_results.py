@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-
 from tests.mapping_messages import body, codes, every, one, oru, segment
 
 ORC = "ORC|RE|P9^OFFICE|F9^LAB"

@@ -1,8 +1,7 @@
 """PV1, PV2 and ROL to Encounter, Practitioner, Location."""
 
 import pytest
-
-from tests.mapping_messages import PID, PV1, adt, body, codes, every, message, convert, one, pv1
+from tests.mapping_messages import PID, PV1, adt, body, codes, convert, every, message, one, pv1
 
 
 @pytest.mark.parametrize(
