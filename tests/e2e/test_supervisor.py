@@ -1,13 +1,17 @@
 """What the supervisor promises: what dies comes back, nothing outlives it, and the next start finds everything."""
 
+import json
 import os
 import signal
 import socket
+import stat
+import subprocess
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.harness import Installation, eventually, registration
+from tests.e2e.harness import COMMAND, Installation, eventually, registration
 
 # One installation serves the whole module: it runs in one test process.
 pytestmark = pytest.mark.xdist_group("supervisor")
@@ -110,6 +114,26 @@ def test_a_port_that_is_taken_is_named_with_the_option_that_mends_it(installatio
         assert "--mllp-port" in done.stderr
     finally:
         other.remove()
+
+
+def test_without_a_sandbox_up_tells_as_json_where_it_is_and_keeps_the_data_private() -> None:
+    plain = Installation()
+    try:
+        words = ["up", "--json", "--data-dir", str(plain.data_dir), "--port", "0", "--mllp-port", "0"]
+        with subprocess.Popen(
+            [*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=plain.environment()
+        ) as process:
+            assert process.stdout is not None
+            told = json.loads(process.stdout.readline())
+            with urllib.request.urlopen(told["base_url"] + "/health/ready") as answer:
+                assert answer.status == 200
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        assert set(told) == {"base_url", "mllp_port"}
+        assert stat.S_IMODE(plain.data_dir.stat().st_mode) == 0o700
+        assert not (plain.data_dir / "sandbox.json").exists()
+    finally:
+        plain.remove()
 
 
 def _file(installation: Installation, mrn: str) -> str:

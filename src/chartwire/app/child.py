@@ -68,7 +68,6 @@ def run_role(
         loop.add_signal_handler(signal.SIGINT, stop.set)
         if lifeline:
             threading.Thread(target=_watch_lifeline, args=(loop, stop, settings.stop_timeout_s), daemon=True).start()
-        gc.freeze()
         await role(order, settings, stop, ready)
 
     uvloop.run(run())
@@ -86,6 +85,8 @@ def _first_line() -> bytes:
 def _announce(report: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps({"ready": report}) + "\n")
     sys.stdout.flush()
+    gc.collect()
+    gc.freeze()  # what the start has made stays: later collections need not look at it
 
 
 def _die_with(parent: int) -> None:

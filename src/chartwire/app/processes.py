@@ -22,6 +22,7 @@ _BACKOFF_FIRST_S, _BACKOFF_MAX_S = 0.1, 10.0
 _STEADY_S = 60.0
 _STARTS_MAX = 3
 _TAIL_BYTES = 8192
+_LOG_BYTES_MAX = 16 * 1024 * 1024
 _log = structlog.get_logger(__name__)
 
 
@@ -105,6 +106,7 @@ class KeptProcess:
             backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)
 
     async def _run_once(self) -> int:
+        _rotate(self._log_path)
         with self._log_path.open("ab") as log:
             self._process = process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "chartwire.app.child",
@@ -131,6 +133,12 @@ class KeptProcess:
         except (ValueError, KeyError, TypeError):
             return
         self.ready.set()
+
+
+def _rotate(log: Path) -> None:
+    """Put a large log aside, over the one put aside before: two files of bounded size are kept."""
+    if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
+        log.replace(log.with_suffix(".log.1"))
 
 
 def _last_words(log: Path) -> str:

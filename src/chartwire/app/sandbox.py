@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from chartwire.app.knobs import Settings
 from chartwire.app.sandbox_file import NAME, read_sandbox, write_private, write_sandbox
-from chartwire.app.services import Services, master_key, operator_access, services
+from chartwire.app.services import Services, base_url_of, master_key, operator_access, services
 from chartwire.channels.sources import create_organisation, create_source, ensure_installation, list_sources
 from chartwire.core.clock import monotonic
 from chartwire.core.errors import AuthError, NotFoundError, TransientError
@@ -125,28 +125,28 @@ class Sandbox:
 
     def write(self) -> None:
         """Write sandbox.json: everything answers now."""
+        write_sandbox(self._settings.data_dir, self.content())
+
+    def content(self) -> dict[str, Any]:
+        """What sandbox.json holds; null for what is not built yet."""
         first, second = CLINICS
-        write_sandbox(
-            self._settings.data_dir,
-            {
-                "base_url": self.base_url,
-                "mllp_port": self._settings.mllp_port,
-                "org_id": str(first.org),
-                "api_key": self._keys[first.slug],
-                "oauth": None,
-                "console": None,
-                "second_org": {"org_id": str(second.org), "api_key": self._keys[second.slug]},
-                "sources": [self._source_entry(clinic) for clinic in CLINICS],
-                "webhook_sink_url": self.sink_url,
-                "simulators": {},
-            },
-        )
+        return {
+            "base_url": self.base_url,
+            "mllp_port": self._settings.mllp_port,
+            "org_id": str(first.org),
+            "api_key": self._keys[first.slug],
+            "oauth": None,
+            "console": None,
+            "second_org": {"org_id": str(second.org), "api_key": self._keys[second.slug]},
+            "sources": [self._source_entry(clinic) for clinic in CLINICS],
+            "webhook_sink_url": self.sink_url,
+            "simulators": {},
+        }
 
     @property
     def base_url(self) -> str:
         """Where the HTTP API answers."""
-        host = self._settings.http_host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._settings.http_port}"
+        return base_url_of(self._settings)
 
     @property
     def sink_url(self) -> str:

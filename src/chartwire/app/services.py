@@ -110,6 +110,12 @@ def operator_access(org: UUID, what: str) -> Access:
     return Access(org, f"cli:{what}", "HOPERAT", frozenset({"*"}))
 
 
+def base_url_of(settings: Settings) -> str:
+    """Where the HTTP API answers, without a slash at the end."""
+    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
+    return f"http://{host}:{settings.http_port}"
+
+
 def _as_role(url: str, role: str, password: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]

@@ -12,7 +12,6 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -27,6 +26,7 @@ from chartwire.app.services import (
     APP,
     ENGINE,
     DatabaseAddress,
+    base_url_of,
     external_address,
     forget_address,
     master_key,
@@ -38,7 +38,6 @@ from chartwire.core.errors import ChartwireError, ConflictError, TransientError
 from chartwire.store.migrate import migrate
 from chartwire.store.partitions import ensure_partitions
 
-_LOG_BYTES_MAX = 16 * 1024 * 1024
 _POSTGRES_LOOK_EVERY_S = 0.25
 _PARTITIONS_EVERY_S = 3600.0
 _CORES_FOR_MORE = 8
@@ -55,12 +54,20 @@ class Signals:
 
 
 class Supervisor:
-    """One run of `chartwire up`. `tell` gets lines for the person at the terminal."""
+    """One run of `chartwire up`. `tell` gets progress, `announce` once how to reach it, as data and text."""
 
-    def __init__(self, settings: Settings, *, sandbox: bool, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sandbox: bool,
+        tell: Callable[[str], None],
+        announce: Callable[[dict[str, Any], str], None],
+    ) -> None:
         self.settings = replace(settings, data_dir=settings.data_dir.absolute())
         self._wants_sandbox = sandbox
         self._tell = tell
+        self._announce = announce
         self._postgres: EmbeddedPostgres | None = None
         self._groups: dict[str, list[KeptProcess]] = {"listener": [], "worker": [], "api": [], "sink": []}
         self._lock: int | None = None
@@ -130,7 +137,7 @@ class Supervisor:
         try:
             await _unless(signals.stop, self._start(settings, sandbox))
             if not signals.stop.is_set():
-                self._tell(sandbox.banner() if sandbox else f"Chartwire answers at {_base_url(settings)}")
+                self._announce(*_reached(settings, sandbox))
             await signals.stop.wait()
         finally:
             for task in background:
@@ -193,10 +200,8 @@ class Supervisor:
         logs.mkdir(mode=0o700, exist_ok=True)
         for number in range(count):
             name = f"{role}-{number}"
-            log = logs / f"{name}.log"
-            _rotate(log)
             order = Order(role, name, os.getpid(), to_values(settings), extras)
-            kept = KeptProcess(order, log)
+            kept = KeptProcess(order, logs / f"{name}.log")
             kept.start()
             self._groups[role].append(kept)
 
@@ -280,11 +285,10 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _base_url(settings: Settings) -> str:
-    host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
-    return f"http://{host}:{settings.http_port}"
-
-
-def _rotate(log: Path) -> None:
-    if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
-        log.replace(log.with_suffix(".log.1"))
+def _reached(settings: Settings, sandbox: Sandbox | None) -> tuple[dict[str, Any], str]:
+    """How to reach what runs now, as data and as text."""
+    if sandbox is not None:
+        return sandbox.content(), sandbox.banner()
+    base_url = base_url_of(settings)
+    text = f"Chartwire is up: {base_url}/, HL7 v2 on {settings.mllp_host}:{settings.mllp_port}. Ctrl-C stops it."
+    return {"base_url": base_url, "mllp_port": settings.mllp_port}, text

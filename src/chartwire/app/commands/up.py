@@ -1,6 +1,8 @@
 """`chartwire up`: everything on this machine."""
 
 import argparse
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,13 +23,21 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """The command: returns after Ctrl-C or SIGTERM."""
+    """The command: returns after Ctrl-C or SIGTERM. With `--json`, one line of JSON when everything answers."""
     settings = load(args.config)
     given = {"data_dir": args.data_dir, "http_port": args.port, "mllp_port": args.mllp_port}
     settings = replace(settings, **{name: value for name, value in given.items() if value is not None})
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     logs = settings.data_dir / "logs"
-    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    logs.mkdir(mode=0o700, exist_ok=True)
     with (logs / "up.log").open("ab", buffering=0) as log:
         logging.configure(settings.log_level, "up", stream=log)
-        Supervisor(settings, sandbox=args.sandbox, tell=lambda line: print(line, flush=True)).run()
+        progress = sys.stderr if args.json else sys.stdout
+        supervisor = Supervisor(
+            settings,
+            sandbox=args.sandbox,
+            tell=lambda line: print(line, file=progress, flush=True),
+            announce=lambda data, text: print(json.dumps(data) if args.json else text, flush=True),
+        )
+        supervisor.run()
     return console.OK
