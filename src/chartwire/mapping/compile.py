@@ -176,10 +176,7 @@ def _fragment(rule: Rule, scope: Scope) -> Fn:
     if found is None:
         known = (*LEAF, *library.fragments)
         raise MapError(f"no transform {rule.transform}{suggest(rule.transform, known)}", rule.mark)
-    key = f"{rule.transform} of {scope.label}"
-    if key not in library.compiled:
-        library.compiled[key] = compile_rule(found, scope)
-    return library.compiled[key]
+    return library.once(f"{rule.transform} of {scope.label}", rule.mark, lambda: compile_rule(found, scope))
 
 
 def _making(read: PartsReader, rule: Rule, scope: Scope, label: str) -> Fn:

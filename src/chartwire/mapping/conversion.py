@@ -11,7 +11,7 @@ from uuid import UUID
 
 Json = dict[str, Any]
 Contribution = tuple[str, int]
-"""A source field and how many array items it gave, in array order: ("PID-13", 2). For single elements the count is 1."""
+"""A source field and how many array items it gave, in order: ("PID-13", 2). For single elements the count is 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,10 +240,7 @@ def _maker(source: ResourceMap, library: Library) -> partial[Fn]:
 
 
 def _compiled_maker(source: ResourceMap, library: Library, label: str) -> Fn:
-    key = f"{source.name} from {label}"
-    if key not in library.compiled:
-        library.compiled[key] = compile_maker(source, library, label)
-    return library.compiled[key]
+    return library.once(f"{source.name} from {label}", source.mark, lambda: compile_maker(source, library, label))
 
 
 def _message_map(

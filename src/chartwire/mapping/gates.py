@@ -57,7 +57,7 @@ def filled_fields(segment: Segment, separator: str) -> frozenset[str]:
 
 def needs_of(rule: Rule) -> Needs:
     """The needs of an expression."""
-    if rule.finding or rule.within:
+    if rule.finding or rule.within or (rule.head == "each" and rule.name):
         return None
     needs = _BY_HEAD.get(rule.head, _unknown)(rule)
     if rule.default is not None:

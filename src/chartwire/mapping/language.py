@@ -14,6 +14,7 @@ import yaml
 
 from chartwire.core.errors import ValidationError
 
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FIELD: Final = re.compile(r"([A-Z][A-Z0-9]{2})-([1-9]\d{0,2})(?:\.([1-9]\d?)(?:\.([1-9]\d?))?)?")
 _COMPONENT: Final = re.compile(r"\.(?:([1-9]\d?)(?:\.([1-9]\d?))?)?")
 _TARGET: Final = re.compile(r"_?[a-zA-Z]\w*(?:\._?[a-zA-Z]\w*)*(?:\[\])?")
@@ -129,7 +130,7 @@ class Reader:
     def __init__(self, text: str, file: str) -> None:
         self.file = file
         try:
-            root = yaml.compose(text, Loader=yaml.SafeLoader)
+            root = yaml.compose(text, Loader=_LOADER)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise MapError(f"not YAML: {error.problem}", Mark(file, line)) from None

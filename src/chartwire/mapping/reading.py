@@ -119,3 +119,12 @@ def parts_reader(path: Path, scope: Scope, mark: Mark) -> PartsReader:
         return None
 
     return outer
+
+
+def says_clear(context: Context, frame: Frame) -> bool:
+    """Whether the frame's first segment holds nothing but `""`, its set id (field 1) aside: the list is cleared."""
+    segment = frame.segments.get(frame.group.opens[0])
+    if segment is None:
+        return False
+    filled = [segment.raw(number) for number in range(2, segment.field_count + 1) if segment.raw(number)]
+    return bool(filled) and all(context.cleared(raw) for raw in filled)

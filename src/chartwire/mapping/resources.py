@@ -15,7 +15,7 @@ from chartwire.mapping.groups import Frame, Structure
 from chartwire.mapping.labels import Labels, fields_of, labels_of
 from chartwire.mapping.language import Condition, MapError, Mark, Path, Reader, Rule, suggest
 from chartwire.mapping.modifiers import set_variables
-from chartwire.mapping.reading import raw_reader
+from chartwire.mapping.reading import raw_reader, says_clear
 from chartwire.mapping.scope import Fn, Library, Scope
 
 _KEYS: Final = (
@@ -142,12 +142,13 @@ class Statement:
     fn: Fn
     labels: Labels | None
     nulls: list[tuple[int, str, int, str]]
+    group: str = ""
 
     def run(self, context: Context, place: Any, mapped: Mapped) -> None:
         """Evaluate; set the element with its lineage, or note that the sender cleared it."""
         value = self.fn(context, place)
         if value is None:
-            if context.has_nulls and self.nulls:
+            if context.has_nulls and (self.nulls or self.group):
                 self._note_clear(context, place, mapped)
             return
         labels = context.trace if self.labels is None else self.labels
@@ -168,6 +169,9 @@ class Statement:
             if segment is not None and context.cleared(segment.raw(number)):
                 mapped.clears.setdefault(self.path, label)
                 return
+        for inner in frame.inside(self.group) if self.group else ():
+            if says_clear(context, inner):
+                mapped.clears.setdefault(self.path, inner.group.opens[0])
 
 
 def compile_statements(body: Body, scope: Scope) -> list[tuple[Needs, Statement]]:
@@ -181,7 +185,8 @@ def compile_statements(body: Body, scope: Scope) -> list[tuple[Needs, Statement]
             if scope.group is not None:
                 cleared_by = fields_of(rule, own=True)
                 nulls = [(scope.climb(path, rule.mark), path.segment, path.field, path.label) for path in cleared_by]
-            statement = Statement(target.path, target.names, target.many, compile_rule(rule, scope), labels, nulls)
+            fn, group = compile_rule(rule, scope), rule.name if rule.head == "each" else ""
+            statement = Statement(target.path, target.names, target.many, fn, labels, nulls, group)
             found.append((needs_of(rule), statement))
     return found
 

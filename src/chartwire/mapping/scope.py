@@ -25,7 +25,18 @@ class Library:
     fragments: dict[str, Rule] = field(default_factory=dict)
     makers: dict[str, Maker] = field(default_factory=dict)
     compiled: dict[str, Fn] = field(default_factory=dict)
+    in_progress: set[str] = field(default_factory=set)
     key_labels: dict[str, tuple[Contribution, ...]] = field(default_factory=dict)
+
+    def once(self, key: str, mark: Mark, build: Callable[[], Fn]) -> Fn:
+        """The closure of that key, built at its first use. Raises MapError for one that needs itself."""
+        if key not in self.compiled:
+            if key in self.in_progress:
+                raise MapError(f"{key} makes itself", mark)
+            self.in_progress.add(key)
+            self.compiled[key] = build()
+            self.in_progress.discard(key)
+        return self.compiled[key]
 
 
 @dataclass(slots=True)

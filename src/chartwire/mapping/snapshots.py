@@ -5,6 +5,7 @@ from uuid import UUID
 from chartwire.mapping.context import Context
 from chartwire.mapping.conversion import Snapshot
 from chartwire.mapping.groups import Frame
+from chartwire.mapping.reading import says_clear
 from chartwire.mapping.resources import Plan
 
 _DELETES = frozenset({"D", "X"})
@@ -78,19 +79,10 @@ def _snapshot(context: Context, plan: Plan, scope: str, frames: list[Frame]) -> 
         made = frame.made.get(plan.map.name)
         if made is not None:
             (deleted if action in _DELETES else members)[made.id] = None
-        elif not _all_null(context, frame, segment):
+        elif not says_clear(context, frame):
             unkeyed += 1
     if unkeyed:
         context.find("snapshot_incomplete", segment, "an entry has no identity; the list is not taken as full")
         return None
     mode = "action" if action_mode else "snapshot"
     return Snapshot(segment, scope, plan.map.resource, tuple(members), mode, tuple(deleted))
-
-
-def _all_null(context: Context, frame: Frame, name: str) -> bool:
-    """One segment of nothing but `""` (a set id apart) clears the list."""
-    segment = frame.segments.get(name)
-    if segment is None:
-        return True
-    filled = [segment.raw(number) for number in range(2, segment.field_count + 1) if segment.raw(number)]
-    return bool(filled) and all(context.cleared(raw) for raw in filled)

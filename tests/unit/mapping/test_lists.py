@@ -75,6 +75,12 @@ def test_one_segment_of_nothing_but_null_clears_the_list():
     assert every(conversion, "AllergyIntolerance") == []
 
 
+def test_a_cleared_list_of_relatives_clears_the_contacts_too():
+    conversion = adt(PID, 'NK1|1|""|""')
+    assert one(conversion, "Patient").clears == {"contact": "NK1"}
+    assert snapshot_of(conversion, "NK1").members == ()
+
+
 def test_no_segment_says_nothing_of_the_list():
     assert adt(PID, PV1).snapshots == []
 
