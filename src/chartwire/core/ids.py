@@ -11,10 +11,11 @@ from chartwire.core.errors import NotFoundError
 
 SOURCE_KEY_NAMESPACE = UUID("6f1c1c2e-2f0b-5c55-9f6e-6a7b0c6d3f10")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_CROCKFORD_VALUES = {letter: value for value, letter in enumerate(_CROCKFORD)}
 _CROCKFORD_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+_CROCKFORD_PAIR_VALUES = {pair: value for value, pair in enumerate(_CROCKFORD_PAIRS)}
 _PREFIXED_LENGTH = 26
 _PAIR_SHIFTS = range(120, -1, -10)
+_PAIR_STARTS = range(0, _PREFIXED_LENGTH, 2)
 
 PREFIXES = {
     "AllergyIntolerance": "alg",
@@ -111,11 +112,11 @@ def from_prefixed(prefix: str, text: str) -> UUID:
     if head != prefix or len(tail) != _PREFIXED_LENGTH:
         raise NotFoundError(f"no {prefix} has this id", code="unknown_id")
     number = 0
-    for letter in tail:
-        value = _CROCKFORD_VALUES.get(letter)
+    for start in _PAIR_STARTS:
+        value = _CROCKFORD_PAIR_VALUES.get(tail[start : start + 2])
         if value is None:
             raise NotFoundError(f"no {prefix} has this id", code="unknown_id")
-        number = number << 5 | value
+        number = number << 10 | value
     if number >> 128:
         raise NotFoundError(f"no {prefix} has this id", code="unknown_id")
     return UUID(int=number)

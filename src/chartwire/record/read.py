@@ -129,7 +129,7 @@ async def lineage(pool: Pool, access: Access, resource_type: str, resource_id: U
 @asynccontextmanager
 async def _reading(pool: Pool, access: Access) -> AsyncIterator[Connection]:
     async with pool.transaction(None) as tx:
-        await tx.fetchval(q.access_open, access.credential_id, access.org)
+        await tx.execute(q.open_search, access.credential_id, access.org)
         yield tx
 
 

@@ -201,7 +201,7 @@ async def _list(collection: Collection, request: Request, services: Services) ->
 
 
 def _search(collection: Collection, query: Mapping[str, str], position: list[str | None] | None, limit: int) -> Search:
-    sort, descending = _sort(collection, query.get("sort", collection.default_sort))
+    sort, descending = _sort(collection, query.get("sort") or _natural_sort(collection, query))
     terms: list[Term] = []
     for one in collection.filters:
         if one.name in query:
@@ -211,6 +211,11 @@ def _search(collection: Collection, query: Mapping[str, str], position: list[str
         statuses = filters.chosen("status", query["status"], PATIENT_STATUSES)
     after = (position[0], uuid_of(position[1])) if position else None
     return Search(collection.fhir_type, tuple(terms), sort, descending, after, limit + 1, statuses)
+
+
+def _natural_sort(collection: Collection, query: Mapping[str, str]) -> str:
+    """Who asks for what changed since then reads it in the order in which it changed, and misses nothing."""
+    return "updated_at" if "updated_at_gte" in query else collection.default_sort
 
 
 def _sort(collection: Collection, text: str) -> tuple[str | None, bool]:
@@ -271,7 +276,10 @@ def _parameters(collection: Collection) -> tuple[Parameter, ...]:
         *(one.parameter for one in collection.filters),
         *collection.extra,
         Parameter(
-            "sort", f"Order of the list; `{collection.default_sort}` by default, the id as tiebreak", "string", sorts
+            "sort",
+            f"Order; `{collection.default_sort}` by default (`updated_at` with updated_at_gte), the id as tiebreak",
+            "string",
+            sorts,
         ),
         Parameter("limit", "Objects a page, 1 to 100; 25 by default", "integer"),
         Parameter("page_token", "Where to go on: `next_page_token` of the page before"),

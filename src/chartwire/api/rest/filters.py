@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from chartwire.api.problem import bad_parameter
@@ -24,7 +24,7 @@ APPOINTMENT_STATUSES = (
     "no_show",
     "entered_in_error",
 )
-Form = Literal["text", "words", "identifier", "digits", "date", "instant", "npi", "reference", "list"]
+Form = Literal["day", "text", "words", "identifier", "digits", "date", "instant", "npi", "reference", "list"]
 
 _NOT_DIGIT = re.compile(r"\D")
 _PARTIAL_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
@@ -56,6 +56,8 @@ class Filter:
         """The conditions that a value asks for. Raises ApiError for a value that cannot be."""
         if self.form == "words":
             return [Term(self.param, "prefix", word) for word in folded(text).split()[:8]]
+        if self.form == "day":
+            return _day(self, text)
         if self.form == "list":
             return [Term(self.param, "in", chosen(self.name, text, self.values))]
         return [Term(self.param, self.operator, _READERS[self.form](self, text))]
@@ -92,7 +94,7 @@ def read_instant(name: str, text: str) -> datetime:
 
 
 _INSTANT_RULE = "is a time with offset, 2026-11-20T08:00:00Z, or a date (its first moment in UTC)"
-_KINDS: dict[Form, ParameterKind] = {"date": "date", "instant": "instant"}
+_KINDS: dict[Form, ParameterKind] = {"date": "date", "day": "date", "instant": "instant"}
 
 
 def _text(_: Filter, text: str) -> str:
@@ -123,6 +125,23 @@ def _date(wanted: Filter, text: str) -> str:
     except ValueError:
         raise bad_parameter(wanted.name, "is a date, 2026-11-20") from None
     return text
+
+
+def _day(wanted: Filter, text: str) -> list[Term]:
+    """A local day, and the bounds in UTC that hold it anywhere on earth, which the index of starts knows."""
+    day = _date(wanted, text)
+    if len(day) < 10:
+        raise bad_parameter(wanted.name, "is a date, 2026-11-20")
+    try:
+        first = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        low, high = first - timedelta(hours=14), first + timedelta(hours=36)
+    except OverflowError:
+        raise bad_parameter(wanted.name, "is a date, 2026-11-20") from None
+    return [
+        Term(wanted.param, "eq", day),
+        Term("start", "gte", min(instant(low), day)),
+        Term("start", "lt", instant(high)),
+    ]
 
 
 def _instant(wanted: Filter, text: str) -> str:
@@ -182,7 +201,7 @@ APPOINTMENTS = (
     Filter("patient_id", "patient", "reference", "Appointments of this patient", "eq", "Patient"),
     Filter("provider_id", "provider", "reference", "Appointments with this provider", "eq", "Practitioner"),
     Filter("location_id", "location", "reference", "Appointments at this location", "eq", "Location"),
-    Filter("date", "day", "date", "Appointments that start on this local day of their location"),
+    Filter("date", "day", "day", "Appointments that start on this local day of their location"),
     Filter("starts_at_gte", "start", "instant", "Starting at or after this time", "gte"),
     Filter("starts_at_lt", "start", "instant", "Starting before this time", "lt"),
     _IDENTIFIER,
