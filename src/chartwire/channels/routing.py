@@ -187,26 +187,26 @@ def strongest(ids: Sequence[PatientId], source: Source) -> tuple[str, str, str] 
     """
     best: tuple[int, tuple[str, str, str]] | None = None
     for one in ids:
+        rule = _rule(source, one.type, one.authority, one.authority_universal_id)
+        if rule is None or (best is not None and best[0] <= rule[0]):
+            continue
         value = _plain(one.value)
-        rule = _rule(source, one) if value and not _IDENTITY.placeholder.fullmatch(value) else None
-        if rule is not None and (best is None or rule[0] < best[0]):
+        if value and not _IDENTITY.placeholder.fullmatch(value):
             authority = one.authority or one.authority_universal_id or source.authority
             best = rule[0], (one.type or rule[1], authority, value)
     return best[1] if best else None
 
 
-def _rule(source: Source, one: PatientId) -> tuple[int, str] | None:
+def _rule(source: Source, kind: str, authority: str, universal: str) -> tuple[int, str] | None:
     """The rank of the first rule that takes an identifier, and the type that it has where it names none."""
-    if one.type in _IDENTITY.never:
+    if kind in _IDENTITY.never:
         return None
     for rank, rule in enumerate(source.identifiers):
-        if not one.type and rule.type in _IDENTITY.never:
-            continue
-        if one.type and rule.type not in (one.type, "*"):
+        if rule.type not in (kind, "*") if kind else rule.type in _IDENTITY.never:
             continue
         wanted = rule.authority or source.authority
-        unnamed = not one.authority and not one.authority_universal_id
-        if wanted in ("*", one.authority, one.authority_universal_id) or (unnamed and wanted == source.authority):
+        unnamed = not authority and not universal
+        if wanted in ("*", authority, universal) or (unnamed and wanted == source.authority):
             return rank, "MR" if rule.type == "*" else rule.type
     return None
 

@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
             transport.abort()
             return
         self._open = True
-        self._who = Correspondent(self, _peer(transport))
+        self._who = Correspondent(self, _peer(self._transport))
         _set_up(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
         self._last_read = monotonic()
         deframer = self._deframer
         was_within = deframer.in_frame
-        events = deframer.feed(data)
+        events = self._whole(data) or deframer.feed(data)
         if self._oversize:
             self._close_when_done()
             return
@@ -108,6 +108,15 @@ class Connection(asyncio.Protocol):
             self._take()
             self._apply_pause()
         self._account()
+
+    def _whole(self, data: bytes) -> list[Event] | None:
+        """The usual case, one frame and nothing else in one read, without a copy through the buffer."""
+        deframer = self._deframer
+        if deframer.in_frame or deframer.buffered_bytes or len(data) > self._host.bounds.message_bytes:
+            return None
+        if data[:1] != START or data[-2:] != END or START in data[1:] or data.find(END[:1]) != len(data) - 2:
+            return None
+        return [Frame(data[1:-2])]
 
     def eof_received(self) -> bool:
         """The peer sends no more: take and answer what came, then close. (TLS cannot stay half open.)"""

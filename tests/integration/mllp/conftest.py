@@ -1,11 +1,13 @@
 """Listeners that tests start, each drained at the end of its test."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import pytest
+import uvloop
 from tests.integration.mllp.hub import MAPPED, Hub, MakeHub
 
 from chartwire.channels.sources import create_source
@@ -14,6 +16,12 @@ from chartwire.core.source import IdentifierRule, Source
 from chartwire.mllp.server import MllpServer
 from chartwire.mllp.settings import Bounds, ListenerSettings
 from chartwire.store.pool import Pool
+
+
+@pytest.fixture(scope="session")
+def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
+    """The loop that listeners run on in production."""
+    return uvloop.EventLoopPolicy()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Final, Literal, NamedTuple
 
@@ -19,6 +20,7 @@ _ACK_CODES: Final = frozenset({"ACK", "MCF"})
 _TIMESTAMP: Final = 7
 _HASH_SCAN_BYTES: Final = 4096
 _READ_MAX: Final = ENVELOPE_IDENTIFIERS_MAX + 1
+_HEADER_KEPT_MAX: Final = 512
 _EMPTY: Final = ("", NULL)
 _HEADER_FIELDS: Final = 22
 _NO_FIELDS: Final = [""] * 20
@@ -110,7 +112,7 @@ def read_envelope(data: bytes, *, charset: str | None = None, required: tuple[in
         return _refused(data, decoded.codec, Fault("102", error.message, error.location))
     if "\n" in text:
         text = text.replace("\r\n", "\r").replace("\n", "\r")
-    reader = _Reader(delimiters, decoded.codec)
+    reader = _reader(delimiters, decoded.codec)
     digest = _body_hash(data, text, decoded.codec, delimiters.field)
     lines = text.split("\r")
     header = fields = _header(lines, delimiters.field)
@@ -181,10 +183,45 @@ class _Reader:
         return found
 
 
+@lru_cache(maxsize=64)
+def _reader(delimiters: Delimiters, codec: str) -> _Reader:
+    return _Reader(delimiters, codec)
+
+
+class _Fixed(NamedTuple):
+    """What stands in the header of one message after another: all but MSH-7 and MSH-10."""
+
+    parties: tuple[tuple[str, ...], ...]
+    event: tuple[str, ...]
+    processing_id: str
+    version: str
+    accept_ack_type: str
+    application_ack_type: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether none of MSH-9, 11 and 12 is empty."""
+        return bool(self.event[0].strip() and self.processing_id.strip() and self.version.strip())
+
+
+def _read_fixed(reader: _Reader, raw: tuple[str, ...]) -> _Fixed:
+    return _Fixed(
+        tuple(map(reader.components, raw[:4])), (*reader.components(raw[4]), "", "", ""), *map(reader.first, raw[5:])
+    )
+
+
+_read_fixed_again: Final = lru_cache(maxsize=512)(_read_fixed)
+
+
 def _message_envelope(
     header: list[str], fields: list[str], lines: list[str], reader: _Reader, digest: bytes, required: tuple[int, ...]
 ) -> Envelope:
-    event = (*reader.components(fields[9]), "", "", "")
+    raw = (*fields[3:7], fields[9], fields[11], fields[12], fields[15], fields[16])
+    fixed = (_read_fixed_again if len(lines[0]) <= _HEADER_KEPT_MAX else _read_fixed)(reader, raw)
+    event = fixed.event
+    control_id = _control_id(fields[10], reader)
+    complete = required == REQUIRED and fixed.complete and control_id and reader.first(fields[10]).strip()
+    missing = None if complete else _missing(fields, reader, required)
     body = _Body(reader)
     bad_segment = body.read(lines)
     return Envelope(
@@ -192,19 +229,19 @@ def _message_envelope(
         charset=reader.codec,
         delimiters=reader.delimiters,
         header=tuple(header),
-        sending_application=reader.components(fields[3]),
-        sending_facility=reader.components(fields[4]),
-        receiving_application=reader.components(fields[5]),
-        receiving_facility=reader.components(fields[6]),
+        sending_application=fixed.parties[0],
+        sending_facility=fixed.parties[1],
+        receiving_application=fixed.parties[2],
+        receiving_facility=fixed.parties[3],
         timestamp=fields[7],
         message_code=event[0],
         trigger_event=event[1],
         structure=event[2],
-        control_id=_control_id(fields[10], reader),
-        processing_id=reader.first(fields[11]),
-        version=reader.first(fields[12]),
-        accept_ack_type=reader.first(fields[15]),
-        application_ack_type=reader.first(fields[16]),
+        control_id=control_id,
+        processing_id=fixed.processing_id,
+        version=fixed.version,
+        accept_ack_type=fixed.accept_ack_type,
+        application_ack_type=fixed.application_ack_type,
         patient_ids=tuple(body.patient_ids),
         merge_ids=tuple(body.merge_ids),
         account_number=body.account_number,
@@ -212,7 +249,7 @@ def _message_envelope(
         visit_location=body.visit_location,
         is_ack=event[0] in _ACK_CODES or body.has_msa,
         is_batch=body.headers > 1,
-        fault=(_missing(fields, reader, required) or bad_segment) if body.headers == 1 else None,
+        fault=(missing or bad_segment) if body.headers == 1 else None,
     )
 
 
