@@ -16,7 +16,7 @@ Test = Callable[[Context, Any], bool]
 
 SHAPES: Final = {
     "number": re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"),
-    "comparison": re.compile(r"(?:<=|>=|<|>|=)\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)"),
+    "numeric": re.compile(r"(?:<=|>=|<|>|=)?\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)"),
     "long_time": re.compile(r"\d{10,}.*"),
     "phone": re.compile(r"\+?[\d().\-\s/]{6,}\d(?:\s*(?:x|ext\.?)\s*\d+)?", re.IGNORECASE),
     "email": re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"),

@@ -18,7 +18,8 @@ T = TypeVar("T")
 _PATTERNS_MAX: Final = 2_000
 _FIELDS_MAX: Final = 999
 _HEADERS: Final = frozenset({"MSH", "FHS", "BHS"})
-_labels: dict[str, list[str]] = {}
+_shapes: dict[Hashable, frozenset[str]] = {}
+_unions: dict[Hashable, frozenset[str]] = {}
 
 
 class Selection(Generic[T]):
@@ -46,13 +47,29 @@ def filled_fields(segment: Segment, separator: str) -> frozenset[str]:
     name = segment.name
     if name in _HEADERS:
         parts.insert(1, separator)
-    labels = _labels.get(name)
-    if labels is None or len(labels) < len(parts):
-        labels = [name, *(f"{name}-{number}" for number in range(1, min(len(parts), _FIELDS_MAX) + 32))]
-        if len(_labels) < _PATTERNS_MAX:
-            _labels[name] = labels
-    parts[0] = ""
-    return frozenset(compress(labels, parts))
+    shape = (name, *map(bool, parts))
+    found = _shapes.get(shape)
+    if found is None:
+        labels = ["", *(f"{name}-{number}" for number in range(1, len(parts)))]
+        found = frozenset(compress(labels[: _FIELDS_MAX + 1], parts))
+        found -= {""}
+        _remember(_shapes, shape, found)
+    return found
+
+
+def joined(sets: tuple[frozenset[str], ...]) -> frozenset[str]:
+    """The union, as one object for the same sets, so that patterns compare by identity."""
+    found = _unions.get(sets)
+    if found is None:
+        found = frozenset().union(*sets)
+        _remember(_unions, sets, found)
+    return found
+
+
+def _remember(known: dict[Hashable, frozenset[str]], key: Hashable, value: frozenset[str]) -> None:
+    if len(known) >= _PATTERNS_MAX:
+        known.clear()
+    known[key] = value
 
 
 def needs_of(rule: Rule) -> Needs:

@@ -12,7 +12,7 @@ import yaml
 
 from chartwire.formats.hl7v2 import Segment
 from chartwire.mapping.conversion import Mapped
-from chartwire.mapping.gates import filled_fields
+from chartwire.mapping.gates import filled_fields, joined
 from chartwire.mapping.language import MapError, Mark, Reader
 
 _GROUP_KEYS: Final = ("opens", "holds", "groups")
@@ -82,7 +82,7 @@ class Frame:
             sets = [filled_fields(segment, separator) for segment in self.segments.values()]
             for more in self.more.values():
                 sets += [filled_fields(segment, separator) for segment in more]
-            own = sets[0] if len(sets) == 1 else frozenset().union(*sets)
+            own = sets[0] if len(sets) == 1 else joined(tuple(sets))
             self._pattern = (own, *(self.parent.pattern() if self.parent is not None else ()))
         return self._pattern
 

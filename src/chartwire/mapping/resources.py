@@ -20,9 +20,11 @@ from chartwire.mapping.scope import Fn, Library, Scope
 
 _KEYS: Final = (
     "resource", "name", "group", "composite", "when", "let", "key", "missing", "keys", "duplicates", "directory",
-    "display", "facts", "snapshot", "gather", "findings", "body", "absent",
+    "display", "facts", "snapshot", "gather", "findings", "body", "variants", "absent",
 )  # fmt: skip
 _DUPLICATES: Final = ("first", "ordinal")
+OTHERWISE: Final = "otherwise"
+"""The variant for every value that no other names, and for none."""
 CONSTANT: Final = "constant"
 """The source field of an element that the map itself sets."""
 
@@ -50,6 +52,8 @@ class ResourceMap:
     gather_when: Condition | None = None
     gather_same: tuple[Path, ...] = ()
     body: Body = ()
+    variant_on: Path | None = None
+    variants: tuple[tuple[tuple[str, ...], Body], ...] = ()
     absent: Body = ()
 
 
@@ -117,6 +121,18 @@ def _read_snapshot(reader: Reader, found: ResourceMap, _name: str, node: yaml.No
             found.snapshot_action = reader.path(value)
 
 
+def _read_variants(reader: Reader, found: ResourceMap, _name: str, node: yaml.Node) -> None:
+    told = []
+    for key, value in reader.items(node):
+        if key == "on":
+            found.variant_on = reader.path(value)
+        else:
+            told.append((tuple(key.split()), reader.body(value)))
+    if found.variant_on is None:
+        raise MapError("variants need `on`, the path whose value chooses", reader.mark(node))
+    found.variants = tuple(told)
+
+
 def _read_gather(reader: Reader, found: ResourceMap, _name: str, node: yaml.Node) -> None:
     for key, value in reader.items(node, ("when", "same")):
         if key == "when":
@@ -128,7 +144,7 @@ def _read_gather(reader: Reader, found: ResourceMap, _name: str, node: yaml.Node
 _READERS: Final[dict[str, Callable[[Reader, ResourceMap, str, yaml.Node], None]]] = {
     "directory": _read_flag, "composite": _read_flag, "key": _read_rule, "keys": _read_keys, "display": _read_rule,
     "findings": _read_findings, "body": _read_body, "absent": _read_body, "facts": _read_body, "when": _read_when,
-    "let": _read_let, "snapshot": _read_snapshot, "gather": _read_gather,
+    "let": _read_let, "snapshot": _read_snapshot, "gather": _read_gather, "variants": _read_variants,
 }  # fmt: skip
 
 
@@ -204,6 +220,8 @@ class Plan:
     facts: Fn | None
     statements: Selection[Statement]
     absent: list[tuple[frozenset[str], Statement]]
+    variant_on: Fn | None = None
+    variants: dict[str, Selection[Statement]] = field(default_factory=dict)
     gather_when: Test | None = None
     gather_same: list[Fn] = field(default_factory=list)
     action: Fn | None = None
@@ -258,6 +276,10 @@ class Plan:
                 context.find(code, location, message)
         for statement in self.statements.by(frame.pattern(), frame.filled):
             statement.run(context, frame, mapped)
+        if self.variant_on is not None:
+            variant = self.variants.get(self.variant_on(context, frame) or "", self.variants.get(OTHERWISE))
+            for statement in variant.by(frame.pattern(), frame.filled) if variant is not None else ():
+                statement.run(context, frame, mapped)
         for names, statement in self.absent:
             if names.isdisjoint(mapped.body):
                 statement.run(context, frame, mapped)
@@ -298,8 +320,18 @@ def compile_plan(
         ],
         gather_when=gather,
         gather_same=[_raw(path, scope, source.mark) for path in source.gather_same],
+        variant_on=_rule(Rule(source.mark, "from", path=source.variant_on), scope) if source.variant_on else None,
+        variants=_variants(source, scope),
         action=_rule(Rule(source.mark, "from", path=source.snapshot_action), scope) if source.snapshot_action else None,
     )
+
+
+def _variants(source: ResourceMap, scope: Scope) -> dict[str, Selection[Statement]]:
+    found: dict[str, Selection[Statement]] = {}
+    for values, body in source.variants:
+        statements = Selection(compile_statements(body, scope))
+        found |= dict.fromkeys(values, statements)
+    return found
 
 
 def _finding(test: Condition, place: str, words: str, scope: Scope) -> tuple[Test, str, str, str]:

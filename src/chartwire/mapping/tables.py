@@ -24,15 +24,16 @@ class Coding:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One code table. `v2` is its HL7 number; values are looked up as written, then in capitals."""
+    """One code table. `v2` is its HL7 number; values are looked up as written, then whatever their case."""
 
     name: str
     v2: str
     codes: dict[str, Coding]
+    folded: dict[str, Coding]
 
     def find(self, code: str) -> Coding | None:
         """The FHIR coding of a table value; None where the table has none."""
-        return self.codes.get(code) or self.codes.get(code.upper())
+        return self.codes.get(code) or self.folded.get(code.casefold())
 
     @property
     def v2_system(self) -> str:
@@ -100,4 +101,4 @@ def _table(name: str, content: dict[str, Any]) -> Table:
         parts = entry if isinstance(entry, list) else [entry]
         display = str(parts[1]) if len(parts) > 1 else ""
         codes[str(code)] = Coding(str(parts[0]), display, str(parts[2]) if len(parts) > 2 else system)
-    return Table(name, v2, codes)
+    return Table(name, v2, codes, {code.casefold(): coding for code, coding in codes.items()})

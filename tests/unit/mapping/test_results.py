@@ -93,6 +93,10 @@ VALUES = [
     ),
     ("SN", "^2^+", "", {"valueString": "2 +"}),
     ("SN", "<>^10", "mg", {"valueString": "<> 10 mg"}),
+    ("SN", "^few", "", {"valueString": "few"}),
+    ("SN", "^5^-", "", {"valueString": "5 -"}),
+    ("SN", "^1^:^none", "", {"valueString": "1 : none"}),
+    ("SN", "^7^*", "", {"valueQuantity": {"value": 7}}),
     ("ST", "yellow", "", {"valueString": "yellow"}),
     ("ST", "72", "/min", {"valueQuantity": {"value": 72, "unit": "/min"}}),
     ("ST", "a^b&c", "", {"valueString": "a^b&c"}),
@@ -148,6 +152,11 @@ def test_repeated_values_are_components_of_the_same_code():
 def test_a_value_that_is_not_there_has_a_reason(status, reason):
     absent = body(oru(OBR, obx(f5="", f11=status)), "Observation")["dataAbsentReason"]
     assert absent["coding"][0]["code"] == reason
+
+
+def test_an_unknown_value_type_is_taken_as_text_with_a_finding():
+    assert ("value_type_unknown", "OBX-2") in codes(oru(OBR, obx(f2="QQ")))
+    assert ("value_type_unknown", "OBX-2") not in codes(oru(OBR, obx()))
 
 
 def test_a_document_leaves_a_finding_for_now():
