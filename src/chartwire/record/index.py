@@ -24,10 +24,13 @@ _NOT_DIGIT = re.compile(r"\D")
 
 
 def index_values(resource_type: str, body: Json, updated: datetime) -> set[Value]:
-    """All (parameter, value) pairs of one resource, `updated` among them."""
+    """All (parameter, value) pairs of one resource, `updated` among them; none for a type that no door searches."""
+    extractors = _extractors(resource_type)
+    if not extractors:
+        return set()
     values = {("updated", instant(updated))}
-    for param, extract in _extractors(resource_type):
-        values.update((param, text[:_VALUE_CHARACTERS_MAX]) for text in extract(body) if text)
+    for param, extract in extractors:
+        values.update([(param, text[:_VALUE_CHARACTERS_MAX]) for text in extract(body) if text])
     return values
 
 

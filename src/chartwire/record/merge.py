@@ -35,7 +35,10 @@ def merge(standing: Json, lineage: Lineage, mapped: Mapped, stamp: Stamp, *, bar
 
     `barred` names element paths that this message may not change. The inputs are not changed.
     """
-    telling = _Telling(shape_of(mapped.type), standing, lineage, stamp)
+    shape = shape_of(mapped.type)
+    if not standing and not lineage.parts:
+        return _first_word(shape, mapped, stamp)
+    telling = _Telling(shape, standing, lineage, stamp)
     barred_paths = frozenset(barred)
     for path, value in telling.shape.told(mapped.body).items():
         if path not in barred_paths:
@@ -54,6 +57,27 @@ def set_elements(
     for path, value in values.items():
         telling.set_one(path, value, source_field)
     return telling.outcome()
+
+
+def _first_word(shape: Shape, mapped: Mapped, stamp: Stamp) -> Merged:
+    """The first word about a resource: all of it counts."""
+    told = shape.told(mapped.body)
+    parts: dict[str, list[Part]] = {}
+    for path, value in told.items():
+        fields = _fields(mapped.lineage, path)
+        if path in shape.union and isinstance(value, list):
+            groups = [
+                (Part(stamp, name, (), cleared=not items), items)
+                for name, items in _items_by_field(value, fields).items()
+            ]
+            told[path], parts[path] = _laid_out(groups)
+        elif path in shape.accumulate:
+            parts[path] = [Part(stamp, fields[0][0], tuple(range(len(value))))]
+        else:
+            parts[path] = [Part(stamp, fields[0][0])]
+    for path, source_field in mapped.clears.items():
+        parts.setdefault(path, [Part(stamp, source_field, None, cleared=True)])
+    return Merged(shape.body(told), Lineage(parts), list(told))
 
 
 class _Telling:

@@ -25,7 +25,7 @@ class Version:
 
 @dataclass(slots=True)
 class Standing:
-    """`version` 0 is a resource that is not stored yet. `stored` are the index values that the store holds now."""
+    """`version` 0 is not stored yet. `stored_body` and `stored_at` are what the store's index rows were made of."""
 
     type: str
     id: UUID
@@ -35,7 +35,8 @@ class Standing:
     provisional: bool = False
     patient_id: UUID | None = None
     original_subject: UUID | None = None
-    stored: set[Value] = field(default_factory=set)
+    stored_body: Json | None = None
+    stored_at: datetime | None = None
     versions: list[Version] = field(default_factory=list)
     refreshed: bool = False
 
@@ -52,7 +53,8 @@ class Standing:
             provisional=provisional,
             patient_id=row["patient_id"],
             original_subject=row["original_subject"],
-            stored=index_values(row["type"], body, row["updated_at"]),
+            stored_body=body,
+            stored_at=row["updated_at"],
         )
 
     @property
@@ -70,4 +72,7 @@ class Standing:
     def index_changes(self, updated: datetime) -> tuple[set[Value], set[Value]]:
         """(values to add, values to remove) to bring the index from what is stored to what stands."""
         values = index_values(self.type, self.body, updated)
-        return values - self.stored, self.stored - values
+        if self.stored_body is None or self.stored_at is None:
+            return values, set()
+        stored = index_values(self.type, self.stored_body, self.stored_at)
+        return values - stored, stored - values
