@@ -33,7 +33,8 @@ Phase = Literal["pre", "post"]
 _SERVING_SETTINGS = {
     "statement_timeout": "30s",
     "lock_timeout": "15s",
-    "idle_in_transaction_session_timeout": "60s",
+    # Shorter than lock_timeout and than a lease: who stands still in a transaction holds its lock for nobody else long.
+    "idle_in_transaction_session_timeout": "10s",
     "client_connection_check_interval": "5s",
     "jit": "off",
     "search_path": "public",
