@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,6 +105,19 @@ def test_a_second_start_on_the_same_data_is_refused_and_sigterm_ends_everything(
     assert installation.cli("org", "list").returncode == 1
 
 
+def test_a_second_ctrl_c_does_not_wait_for_what_hangs(installation: Installation) -> None:
+    children = installation.children()
+    os.kill(children["worker-0"], signal.SIGSTOP)
+    assert installation.process is not None
+    installation.process.send_signal(signal.SIGINT)
+    eventually(lambda: "stopping worker-0" in installation.output.read_text(encoding="utf-8"))
+    assert lives(children["worker-0"])
+    began = time.monotonic()
+    assert installation.stop(signal.SIGINT) == 0
+    assert time.monotonic() - began < 15
+    assert not any(map(lives, children.values()))
+
+
 def test_a_port_that_is_taken_is_named_with_the_option_that_mends_it(installation: Installation) -> None:
     port = installation.sandbox["mllp_port"]
     other = Installation()
@@ -127,7 +141,7 @@ def test_without_a_sandbox_up_tells_as_json_where_it_is_and_keeps_the_data_priva
             told = json.loads(process.stdout.readline())
             with urllib.request.urlopen(told["base_url"] + "/health/ready") as answer:
                 assert answer.status == 200
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGHUP)
             assert process.wait(60) == 0
         assert set(told) == {"base_url", "mllp_port"}
         assert stat.S_IMODE(plain.data_dir.stat().st_mode) == 0o700

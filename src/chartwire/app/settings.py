@@ -23,7 +23,7 @@ from chartwire.core.errors import ValidationError
 PREFIX = "CHARTWIRE_"
 # Read by others than this table, or by tests; never a setting in a file.
 RESERVED = frozenset(
-    PREFIX + name for name in ("CONFIG", "CRASHPOINT", "PG_BIN", "PG_USER", "TEST_DATABASE_URL", "ROLE_NAME")
+    PREFIX + name for name in ("CONFIG", "CRASHPOINT", "PG_BIN", "PG_USER", "TEST_DATABASE_URL", "CHAOS", "CHAOS_SEED")
 )
 
 
@@ -166,6 +166,19 @@ def _contradictions(settings: Settings) -> list[str]:
         if getattr(settings, port_name) > 65535:
             found.append(f"{port_name}: must be at most 65535")
     return found
+
+
+def unreadable(settings: Settings) -> list[str]:
+    """Files that settings name and that cannot be read now: one sentence each."""
+    named = {name: str(getattr(settings, name)) for name in ("mllp_tls_cert", "mllp_tls_key", "mllp_tls_client_ca")}
+    for listener in settings.listeners:
+        for part in ("tls_cert", "tls_key", "tls_client_ca"):
+            named[f"listeners {listener.name}: {part}"] = getattr(listener, part)
+    return [
+        f"{name}: {path} is no file that this user can read"
+        for name, path in named.items()
+        if path and not (Path(path).is_file() and os.access(path, os.R_OK))
+    ]
 
 
 def _is_key(text: str) -> bool:

@@ -42,6 +42,7 @@ _POSTGRES_LOOK_EVERY_S = 0.25
 _PARTITIONS_EVERY_S = 3600.0
 _CORES_FOR_MORE = 8
 _WORKERS_MAX = 8
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _log = structlog.get_logger(__name__)
 
 
@@ -76,7 +77,8 @@ class Supervisor:
         """Everything, until a signal. Raises ChartwireError when it cannot start."""
         self.settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._take_lock()
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in _ENDING:
+            signal.signal(number, _interrupt)
         try:
             address = self._start_database()
             asyncio.run(self._serve(address))
@@ -119,7 +121,7 @@ class Supervisor:
     def _stop_database(self) -> None:
         forget_address(self.settings.run_dir)
         if self._postgres is not None:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _ENDING:
                 signal.signal(number, signal.SIG_IGN)  # half a shutdown helps nobody, and a whole one is short
             self._tell("stopping PostgreSQL")
             self._postgres.stop()
@@ -258,7 +260,7 @@ def _take_signals() -> Signals:
         (signals.force if signals.stop.is_set() else signals.stop).set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING:
         loop.add_signal_handler(number, heard)
     return signals
 

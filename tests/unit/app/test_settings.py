@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chartwire.app.knobs import KNOBS, ListenerSettings, Settings
-from chartwire.app.settings import SettingsError, described, from_values, load, reference_page, to_values
+from chartwire.app.settings import SettingsError, described, from_values, load, reference_page, to_values, unreadable
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -67,6 +67,13 @@ def test_listeners_stand_in_the_file_and_their_keys_are_checked(tmp_path: Path) 
         load(written(tmp_path, '[[listeners]]\nname = "north"\nports = 2601\n'), {})
     with pytest.raises(SettingsError, match="used twice"):
         load(written(tmp_path, '[[listeners]]\nname = "plain"\nport = 2601\n'), {})
+
+
+def test_files_that_settings_name_must_be_there(tmp_path: Path) -> None:
+    present = written(tmp_path, "")
+    settings = Settings(mllp_tls_cert=str(present), mllp_tls_key=str(tmp_path / "absent.pem"))
+    (problem,) = unreadable(settings)
+    assert problem.startswith("mllp_tls_key: ")
 
 
 def test_settings_pass_a_pipe_unchanged(tmp_path: Path) -> None:

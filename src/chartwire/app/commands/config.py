@@ -4,7 +4,7 @@ import argparse
 
 from chartwire.app import console
 from chartwire.app.cli import common_arguments
-from chartwire.app.settings import SettingsError, described, load
+from chartwire.app.settings import SettingsError, described, load, unreadable
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -17,10 +17,13 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _check(args: argparse.Namespace) -> int:
     try:
-        shown = described(load(args.config))
+        settings = load(args.config)
+        if problems := unreadable(settings):
+            raise SettingsError(problems)
     except SettingsError as error:
         console.say(args, {"ok": False, "problems": error.problems}, "\n".join(error.problems))
         return console.PROBLEMS
+    shown = described(settings)
     text = "\n".join(f"{name} = {value}" for name, value in shown.items())
     console.say(args, {"ok": True, "settings": shown}, text)
     return console.OK
