@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from tests.mapping_soundness import source
+
 from chartwire.formats.hl7v2 import parse
 from chartwire.mapping import Conversion, Mapped, load_maps
-from tests.mapping_soundness import source
 
 PID = "PID|1||12345^^^HOSP^MR||DOE^JANE^Q||19800229|F"
 PV1 = (

@@ -35,7 +35,8 @@ class Mapped:
     `id` is the uuid5 of (`type`, `key`); references in `body` are `Type/<that id>`, in this and every other resource
     of the conversion. `body` is R4 JSON with resourceType and id, without meta. `lineage` maps an element path
     (`birthDate`, `period.start`, `telecom`) to the source fields that gave it; `clears` names elements that the sender
-    emptied with `""`, with the source field. An element in neither was not spoken of.
+    emptied with `""`, with the source field (several, separated by a space, where several fields gave a list). An
+    element in neither was not spoken of.
     `keys` are further source keys of the same resource (a patient's other identifiers), strongest first.
     `directory` marks Practitioner, Location and Organization, shared by all patients.
     """

@@ -183,11 +183,16 @@ class Statement:
                 place = place.parent or place
             segment = place.segments.get(name)
             if segment is not None and context.cleared(segment.raw(number)):
-                mapped.clears.setdefault(self.path, label)
+                self._clear(mapped, label)
                 return
         for inner in frame.inside(self.group) if self.group else ():
             if says_clear(context, inner):
-                mapped.clears.setdefault(self.path, inner.group.opens[0])
+                self._clear(mapped, inner.group.opens[0])
+
+    def _clear(self, mapped: Mapped, label: str) -> None:
+        told = mapped.clears.get(self.path, "").split()
+        if label not in told:
+            mapped.clears[self.path] = " ".join([*told, label])
 
 
 def compile_statements(body: Body, scope: Scope) -> list[tuple[Needs, Statement]]:
@@ -202,6 +207,8 @@ def compile_statements(body: Body, scope: Scope) -> list[tuple[Needs, Statement]
                 cleared_by = fields_of(rule, own=True)
                 nulls = [(scope.climb(path, rule.mark), path.segment, path.field, path.label) for path in cleared_by]
             fn, group = compile_rule(rule, scope), rule.name if rule.head == "each" else ""
+            if group and scope.structure is not None:
+                labels = ((scope.structure.groups[group].opens[0], 1),)
             statement = Statement(target.path, target.names, target.many, fn, labels, nulls, group)
             found.append((needs_of(rule), statement))
     return found

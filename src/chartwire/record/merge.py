@@ -45,7 +45,8 @@ def merge(standing: Json, lineage: Lineage, mapped: Mapped, stamp: Stamp, *, bar
             telling.tell(path, value, _fields(mapped.lineage, path))
     for path, source_field in mapped.clears.items():
         if path not in barred_paths:
-            telling.clear(path, source_field)
+            for name in source_field.split():
+                telling.clear(path, name)
     return telling.outcome()
 
 
@@ -76,7 +77,7 @@ def _first_word(shape: Shape, mapped: Mapped, stamp: Stamp) -> Merged:
         else:
             parts[path] = [Part(stamp, fields[0][0])]
     for path, source_field in mapped.clears.items():
-        parts.setdefault(path, [Part(stamp, source_field, None, cleared=True)])
+        parts.setdefault(path, [Part(stamp, name, None, cleared=True) for name in source_field.split()])
     return Merged(shape.body(told), Lineage(parts), list(told))
 
 

@@ -87,6 +87,10 @@ def test_null_clears_the_element_and_never_reaches_the_body():
     assert '""' not in str(patient.body)
 
 
+def test_a_list_that_several_fields_cleared_names_them_all():
+    assert one(adt(pid(f13='""', f14='""')), "Patient").clears == {"telecom": "PID-13 PID-14"}
+
+
 def test_what_is_empty_is_neither_cleared_nor_set():
     patient = one(adt(pid()), "Patient")
     assert patient.clears == {}

@@ -157,3 +157,11 @@ def test_distinct_times_make_the_order_of_arrival_immaterial() -> None:
             body, lineage = merged.body, merged.lineage
         ends.add(str(sorted(body.items())))
     assert ends == {"[('gender', 'male')]"}
+
+
+def test_a_list_that_several_fields_cleared_loses_the_items_of_each() -> None:
+    home, work = {"value": "1"}, {"value": "2"}
+    first = merge({}, Lineage(), told({"telecom": [home, work]}, {"telecom": [("PID-13", 1), ("PID-14", 1)]}), stamp())
+    later = stamp(recorded="2026-01-02")
+    assert "telecom" not in merge(first.body, first.lineage, told({}, {}, {"telecom": "PID-13 PID-14"}), later).body
+    assert merge(first.body, first.lineage, told({}, {}, {"telecom": "PID-13"}), later).body["telecom"] == [work]
