@@ -1,19 +1,17 @@
 """The worker role: intake lanes and delivery lanes in one process, woken by NOTIFY and by each other."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from uuid import UUID
 
 from chartwire.app.knobs import Settings
 from chartwire.app.services import DatabaseAddress, Services, master_key
 from chartwire.channels.path import Path
-from chartwire.channels.reading import Reading
 from chartwire.channels.sources import SourceDirectory
 from chartwire.channels.worker import IntakeWorker
 from chartwire.core.source import Source
 from chartwire.delivery.worker import DeliveryWorker
-from chartwire.events.lanes import WAKE_CHANNEL, Claim
+from chartwire.events.lanes import WAKE_CHANNEL
 from chartwire.mapping import load_maps
 from chartwire.store.wakeup import Listener
 from chartwire.trust.outbound import Outbound
@@ -35,17 +33,6 @@ class SourcesById:
         return self._by_id
 
 
-@dataclass(slots=True)
-class _WakingPath(Path):
-    """The path of a message, whose end wakes the deliveries of this process: no round trip lies between them."""
-
-    wake: Callable[[], None] = lambda: None
-
-    async def carry(self, org: UUID, readings: Sequence[Reading], claims: Sequence[Claim]) -> None:
-        await Path.carry(self, org, readings, claims)
-        self.wake()
-
-
 class Workers:
     """Everything that one worker process runs."""
 
@@ -54,7 +41,13 @@ class Workers:
         self._door = Outbound()
         sealer = Sealer(master_key(settings))
         self._delivery = DeliveryWorker(shared.pool, shared.engine_pool, self._door, sealer)
-        path = _WakingPath(shared.pool, load_maps(), SourcesById(self._directory), f"worker:{process}", wake=self._wake)
+        path = Path(
+            shared.pool,
+            load_maps(),
+            SourcesById(self._directory),
+            f"worker:{process}",
+            deliveries_made=self._delivery.wake,
+        )
         self._intake = IntakeWorker(path, shared.engine_pool, lease_s=settings.intake_lease_s)
         self._listener = Listener(address.engine, WAKE_CHANNEL, self._wake_all)
 
@@ -72,9 +65,6 @@ class Workers:
             await self._listener.close()
             await self._directory.close()
             await self._door.close()
-
-    def _wake(self) -> None:
-        self._delivery.wake()
 
     def _wake_all(self) -> None:
         self._intake.wake()

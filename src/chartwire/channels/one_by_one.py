@@ -97,6 +97,8 @@ class OneByOne:
                 await self._check_fence(tx, claim, [claim.lane_id])
             await tx.execute(q.forgive_lane, claim.lane_id, claim.fence)
             await route.wake(tx, org, destinations)
+        if destinations:
+            self._path.deliveries_made()
         return True
 
     async def _turn_of_merge(self, tx: Connection, claim: Claim, job: Job) -> Literal["run", "done", "parked"]:

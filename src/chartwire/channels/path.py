@@ -47,6 +47,8 @@ class Path:
     sources: Callable[[], Mapping[UUID, Source]]
     actor: str
     directory: Directory = field(default_factory=Directory)
+    deliveries_made: Callable[[], None] = lambda: None
+    """Called after a commit that made deliveries: the delivery worker of this process need not wait for a wake-up."""
 
     def access(self, org: UUID) -> Access:
         """The worker acts for the organisation whose messages it carries."""
@@ -88,7 +90,7 @@ class Path:
 
         for attempt in range(_DIRECTORY_TRIES):
             try:
-                await self.directory.save(self.pool, self.access(org), clock.now(), told, announce)
+                await self.directory.save(self.pool, self.access(org), told, announce)
                 break
             except (ConflictError, TransientError):
                 if attempt == _DIRECTORY_TRIES - 1:
@@ -107,12 +109,12 @@ class Path:
             await route.wake(tx, org, destinations)
             hit("worker.before_commit")
         hit("worker.after_commit")
+        if destinations:
+            self.deliveries_made()
 
     async def apply(self, tx: Connection, org: UUID, readings: Sequence[Reading]) -> list[UUID]:
         """Save, emit, route and settle within `tx`; answers the destinations to wake."""
-        now = clock.now()
-        access = self.access(org)
-        work = Work(access, tx, now)
+        work = Work(self.access(org), tx)
         spoken = [reading for reading in readings if reading.conversion and reading.context]
         await work.prefetch(
             (key for reading in spoken if reading.conversion for key in keys_of(reading.conversion)),
@@ -125,7 +127,10 @@ class Path:
         )
         waiting = await self._lanes_that_wait(tx, org, spoken)
         settlements = [await self._settlement(work, reading, waiting) for reading in readings]
-        await work.flush()
+        now = (
+            clock.now()
+        )  # after every id of this unit of work was made, so that nothing is changed before it was created
+        await work.flush(now)
         await emit(tx, org, now, work.events)
         destinations = await route.route(tx, org, now, work.events)
         await settle(tx, org, now, settlements)

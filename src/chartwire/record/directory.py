@@ -7,12 +7,12 @@ messages name the same few.
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 from uuid import UUID
 
 import msgspec
 
+from chartwire.core import clock
 from chartwire.core.access import Access
 from chartwire.events.outbox import Event, emit
 from chartwire.mapping.conversion import Conversion, Mapped
@@ -42,7 +42,6 @@ class Directory:
         self,
         pool: Pool,
         access: Access,
-        now: datetime,
         spoken: Sequence[tuple[Conversion, MessageContext]],
         announce: Announce,
     ) -> list[Event]:
@@ -59,9 +58,10 @@ class Directory:
         if not fresh:
             return []
         async with pool.transaction(access.org) as tx:
-            work = Work(access, tx, now)
+            work = Work(access, tx)
             references = await _tell_all(work, [fresh[place] for place in sorted(fresh, key=_order)])
-            await work.flush()
+            now = clock.now()
+            await work.flush(now)
             await emit(tx, access.org, now, work.events)
             await announce(tx, work.events)
         for place, (mapped, _) in fresh.items():

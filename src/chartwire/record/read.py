@@ -8,10 +8,12 @@ All calls raise TransientError when the database does not answer.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from chartwire.core.access import Access
 from chartwire.core.errors import ChartwireError
@@ -29,8 +31,7 @@ _COVERAGES_MAX = 1_000
 _VERSIONS_MAX = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """One version of a resource. `body` is its JSON text; `patient_id` whose it is, None for shared ones."""
 
     id: UUID
@@ -43,8 +44,7 @@ class Stored:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True, gc=False):
     """A resource that a search found, with the value that it was sorted by."""
 
     stored: Stored

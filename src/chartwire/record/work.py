@@ -45,11 +45,10 @@ class PatientMerge:
 
 @dataclass(slots=True)
 class Work:
-    """One organisation, one transaction, one instant."""
+    """One organisation, one transaction."""
 
     access: Access
     tx: Connection
-    now: datetime
     events: list[Event] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
     merges: list[PatientMerge] = field(default_factory=list)
@@ -142,8 +141,8 @@ class Work:
             self._snapshots[scope] = members
             self._new_snapshots[scope] = (members, message_id)
 
-    async def flush(self) -> None:
-        """Write everything: keys, versions, index, snapshots, merges, reviews. Events are written by events.outbox.
+    async def flush(self, now: datetime) -> None:
+        """Write everything as of `now`: keys, versions, index, snapshots, merges, reviews. Events: see events.outbox.
 
         Raises ConflictError or TransientError when another transaction was first: roll back and redo.
         """
@@ -156,27 +155,27 @@ class Work:
             await self.tx.execute(
                 q.insert_keys, org, [ref[0] for ref in refs], [ref[1] for ref in refs], ids, originals
             )
-        await self._write_versions(changed)
+        await self._write_versions(changed, now)
         await self._write_refreshed()
-        await self._write_index(changed)
+        await self._write_index(changed, now)
         await self._write_snapshots()
         await self._write_merges()
         await self._write_reviews()
 
-    async def _write_versions(self, changed: list[Standing]) -> None:
+    async def _write_versions(self, changed: list[Standing], now: datetime) -> None:
         """A resource that changed twice in this unit gets both versions, in rounds."""
         for round_number in range(max((len(held.versions) for held in changed), default=0)):
             rows = [(held, held.versions[round_number]) for held in changed if len(held.versions) > round_number]
-            columns = list(zip(*(self._version_row(held, version) for held, version in rows), strict=True))
+            columns = list(zip(*(self._version_row(held, version, now) for held, version in rows), strict=True))
             await self.tx.execute(q.save_resources, *map(list, columns))
 
-    def _version_row(self, held: Standing, version: Version) -> tuple[Any, ...]:
-        text = write_body(version.body, held.id, version.number, self.now, provisional=version.provisional)
+    def _version_row(self, held: Standing, version: Version, now: datetime) -> tuple[Any, ...]:
+        text = write_body(version.body, held.id, version.number, now, provisional=version.provisional)
         return (
             held.type,
             held.id,
             version.number,
-            self.now,
+            now,
             False,
             version.patient_id,
             held.original_subject,
@@ -198,11 +197,11 @@ class Work:
                 [held.lineage.write() for held in rows],
             )
 
-    async def _write_index(self, changed: list[Standing]) -> None:
+    async def _write_index(self, changed: list[Standing], now: datetime) -> None:
         new: list[tuple[str, str, str, UUID]] = []
         gone: list[tuple[str, str, str, UUID]] = []
         for held in changed:
-            added, removed = held.index_changes(self.now)
+            added, removed = held.index_changes(now)
             new.extend((held.type, param, value, held.id) for param, value in sorted(added))
             gone.extend((held.type, param, value, held.id) for param, value in sorted(removed))
         for query, rows in ((q.delete_search_values, gone), (q.insert_search_values, new)):
