@@ -84,6 +84,11 @@ class Arrival(NamedTuple):
     raw: bytes
 
 
+_MOSTLY_EMPTY = tuple(
+    Arrival._fields.index(name) for name in ("partners", "reuse_ack", "error_code", "error_location", "error_text")
+)
+
+
 class Answer(NamedTuple):
     """What became of an arrival. For a resend `ack` and `message_id` are those of the first one."""
 
@@ -243,7 +248,7 @@ class Intake:
         begun = monotonic()
         hit("intake.before_flush")
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(q.intake_flush, *zip(*arrivals, strict=True))
+            rows = await connection.fetch(q.intake_flush, *_columns(arrivals))
             hit("intake.after_flush")
             answers = [Answer("fresh", arrival.ack, arrival.id) for arrival in arrivals]
             if rows:
@@ -265,13 +270,26 @@ class Intake:
             door.release()
 
     def _tell_unable(self, batch: Sequence[tuple[Arrival, Ticket]], error: ChartwireError) -> None:
-        _log.warning("intake_unable", code=error.code, messages=len(batch))
-        doors: dict[Door, None] = {}
-        for _, ticket in batch:
+        """Tell these, and what the same doors have submitted behind them: nothing may be stored before what was sent
+        earlier on its connection, since the sender sends all of it again."""
+        doors = dict.fromkeys(ticket.door for _, ticket in batch)
+        behind = [one for one in self._queue if one[1].door in doors]
+        self._queue = deque(one for one in self._queue if one[1].door not in doors)
+        _log.warning("intake_unable", code=error.code, messages=len(batch) + len(behind))
+        for _, ticket in (*batch, *behind):
             ticket.unable(error)
-            doors[ticket.door] = None
         for door in doors:
             door.release()
+
+
+def _columns(arrivals: Sequence[Arrival]) -> list[tuple[Any, ...] | None]:
+    """One array a parameter; None for one that holds nothing, which unnest reads as all null."""
+    columns: list[tuple[Any, ...] | None] = list(zip(*arrivals, strict=True))
+    for number in _MOSTLY_EMPTY:
+        column = columns[number]
+        if column is not None and column.count(None) == len(column):
+            columns[number] = None
+    return columns
 
 
 async def _amend(

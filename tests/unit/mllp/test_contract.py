@@ -4,8 +4,10 @@ from uuid import UUID
 
 import pytest
 
+from chartwire.core.clock import now
 from chartwire.core.ids import to_prefixed, uuid7
 from chartwire.core.source import Source
+from chartwire.formats.hl7v2.ack import build_ack
 from chartwire.formats.hl7v2.envelope import Envelope, read_envelope
 from chartwire.mllp import contract
 from chartwire.mllp.contract import Plan, application_outcome, judge, plan
@@ -181,3 +183,16 @@ def test_the_end_of_processing_decides_the_late_answer(
 
 def test_the_vocabulary_knows_the_events_of_this_hub_s_maps() -> None:
     assert {"ADT^A40", "SIU^S12", "SIU^S26", "ORU^R01", "MDM^T02", "VXU^V04"} <= contract.VOCABULARY.events
+
+
+@pytest.mark.parametrize("id_", ["C1", "a\\T\\b", "x" * 199, "Ä", "CHARTWIREECHO", "CHARTWIREACKID"])
+@pytest.mark.parametrize("sender", ["LAB|NORTH", "LÄB|N^1.2.3^ISO", "CHARTWIREACKID|CHARTWIREECHO", "x" * 2000 + "|"])
+@pytest.mark.parametrize("tail", ["", "||||||8859/1", "||||||UNICODE UTF-8"])
+def test_a_quick_acceptance_is_byte_for_byte_what_the_builder_writes(id_: str, sender: str, tail: str) -> None:
+    text = f"MSH|^~\\&|{sender}|HUB|CLINIC|20261120||ADT^A01^ADT_A01|{id_}|P|2.5.1{tail}\r"
+    envelope = read_envelope(text.encode("iso8859-1" if "8859" in tail else "utf-8"))
+    for code in ("AA", "CA"):
+        for _ in range(2):
+            message_id, at = uuid7(), now()
+            built = build_ack(envelope, code, control_id=contract.ack_id(message_id), at=at, accept_side=code == "CA")
+            assert contract.answer(envelope, code, message_id, at) == built
