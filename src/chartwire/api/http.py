@@ -1,5 +1,6 @@
 """One request and one answer, as the doors see them: thin views over ASGI."""
 
+import os
 import re
 from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ import msgspec
 
 from chartwire.api.problem import ApiError, Fault
 from chartwire.core.access import Access
-from chartwire.core.ids import uuid7
 from chartwire.core.limits import API_BODY_BYTES_MAX
 
 Scope = MutableMapping[str, Any]
@@ -129,7 +129,7 @@ def accepts(accept: bytes | None, *media: bytes) -> bool:
 def _request_id(given: bytes | None) -> str:
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode("ascii")
-    return f"req_{uuid7().hex}"
+    return f"req_{os.urandom(16).hex()}"
 
 
 def _pointer(message: str) -> str:

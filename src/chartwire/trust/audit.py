@@ -11,9 +11,10 @@ A row holds at most PATIENTS_PER_ROW_MAX patient ids, the lowest ones; where the
 import asyncio
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
+
+import msgspec
 
 from chartwire.core.access import Access
 from chartwire.core.clock import now
@@ -36,8 +37,7 @@ _ROWS_PER_COMMIT = Histogram(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRow:
+class AuditRow(msgspec.Struct, frozen=True, gc=False):
     """One request. `action` is read, search, create, delete, replay or refuse; `status` the HTTP status of the answer.
 
     `query_shape` is the route and the names of its parameters (`GET /api/v1/patients?limit&mrn`), never a value.
@@ -53,7 +53,7 @@ class AuditRow:
     patients: Collection[UUID]
     status: int
     request_id: str
-    at: datetime = field(default_factory=now)
+    at: datetime = msgspec.field(default_factory=now)
 
 
 def audit_row(
@@ -156,6 +156,8 @@ def _patients(row: AuditRow) -> tuple[str, str]:
     """The patient ids as an array literal, and the query shape, with the digest where there are too many ids."""
     if not row.patients:
         return "{}", row.query_shape
+    if len(row.patients) == 1:
+        return f"{{{next(iter(row.patients))}}}", row.query_shape
     ids = sorted(set(row.patients))
     shape = row.query_shape
     if len(ids) > PATIENTS_PER_ROW_MAX:
