@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from chartwire.channels import route
-from chartwire.channels.reading import Job, Reading, read
+from chartwire.channels.reading import Job, Reading, Spoken, read
 from chartwire.channels.settling import Settlement, settle, settlement_of
 from chartwire.core import clock
 from chartwire.core.access import Access
@@ -29,7 +29,8 @@ from chartwire.events.lanes import Claim
 from chartwire.events.outbox import Event, emit
 from chartwire.mapping.convert import Mapper
 from chartwire.record.directory import Directory
-from chartwire.record.save import HeldForReviewError, keys_of, save
+from chartwire.record.identity import HeldForReviewError
+from chartwire.record.save import keys_of, save
 from chartwire.record.snapshots import scopes_of
 from chartwire.record.work import Review, Work
 from chartwire.store.pool import Connection, Pool
@@ -82,15 +83,14 @@ class Path:
         return readings
 
     async def _save_directory(self, org: UUID, readings: Iterable[Reading]) -> None:
-        spoken = [(reading.conversion, reading.context) for reading in readings if reading.conversion]
-        told = [(conversion, context) for conversion, context in spoken if context is not None]
+        spoken = [reading.spoken for reading in readings if reading.spoken]
 
         async def announce(tx: Connection, events: Sequence[Event]) -> None:
             await route.wake(tx, org, await route.route(tx, org, clock.now(), events))
 
         for attempt in range(_DIRECTORY_TRIES):
             try:
-                await self.directory.save(self.pool, self.access(org), told, announce)
+                await self.directory.save(self.pool, self.access(org), spoken, announce)
                 break
             except (ConflictError, TransientError):
                 if attempt == _DIRECTORY_TRIES - 1:
@@ -115,21 +115,13 @@ class Path:
     async def apply(self, tx: Connection, org: UUID, readings: Sequence[Reading]) -> list[UUID]:
         """Save, emit, route and settle within `tx`; answers the destinations to wake."""
         work = Work(self.access(org), tx)
-        spoken = [reading for reading in readings if reading.conversion and reading.context]
-        await work.prefetch(
-            (key for reading in spoken if reading.conversion for key in keys_of(reading.conversion)),
-            [
-                scope
-                for reading in spoken
-                if reading.conversion and reading.context
-                for scope in scopes_of(reading.context.source.id, reading.conversion)
-            ],
-        )
+        spoken = [reading.spoken for reading in readings if reading.spoken]
+        keys = [key for conversion, _ in spoken for key in keys_of(conversion)]
+        scopes = [scope for conversion, context in spoken for scope in scopes_of(context.source.id, conversion)]
+        await work.prefetch(keys, scopes)
         waiting = await self._lanes_that_wait(tx, org, spoken)
         settlements = [await self._settlement(work, reading, waiting) for reading in readings]
-        now = (
-            clock.now()
-        )  # after every id of this unit of work was made, so that nothing is changed before it was created
+        now = clock.now()  # after every id of this unit was made: nothing is changed before it was created
         await work.flush(now)
         await emit(tx, org, now, work.events)
         destinations = await route.route(tx, org, now, work.events)
@@ -138,9 +130,10 @@ class Path:
 
     async def _settlement(self, work: Work, reading: Reading, waiting: set[UUID]) -> Settlement:
         """One message meets the record; a doubt about identity becomes a review."""
-        conversion, context, job = reading.conversion, reading.context, reading.job
-        if conversion is None or context is None:
+        job = reading.job
+        if reading.spoken is None:
             return settlement_of(reading)
+        conversion, context = reading.spoken
         if job.lane_id in waiting:
             return settlement_of(reading, held="waits_for_review")
         references = self.directory.references(work.access, conversion)
@@ -167,9 +160,9 @@ class Path:
         there = {(row["lane_id"], row["seq"]) for row in rows}
         return [reading for reading in readings if (reading.job.lane_id, reading.job.seq) in there]
 
-    async def _lanes_that_wait(self, tx: Connection, org: UUID, spoken: Sequence[Reading]) -> set[UUID]:
+    async def _lanes_that_wait(self, tx: Connection, org: UUID, spoken: Sequence[Spoken]) -> set[UUID]:
         """Lanes whose source says that later messages wait while it is open whose record this is."""
-        lanes = {r.job.lane_id for r in spoken if r.context and r.context.source.hold_following == "wait"}
+        lanes = {context.lane_id for _, context in spoken if context.source.hold_following == "wait"}
         if not lanes:
             return set()
         return {row["lane_id"] for row in await tx.fetch(q.lanes_under_review, org, list(lanes))}

@@ -1,6 +1,7 @@
 """From a job's bytes to a conversion or to a named fault. Pure CPU; nothing here can fail a batch."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -38,13 +39,19 @@ class Fault:
     text: str
 
 
+class Spoken(NamedTuple):
+    """What a message says, and with what weight."""
+
+    conversion: Conversion
+    context: MessageContext
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A job with what it says (`conversion`, `context`) or with its `fault`."""
+    """A job with what it says (`spoken`) or with its `fault`."""
 
     job: Job
-    conversion: Conversion | None = None
-    context: MessageContext | None = None
+    spoken: Spoken | None = None
     fault: Fault | None = None
 
 
@@ -62,7 +69,7 @@ def read(job: Job, source: Source | None, mapper: Mapper) -> Reading:
         return Reading(job, fault=Fault("internal_error", "", f"{type(error).__name__} while reading or mapping"))
     recorded = instant(conversion.recorded_at) if conversion.recorded_at else None
     context = MessageContext(job.message_id, job.lane_id, source, job.mode, conversion.event, recorded)
-    return Reading(job, conversion, context)
+    return Reading(job, Spoken(conversion, context))
 
 
 def fault_of(error: ChartwireError) -> Fault:

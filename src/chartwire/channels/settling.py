@@ -69,9 +69,9 @@ async def settle(tx: Connection, org: UUID, now: datetime, settlements: Sequence
 
 
 def _summary(reading: Reading, outcome: Outcome | None) -> str | None:
-    conversion = reading.conversion
-    if conversion is None:
+    if reading.spoken is None:
         return None
+    conversion = reading.spoken.conversion
     summary: dict[str, Any] = {"map": conversion.map_version}
     if outcome is not None:
         summary["resources"] = [[kind, str(id_), version, changed] for kind, id_, version, changed in outcome.touched]

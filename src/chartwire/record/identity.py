@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from typing import Any
+from uuid import UUID
 
 from rapidfuzz.distance import JaroWinkler
 
@@ -17,6 +18,16 @@ _PLACEHOLDER_NAMES = re.compile(
 _PLACEHOLDER_BIRTH_DATES = frozenset({"1900-01-01", "1901-01-01", "1800-01-01", "9999-12-31"})
 _SAME_NAME = 0.88
 _LETTERS = re.compile(r"[^a-z]")
+
+
+class HeldForReviewError(Exception):
+    """Nothing was changed, since it is not certain whose record this is. `code` says why."""
+
+    def __init__(self, code: str, resource_type: str, resource_id: UUID | None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.resource_type = resource_type
+        self.resource_id = resource_id
 
 
 def folded(text: str) -> str:

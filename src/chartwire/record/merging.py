@@ -5,6 +5,7 @@ there; what belonged to it names the survivor from now on, and keeps its origina
 """
 
 from chartwire.mapping.conversion import Conversion, Json, Merge
+from chartwire.record.identity import HeldForReviewError
 from chartwire.record.lineage import Lineage, Part, Stamp
 from chartwire.record.standing import Standing
 from chartwire.record.telling import Teller, with_references
@@ -13,16 +14,12 @@ from chartwire.record.work import PatientMerge, Work
 _SOURCE_FIELD = "MRG-1"
 
 
-class AmbiguousMergeError(Exception):
-    """One side of a merge names several patients: nothing is merged."""
-
-
 def check(work: Work, conversion: Conversion) -> None:
-    """Raises AmbiguousMergeError before anything is touched."""
+    """Raises HeldForReviewError, before anything is touched, where one side of a merge names several patients."""
     for group in conversion.merges:
         for side in (group.survivor, group.loser):
             if len(work.resolve("Patient", (key.key for key in side))) > 1:
-                raise AmbiguousMergeError
+                raise HeldForReviewError("merge_names_several_patients", "Patient", None)
 
 
 async def carry_out(teller: Teller, conversion: Conversion) -> None:

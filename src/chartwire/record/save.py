@@ -9,7 +9,7 @@ from uuid import UUID
 
 from chartwire.mapping.conversion import Conversion, Mapped
 from chartwire.record import authority, merging, snapshots
-from chartwire.record.identity import overlays
+from chartwire.record.identity import HeldForReviewError, overlays
 from chartwire.record.standing import Standing
 from chartwire.record.telling import MessageContext, Teller, Touch
 from chartwire.record.work import Work
@@ -21,16 +21,6 @@ class Outcome:
 
     touched: list[Touch]
     patient_id: UUID | None
-
-
-class HeldForReviewError(Exception):
-    """Nothing was changed, since it is not certain whose record this is. `code` says why."""
-
-    def __init__(self, code: str, resource_type: str, resource_id: UUID | None) -> None:
-        super().__init__(code)
-        self.code = code
-        self.resource_type = resource_type
-        self.resource_id = resource_id
 
 
 def keys_of(conversion: Conversion) -> list[tuple[str, str]]:

@@ -88,6 +88,14 @@ async def test_the_same_merge_again_changes_nothing(feed: Feed) -> None:
     assert (await feed.events()).count("patient.merged") == 1
 
 
+async def test_a_merge_whose_loser_could_be_two_patients_is_held(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", ANNA), hl7("ADT^A04", TWIN), hl7("ADT^A04", pid("3003")))
+    both = a40(ANNA, "2002").replace(b"MRG|2002^^^HOSP^MR", b"MRG|2002^^^HOSP^MR~3003^^^HOSP^MR")
+    [merge] = await feed.send(both)
+    assert await feed.states(merge) == [("held", "merge_names_several_patients")]
+    assert all(body["active"] for body in await feed.bodies("Patient"))
+
+
 async def test_a_merge_of_a_patient_with_itself_changes_nothing(feed: Feed) -> None:
     await feed.send(hl7("ADT^A04", ANNA))
     [merge] = await feed.send(a40(ANNA, "1001"))
