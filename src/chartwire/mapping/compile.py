@@ -22,6 +22,7 @@ from chartwire.mapping.transforms import LEAF, PURE, Alternate, Leaf
 
 Body = tuple[tuple[Target, tuple[Rule, ...]], ...]
 Step = tuple[str, Fn, tuple[str, ...], bool]
+_COMPONENTS_MAX = 99
 
 
 def compile_rule(rule: Rule, scope: Scope) -> Fn:
@@ -94,12 +95,17 @@ def _every(steps: list[Step]) -> Callable[[Any], tuple[Step, ...]]:
 
 
 def _by_components(selection: Selection[Step]) -> Callable[[Any], tuple[Step, ...]]:
-    return lambda parts: selection.by(tuple(map(bool, parts)), lambda: filled_components(parts))
+    return lambda parts: selection.by(pattern_of(parts), lambda: filled_components(parts))
+
+
+def pattern_of(parts: list[str]) -> tuple[bool, ...]:
+    """Which components are filled, as far as a path can name them."""
+    return tuple(map(bool, parts[:_COMPONENTS_MAX]))
 
 
 def filled_components(parts: list[str]) -> frozenset[str]:
     """The components that hold anything, as needs name them: .1, .3 ..."""
-    return frozenset(f".{number}" for number, part in enumerate(parts, 1) if part)
+    return frozenset(f".{number}" for number, part in enumerate(parts[:_COMPONENTS_MAX], 1) if part)
 
 
 def put(out: dict[str, Any], names: tuple[str, ...], many: bool, value: Any) -> int:
@@ -193,14 +199,14 @@ def _each(rule: Rule, scope: Scope) -> Fn:
     path = rule.path or Path("", 0, 0, 0)
     read = raw_reader(path, scope, rule.mark)
     inner = _item(rule, scope.composite(path.label))
-    joint = rule.by
+    joint, label = rule.by, path.label
 
     def items(context: Context, place: Any) -> Any:
         raw = read(context, place)
         if not raw:
             return None
         found = []
-        for part in raw.split(context.repetition):
+        for part in context.repetitions(raw, label) if context.repetition in raw else (raw,):
             if part and part != NULL:
                 value = inner(context, part.split(context.component))
                 if value is not None:

@@ -37,6 +37,7 @@ class Drawing:
     resources: list[Mapped]
 
 
+REPETITIONS_MAX: Final = 1_000
 _DRAWINGS_MAX: Final = 4_096
 _drawings: dict[Hashable, Drawing] = {}
 
@@ -53,9 +54,9 @@ class Context:
     """The state of one conversion; made anew for every message, never shared."""
 
     __slots__ = (
-        "blanks", "component", "control_id", "escape", "event", "findings", "has_nulls", "keys", "keys_of", "memo",
-        "repetition", "resources", "seen", "source", "sub", "tables", "trace", "trigger", "unescape", "unread_escape",
-        "zone",
+        "blanks", "component", "control_id", "escape", "event", "findings", "finds", "has_nulls", "keys", "keys_of",
+        "memo", "ordinals", "repetition", "resources", "seen", "source", "sub", "tables", "trace", "trigger",
+        "unescape", "unread_escape", "zone",
     )  # fmt: skip
 
     def __init__(self, document: Document, source: Source, event: str, tables: Tables) -> None:
@@ -75,9 +76,11 @@ class Context:
         self.unread_escape = f"{self.escape}X"
         self.has_nulls = NULL in document.text
         self.findings: list[MapFinding] = []
+        self.finds = 0
         self.seen: set[tuple[str, str]] = set()
         self.resources: list[Mapped] = []
         self.keys: dict[tuple[str, str], Mapped] = {}
+        self.ordinals: dict[tuple[str, str], int] = {}
         self.memo: dict[tuple[str, str, str], Any] = {}
         self.keys_of: dict[int, tuple[PatientKey, ...]] = {}
         self.trace: tuple[tuple[str, int], ...] = ()
@@ -121,6 +124,14 @@ class Context:
             raw = raw.replace(mark, "") if mark else raw
         return not raw
 
+    def repetitions(self, raw: str, label: str) -> list[str]:
+        """The repetitions of a field, at most REPETITIONS_MAX; what is beyond leaves a finding."""
+        parts = raw.split(self.repetition, REPETITIONS_MAX)
+        if len(parts) > REPETITIONS_MAX:
+            self.find("too_many_repetitions", label, f"more than {REPETITIONS_MAX} repetitions; the rest is left out")
+            parts.pop()
+        return parts
+
     def speaks(self, raw: str) -> bool:
         """Whether a field says anything: not empty, not blank, not only delimiters and `""`."""
         if raw.isalnum():
@@ -130,6 +141,7 @@ class Context:
 
     def find(self, code: str, location: str, message: str, severity: str = "warning") -> None:
         """Report once per (code, location). Never pass a value of the message."""
+        self.finds += 1
         if (code, location) not in self.seen:
             self.seen.add((code, location))
             self.findings.append(MapFinding(code, location, message, severity))
@@ -158,13 +170,13 @@ class Context:
         if name in self.memo:
             found: Json | None = self.memo[name]
             return dict(found) if found is not None else None
-        key = (name, self.source.authority, self.zone, self.unescape, self.component, self.sub)
+        key = (name, self.tables, self.source.authority, self.zone, self.unescape, self.component, self.sub)
         drawing = _drawings.get(key)
         if drawing is None:
-            before, told, known = len(self.resources), len(self.findings), len(self.keys)
+            before, told, known = len(self.resources), self.finds, len(self.keys)
             reference = draw(self, parts)
             made = self.resources[before:]
-            if len(self.findings) == told and len(self.keys) - known == len(made):
+            if self.finds == told and len(self.keys) - known == len(made):
                 _keep(key, Drawing(reference, made))
         else:
             reference = drawing.reference

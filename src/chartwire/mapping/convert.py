@@ -127,6 +127,8 @@ class Mapper:
                 context.find("patient_identifier_missing", "PID-3", message)
                 keys = (PatientKey(context.source.authority, "MSG", f"{context.control_id}/{position}"),)
             context.keys_of[id(frame)] = keys
+        if message_map.merge is None and len({context.keys_of[id(frame)] for frame in frames}) > 1:
+            context.find("several_patients", "PID-3", "the message names several patients; the first is its patient")
         return context.keys_of[id(frames[0])] if frames else ()
 
     def _merges(self, context: Context, root: Frame, message_map: MessageMap) -> list[Merge]:

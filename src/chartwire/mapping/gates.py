@@ -47,11 +47,12 @@ def filled_fields(segment: Segment, separator: str) -> frozenset[str]:
     name = segment.name
     if name in _HEADERS:
         parts.insert(1, separator)
+    del parts[_FIELDS_MAX + 1 :]
     shape = (name, *map(bool, parts))
     found = _shapes.get(shape)
     if found is None:
         labels = ["", *(f"{name}-{number}" for number in range(1, len(parts)))]
-        found = frozenset(compress(labels[: _FIELDS_MAX + 1], parts))
+        found = frozenset(compress(labels, parts))
         found -= {""}
         _remember(_shapes, shape, found)
     return found

@@ -50,7 +50,18 @@ class Group:
 class Frame:
     """One occurrence of a group: its segments by name, the frames inside, and what has been made of it."""
 
-    __slots__ = ("_pattern", "children", "group", "made", "more", "parent", "segments", "separator", "variables")
+    __slots__ = (
+        "_pattern",
+        "below",
+        "children",
+        "group",
+        "made",
+        "more",
+        "parent",
+        "segments",
+        "separator",
+        "variables",
+    )
 
     def __init__(self, group: Group, parent: "Frame | None", separator: str) -> None:
         self.group = group
@@ -61,6 +72,7 @@ class Frame:
         self.more: dict[str, list[Segment]] = {}
         self.children: list[Frame] = []
         self.made: dict[str, Mapped] = {}
+        self.below: dict[str, Mapped] = {}
         self.variables: dict[str, object] = {}
 
     def add(self, segment: Segment) -> None:
@@ -69,6 +81,12 @@ class Frame:
             self.more.setdefault(segment.name, []).append(segment)
         else:
             self.segments[segment.name] = segment
+
+    def note(self, name: str, mapped: Mapped) -> None:
+        """Say what the resource map of that name made of this frame; the frame around learns of the first."""
+        self.made[name] = mapped
+        if self.parent is not None:
+            self.parent.below.setdefault(name, mapped)
 
     def all(self, name: str) -> list[Segment]:
         """Every segment of that name in this frame."""

@@ -27,7 +27,9 @@ class IdentityRules:
             return ()
         label = f"{segment.name}-{field}"
         ranked = []
-        for position, (value, authority, universal, kind) in enumerate(_identifiers(context, segment.raw(field))):
+        for position, (value, authority, universal, kind) in enumerate(
+            _identifiers(context, segment.raw(field), label)
+        ):
             rule = self._rule(context.source, authority, universal, kind)
             if rule is None:
                 continue
@@ -58,9 +60,9 @@ def _same_authority(rule: IdentifierRule, source: Source, authority: str, univer
                                                                  wanted == source.authority)  # fmt: skip
 
 
-def _identifiers(context: Context, raw: str) -> Iterator[tuple[str, str, str, str]]:
+def _identifiers(context: Context, raw: str, label: str) -> Iterator[tuple[str, str, str, str]]:
     """(value, namespace, universal id, type) of every CX with a value; '' where a part is empty."""
-    for part in raw.split(context.repetition):
+    for part in context.repetitions(raw, label):
         pieces = part.split(context.component)
         value = context.text(pieces[0].partition(context.sub)[0]) if pieces[0] not in {"", NULL} else None
         if value is None:

@@ -31,9 +31,7 @@ def reference(rule: Rule, _scope: Scope) -> Fn:
 
     def refer(_context: Context, frame: Frame | None) -> Any:
         while frame is not None:
-            found = frame.made.get(name)
-            if found is None:
-                found = next((child.made[name] for child in frame.children if name in child.made), None)
+            found = frame.made.get(name) or frame.below.get(name)
             if found is not None:
                 return {"reference": f"{found.type}/{found.body['id']}"}
             frame = frame.parent

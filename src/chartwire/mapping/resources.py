@@ -6,7 +6,15 @@ from typing import Any, Final
 
 import yaml
 
-from chartwire.mapping.compile import Body, compile_let, compile_object, compile_rule, filled_components, put
+from chartwire.mapping.compile import (
+    Body,
+    compile_let,
+    compile_object,
+    compile_rule,
+    filled_components,
+    pattern_of,
+    put,
+)
 from chartwire.mapping.conditions import Test, compile_condition
 from chartwire.mapping.context import Context
 from chartwire.mapping.conversion import Json, Mapped
@@ -249,21 +257,19 @@ class Plan:
 
     def _unique(self, context: Context, frame: Frame, key: str) -> Mapped | None:
         kind, name = self.map.resource, key
-        ordinal = 1
-        while (kind, name) in context.keys:
+        if (kind, name) in context.keys:
             if self.map.duplicates == "first":
                 if not self.map.directory:
-                    context.find(
-                        "repeated_entry",
-                        kind,
-                        "an entry stands twice in one message; the first is taken",
-                        "information",
-                    )
-                frame.made[self.map.name] = context.keys[kind, name]
+                    context.find("repeated_entry", kind, "an entry stands twice; the first is taken", "information")
+                frame.note(self.map.name, context.keys[kind, name])
                 return None
-            ordinal += 1
-            name = f"{key}|{ordinal}"
-        mapped = frame.made[self.map.name] = context.draft(kind, name, directory=self.map.directory)
+            ordinal = context.ordinals.get((kind, key), 1)
+            while (kind, name) in context.keys:
+                ordinal += 1
+                name = f"{key}|{ordinal}"
+            context.ordinals[kind, key] = ordinal
+        mapped = context.draft(kind, name, directory=self.map.directory)
+        frame.note(self.map.name, mapped)
         return mapped
 
     def _further_keys(self, context: Context, frame: Frame, first: str) -> tuple[str, ...]:
@@ -376,7 +382,7 @@ def compile_maker(source: ResourceMap, library: Library, label: str) -> Fn:
             mapped = context.keys.get((kind, identity))
             if mapped is None:
                 mapped = context.draft(kind, identity, directory=directory)
-                for statement in statements.by(tuple(map(bool, parts)), lambda: filled_components(parts)):
+                for statement in statements.by(pattern_of(parts), lambda: filled_components(parts)):
                     statement.run(context, parts, mapped)
                 context.add(mapped)
             reference["reference"] = f"{kind}/{mapped.body['id']}"

@@ -102,6 +102,22 @@ def test_unnamed_delimiters_split_nothing():
     assert one(convert(data), "Patient").body["name"] == [{"family": "DOE~X", "given": ["JANE"]}]
 
 
+def test_repetitions_beyond_the_bound_are_left_out_with_a_finding():
+    conversion = adt(PID.replace("DOE^JANE^Q", "~".join(f"N{number}" for number in range(1_005))))
+    assert len(one(conversion, "Patient").body["name"]) == 1_000
+    assert ("too_many_repetitions", "PID-5") in {(finding.code, finding.location) for finding in conversion.findings}
+
+
+def test_several_patients_in_one_result_leave_a_finding():
+    lines = ("OBR|1||F1|X^x^L|||20260105", "OBX|1|NM|A^a^L||1||||||F")
+    data = message("ORU^R01", PID, *lines, PID.replace("12345", "222"), *lines)
+    conversion = convert(data)
+    assert "several_patients" in {finding.code for finding in conversion.findings}
+    assert [mapped.body["subject"]["reference"] for mapped in conversion.resources if mapped.type == "Observation"] == [
+        f"Patient/{mapped.id}" for mapped in conversion.resources if mapped.type == "Patient"
+    ]
+
+
 LEAF = st.one_of(
     st.sampled_from(
         ['""', "", " ", "12", "20260105", "202613", "M", "NM", "^", "~", "&", r"\F\ ", r"\X00\ ".strip(), r"\X4A\ ".strip(),

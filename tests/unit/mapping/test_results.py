@@ -172,6 +172,10 @@ def test_the_time_is_obx_14_else_obr_7():
     assert late.lineage["effectiveDateTime"] == (("OBR-7", 1),)
 
 
+def test_a_result_says_when_it_was_given_out():
+    assert body(oru(OBR, obx()), "Observation")["issued"] == "2026-01-05T14:00:00.000Z"
+
+
 def test_range_flag_note_and_performer_are_kept():
     observation = body(
         oru(OBR, obx(f7="70-99", f8="H", f6="mg/dL", f16="7^LAB^TECH"), "NTE|1||Fasting.", "NTE|2||Repeat."),

@@ -124,3 +124,18 @@ def test_without_any_zone_a_time_keeps_its_date_only_with_a_finding():
     conversion = adt(PID, pv1(f2="O", f19="V1", f44="202601010800"), timezone=None)
     assert body(conversion, "Encounter")["period"]["start"] == "2026-01-01"
     assert ("no_zone", "PV1-44") in codes(conversion)
+
+
+def test_a_doctor_met_before_brings_the_same_findings_again():
+    visit = pv1(f2="O", f19="V1", f7="1^HOUSE^G^^^^^^HOSP^ODD~2^WILSON^J^^^^^^HOSP^ODD")
+    alone = pv1(f2="O", f19="V2", f7="2^WILSON^J^^^^^^HOSP^ODD")
+    for _ in range(2):
+        assert ("code_unmapped", "PV1-7") in codes(adt(PID, visit))
+        assert ("code_unmapped", "PV1-7") in codes(adt(PID, alone))
+
+
+def test_a_doctor_met_before_is_drawn_anew_for_every_message():
+    first, second = (one(adt(PID, PV1), "Practitioner") for _ in range(2))
+    assert first.body == second.body and first.body is not second.body
+    first.body["active"] = False
+    assert "active" not in one(adt(PID, PV1), "Practitioner").body
