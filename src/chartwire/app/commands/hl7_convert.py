@@ -18,7 +18,8 @@ from chartwire.core.source import IdentifierRule, Source
 from chartwire.formats.hl7v2 import parse, split
 from chartwire.mapping import Mapper, load_maps, to_bundle
 
-_ANY = (IdentifierRule("", "MR"), IdentifierRule("", "PI"), IdentifierRule("*", "MR"), IdentifierRule("*", "PI"))
+# Nothing is matched here, so a message without a medical record number still has its patient: any number will do.
+_ANY = tuple(IdentifierRule(*rule) for rule in (("", "MR"), ("", "PI"), ("*", "MR"), ("*", "PI"), ("*", "*")))
 REFUSED = "refused.json"
 
 
