@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from bench.processes import cpu_s, server_pids
 from chartwire.app.embedded import EmbeddedPostgres
 from chartwire.store.migrate import migrate
 from chartwire.store.pool import Pool
@@ -26,10 +26,14 @@ class BenchDatabase:
     engine: str
     data_directory: Path
 
+    @property
+    def postmaster(self) -> int:
+        """Process id of the server."""
+        return int((self.data_directory / "postmaster.pid").read_text().split()[0])
+
     def cpu_s(self) -> float:
-        """CPU seconds that the server's processes used so far."""
-        postmaster = int((self.data_directory / "postmaster.pid").read_text().split()[0])
-        return sum(_cpu_s(pid) for pid in [postmaster, *_children(postmaster)])
+        """CPU seconds that the server's present processes used so far."""
+        return cpu_s(*server_pids(self.postmaster))
 
 
 @contextlib.contextmanager
@@ -63,13 +67,3 @@ async def _data_directory(admin: str) -> Path:
     finally:
         await pool.close()
 
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _cpu_s(pid: int) -> float:
-    with contextlib.suppress(FileNotFoundError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
