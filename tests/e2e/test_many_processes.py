@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.authority import Authority
 from tests.e2e.harness import COMMAND, Installation, eventually, registration
 
 from chartwire.app.embedded import EmbeddedPostgres
@@ -54,6 +55,10 @@ class Node(Installation):
 
     def environment(self) -> dict[str, str]:
         return super().environment() | self._settings
+
+    def set_up(self, **settings: str) -> None:
+        """Further settings for what is started from now on."""
+        self._settings |= settings
 
     def serve(self, role: str, *options: str) -> "subprocess.Popen[str]":
         """Start one role and wait until it says that it is ready."""
@@ -117,6 +122,32 @@ def test_several_processes_share_one_port(node: Node) -> None:
     for _ in range(10):
         assert node.get("/health/live")[0] == 200
     assert set(node.children()) == {"listener-1", "listener-2", "api-1", "api-2"}
+
+
+def test_the_tls_listener_takes_only_senders_with_a_certificate_of_the_named_authority(node: Node) -> None:
+    node.cli_json("migrate")
+    org = node.cli_json("org", "create", "Certified Clinic")["org_id"]
+    options = ("--listener", "tls", "--authority", "TESTCLINIC", "--peer", "cn:sender.example.org")
+    node.cli_json("source", "create", "feed", "--org", org, *options)
+    authority = Authority(node.home)
+    server, client = authority.issue("localhost"), authority.issue("sender.example.org")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    node.set_up(
+        CHARTWIRE_MLLP_TLS_PORT=str(port),
+        CHARTWIRE_MLLP_TLS_CERT=f"{server}.pem",
+        CHARTWIRE_MLLP_TLS_KEY=f"{server}.key",
+        CHARTWIRE_MLLP_TLS_CLIENT_CA=str(authority.path),
+    )
+    node.serve("listener")
+    file = node.home / "tls.hl7"
+    file.write_bytes(registration("TLS-1", "Sealed", control_id="tls-1"))
+    send = ("hl7", "send", str(file), "--host", "localhost", "--port", str(port), "--ca", str(authority.path))
+    (answer,) = node.cli_json(*send, "--cert", f"{client}.pem", "--key", f"{client}.key")
+    assert answer["code"] == "AA"
+    assert node.cli(*send).returncode == 1
+    assert "certificate" in node.cli(*(word for word in send[:-2]), "--tls").stderr
 
 
 def test_a_role_without_a_database_says_what_is_missing() -> None:
