@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+from tests.chaos.callers import Caller
 from tests.chaos.hub import Hub
 from tests.chaos.population import Family
 from tests.chaos.receiver import Request
@@ -46,6 +47,7 @@ async def judge(
     hub: Hub,
     sent: Sequence[Sent],
     families: Sequence[Family],
+    callers: Sequence[Caller] = (),
     *,
     dead: frozenset[str] = frozenset(),
     stuck_s: float = STUCK_S,
@@ -60,6 +62,7 @@ async def judge(
         await _effect_once(admin, verdict)
         await _order_kept(admin, verdict, families)
         await _told_once(admin, verdict, hub.receiver.requests)
+        await _audited(admin, verdict, callers)
     finally:
         await admin.close()
     return verdict
@@ -226,6 +229,17 @@ async def _told_once(admin: Any, verdict: Verdict, requests: Sequence[Request]) 
     undelivered = await admin.fetch("select event_id, state from delivery where state <> 'delivered'")
     verdict.expect(not undelivered, "I5 every delivery is delivered", *(tuple(row) for row in undelivered))
     verdict.figures |= {"events": len(events), "requests": len(requests), "repeated": len(requests) - len(told)}
+
+
+async def _audited(admin: Any, verdict: Verdict, callers: Sequence[Caller]) -> None:
+    """The audit row of an answer is committed before the answer leaves."""
+    answered = [request_id for caller in callers for request_id in caller.answered]
+    rows = await admin.fetch("select request_id from audit where request_id = any($1)", answered)
+    missing = set(answered) - {row["request_id"] for row in rows}
+    verdict.expect(not missing, "every answer of the API has its audit row", *missing)
+    refused = [status for caller in callers for status in caller.statuses if status != 200]
+    verdict.expect(not refused, "the API answers or is away", *refused)
+    verdict.figures |= {"calls": len(answered), "unaudited": len(missing)}
 
 
 def _without_meta(body: str) -> Any:

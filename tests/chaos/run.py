@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from time import perf_counter
 
+from tests.chaos.callers import Caller
 from tests.chaos.hub import LONG, Hub
 from tests.chaos.invariants import Verdict, judge
-from tests.chaos.population import Message, Population
+from tests.chaos.population import Population
 from tests.chaos.senders import Sender, Sent
 
 
@@ -34,10 +35,12 @@ class Run:
         self.faults: Counter[str] = Counter()
         self.recoveries_s: list[float] = []
         self.senders: list[Sender] = []
+        self.callers: list[Caller] = []
         self.extra: list[Sent] = []
         self.dead: set[str] = set()
         self._populations: list[Population] = []
         self._began = perf_counter()
+        hub.server.recoveries_s.clear()
 
     def add_senders(self, *windows: int, pause_s: float = 0.02) -> None:
         """One sender for each window size, each with patients of its own."""
@@ -47,13 +50,18 @@ class Run:
             self._populations.append(population)
             self.senders.append(Sender(self.hub.mllp_port, population.script(), seed, window=window, pause_s=pause_s))
 
+    def add_caller(self) -> None:
+        """One caller of the API."""
+        self.callers.append(Caller(self.hub.http_port, self.hub.api_key))
+
     @contextlib.asynccontextmanager
     async def traffic(self) -> AsyncIterator[None]:
-        """Senders send inside the block; at its end they finish what they began. A sender's fault ends the block."""
+        """Senders send and callers call inside the block; at its end they finish what they began. The fault of one of
+        them ends the block."""
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            for sender in self.senders:
-                group.create_task(sender.run(stop))
+            for one in (*self.senders, *self.callers):
+                group.create_task(one.run(stop))
             try:
                 yield
             finally:
@@ -76,7 +84,7 @@ class Run:
         """Judge and print the page. Raises AssertionError that names every broken promise."""
         sent = [one for sender in self.senders for one in sender.log] + self.extra
         families = [family for population in self._populations for family in population.families]
-        verdict = await judge(self.hub, sent, families, dead=frozenset(self.dead))
+        verdict = await judge(self.hub, sent, families, self.callers, dead=frozenset(self.dead))
         print(self._page(verdict, len(sent)))
         assert not verdict.broken, "\n".join([f"seed {self.seed}", *verdict.broken])
         return verdict
@@ -95,6 +103,7 @@ class Run:
             f" {verdict.figures['dead']} dead letters, {verdict.figures['inversions']} inversions",
             "webhooks": f"{verdict.figures['events']} events, {verdict.figures['requests']} requests,"
             f" {verdict.figures['repeated']} repeated",
+            "API": f"{verdict.figures['calls']} answers, {verdict.figures['unaudited']} without their audit row",
             "longest wait for an answer": f"{worst:.1f} s",
             "worst database recovery": f"{recoveries[-1]:.1f} s" if recoveries else "-",
             "quiet after the last fault": f"{verdict.figures['quiet_after_s']} s",
@@ -102,8 +111,3 @@ class Run:
         }
         head = f"\n== chaos: {self.name} "
         return head.ljust(100, "=") + "".join(f"\n{what:>28}  {told}" for what, told in lines.items()) + "\n"
-
-
-def message_again(message: Message) -> Sent:
-    """A log entry for a message that a test sends by itself."""
-    return Sent(message, perf_counter())

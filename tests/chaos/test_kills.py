@@ -56,8 +56,9 @@ async def test_processes_killed_at_random_lose_double_and_reorder_nothing(
     async with Hub(durable_server, database, tmp_path) as hub:
         run = Run("kill -9 at random", hub, seed)
         run.add_senders(1, 1, 8)
-        await hub.start("listener-0", "worker-0", "worker-1")
-        victims = [hub.listener, *hub.workers] * times(2, 70)
+        run.add_caller()
+        await hub.start("listener-0", "worker-0", "worker-1", "api-0")
+        victims = [*hub.processes.values()] * times(2, 50)
         run.random.shuffle(victims)
         async with run.traffic():
             for victim in victims:
@@ -76,7 +77,7 @@ async def test_a_database_killed_with_all_its_processes_loses_nothing_that_was_a
     """While the store is away a sender sees a closed connection, never AE or AR (a sender checks each answer)."""
     async with Hub(durable_server, database, tmp_path) as hub:
         run = Run("kill -9 of PostgreSQL", hub, seed)
-        run.add_senders(1, 1, 8)
+        run.add_senders(1, 1, 8, 100)
         await hub.start("listener-0", "worker-0", "worker-1")
         async with run.traffic():
             for cycle in range(times(3, 200)):
