@@ -1,15 +1,12 @@
 """Prometheus metrics over all processes of one machine.
 
-Every process writes what core/telemetry.py counted to a file in the run directory once a second, under another name
-first, so that a reader sees a whole file. `/metrics` merges the files of processes that live, each value labelled with
-its `process`, and adds gauges of the database. A restarted process begins at zero, as Prometheus expects.
+Every process leaves what it counted in a file (snapshots.py). `/metrics` merges the files of processes that live, each
+value labelled with its `process`, and adds gauges of the database. A restarted process begins at zero, as Prometheus
+expects.
 """
 
 import asyncio
-import contextlib
-import json
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,63 +14,15 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from chartwire.core import telemetry
+from chartwire.app.snapshots import read_snapshots, snapshot
 from chartwire.core.errors import ChartwireError
 from chartwire.store.pool import Pool
 from chartwire.store.queries import q
 
-EVERY_S = 1.0
-_SUFFIX = ".metrics.json"
 _DATABASE_EVERY_S = 5.0
 _ORGANISATIONS_MAX = 200
 
 Gauges = list[tuple[str, str, dict[str, str], float]]
-
-
-def snapshot() -> list[dict[str, Any]]:
-    """What this process counted: one object a metric, values as [label values, number or histogram row]."""
-    found = []
-    for metric in telemetry.metrics():
-        values = [[list(labels), value] for labels, value in list(metric.values.items())]
-        row: dict[str, Any] = {"name": metric.name, "kind": type(metric).__name__, "help": metric.help_text}
-        row["labels"] = metric.labels
-        if isinstance(metric, telemetry.Histogram):
-            row["bounds"] = metric.bounds
-        found.append(row | {"values": values})
-    return found
-
-
-def write_snapshot(run_dir: Path, process: str) -> None:
-    """Replace this process's file; the directory is made when there is none."""
-    run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = run_dir / f"{process}{_SUFFIX}"
-    fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps({"pid": os.getpid(), "process": process, "metrics": snapshot()}), encoding="utf-8")
-    fresh.replace(path)
-
-
-async def keep_writing(run_dir: Path, process: str) -> None:
-    """Write this process's file every second until cancelled; a full disk is not a reason to stop working."""
-    try:
-        while True:
-            with contextlib.suppress(OSError):
-                write_snapshot(run_dir, process)
-            await asyncio.sleep(EVERY_S)
-    finally:
-        (run_dir / f"{process}{_SUFFIX}").unlink(missing_ok=True)
-
-
-def read_snapshots(run_dir: Path, own: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """(process, metrics) of every other process that lives; files of dead ones are removed."""
-    for path in sorted(run_dir.glob(f"*{_SUFFIX}")):
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if not _lives(found["pid"]):
-            path.unlink(missing_ok=True)
-        elif found["process"] != own:
-            yield found["process"], found["metrics"]
 
 
 class Exporter:
@@ -148,16 +97,6 @@ def _cumulative(bounds: list[float], row: list[float]) -> list[tuple[str, float]
         total += number
         buckets.append((bound, total))
     return buckets
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 async def database_gauges(pool: Pool, engine_pool: Pool) -> Gauges:

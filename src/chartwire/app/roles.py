@@ -68,7 +68,7 @@ ROLES: dict[str, Role] = {"listener": run_listener, "worker": run_worker, "api":
 
 @contextlib.asynccontextmanager
 async def _metrics(settings: Settings, process: str) -> AsyncIterator[None]:
-    from chartwire.app.metrics import keep_writing
+    from chartwire.app.snapshots import keep_writing
 
     writer = asyncio.create_task(keep_writing(settings.run_dir, process))
     try:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from chartwire.app.metrics import exposition, read_snapshots, snapshot, write_snapshot
+from chartwire.app.metrics import exposition
+from chartwire.app.snapshots import read_snapshots, snapshot, write_snapshot
 from chartwire.core.telemetry import Counter, Gauge, Histogram
 
 _counter = Counter("chartwire_test_things_total", "Things.", ("kind",))
