@@ -30,66 +30,79 @@ create function intake_flush(
     p_error_text text[], p_raw bytea[])
 returns table ("position" integer, outcome text)
 language plpgsql
+-- The planner takes a group for a row or two: with nested loops, 512 messages would cost 262,144 comparisons.
+set enable_nestloop = off
 as $$
 #variable_conflict use_column
 declare
     v_org uuid;
+    v_count integer;
+    v_reused bigint[];
+    v_new uuid[];
+    v_all boolean;
 begin
-    for v_org in select distinct o from unnest(p_org) as o order by o loop
+    for v_org, v_count in select o, count(*) from unnest(p_org) as o group by o order by o loop
         perform set_config('chartwire.org_id', v_org::text, true);
-        return query
-        with item as (
-            select i.ordinality::integer as n, i.*
-              from unnest(p_org, p_source, p_id, p_received, p_state, p_event, p_control, p_hash, p_mrn, p_lane,
-                          p_partners, p_charset, p_mode, p_ack_code, p_ack, p_reuse_ack, p_error_code,
-                          p_error_location, p_error_text, p_raw)
-                   with ordinality as i (org, source, id, received, state, event, control, hash, mrn, lane, partners,
-                                         charset, mode, ack_code, ack, reuse_ack, error_code, error_location,
-                                         error_text, raw)
-             where i.org = v_org
-        ), judged as (
-            select item.*,
-                   control <> '' and (
-                       first_value(hash) over (partition by source, control order by n) <> hash
-                       or exists (select 1 from intake_key k
-                                   where k.org_id = v_org and k.source_id = item.source and k.control_id = item.control
-                                     and k.body_hash <> item.hash)) as reused
-              from item
-        ), keyed as (
+
+        select coalesce(array_agg(i.n), '{}') into v_reused
+          from (select u.n, u.source, u.control, u.hash,
+                       first_value(u.hash) over (partition by u.source, u.control order by u.n) as first_hash
+                  from unnest(p_org, p_source, p_control, p_hash) with ordinality as u (org, source, control, hash, n)
+                 where u.org = v_org and u.control <> '') as i
+         where i.first_hash <> i.hash
+            or exists (select 1 from intake_key k
+                        where k.org_id = v_org and k.source_id = i.source and k.control_id = i.control
+                          and k.body_hash <> i.hash);
+
+        with keyed as (
             insert into intake_key (org_id, source_id, control_id, body_hash, message_id, received_at, ack)
-            select v_org, j.source, j.control, j.hash, j.id, j.received,
-                   case when j.reused then coalesce(j.reuse_ack, j.ack) else j.ack end
-              from judged j
-             order by j.source, j.control, j.hash, j.n
+            select v_org, i.source, i.control, i.hash, i.id, i.received,
+                   case when i.n = any (v_reused) then coalesce(i.reuse_ack, i.ack) else i.ack end
+              from unnest(p_org, p_source, p_id, p_received, p_control, p_hash, p_ack, p_reuse_ack) with ordinality
+                   as i (org, source, id, received, control, hash, ack, reuse_ack, n)
+             where i.org = v_org
+             order by i.source, i.control, i.hash, i.n
                 on conflict do nothing
             returning message_id
-        ), marked as (
-            select j.*, k.message_id is not null as fresh, j.reused and j.reuse_ack is not null as refused
-              from judged j left join keyed k on k.message_id = j.id
-        ), stored as (
-            insert into message (org_id, id, source_id, received_at, state, event, control_id, mrn, lane_id, charset,
-                                 body_bytes, mode, ack_code, error_code, error_location, error_text)
-            select v_org, f.id, f.source, f.received, case when f.refused then 'dead' else f.state end, f.event,
-                   f.control, f.mrn, f.lane, f.charset, octet_length(f.raw), f.mode,
-                   case when f.refused then 'AE' else f.ack_code end,
-                   case when f.refused then 'control_id_reused' else f.error_code end,
-                   case when f.refused then 'MSH-10' else f.error_location end,
-                   case when f.refused then 'this control id came before with another body' else f.error_text end
-              from marked f where f.fresh
-        ), bodies as (
-            insert into message_body (org_id, id, class, raw)
-            select v_org, f.id, case when f.refused or f.state = 'dead' then 'dead' else 'raw' end, f.raw
-              from marked f where f.fresh
+        )
+        select coalesce(array_agg(message_id), '{}') into v_new from keyed;
+        v_all := cardinality(v_new) = v_count;
+
+        insert into message (org_id, id, source_id, received_at, state, event, control_id, mrn, lane_id, charset,
+                             body_bytes, mode, ack_code, error_code, error_location, error_text)
+        select v_org, i.id, i.source, i.received, case when r.refused then 'dead' else i.state end, i.event, i.control,
+               i.mrn, i.lane, i.charset, octet_length(i.raw), i.mode, case when r.refused then 'AE' else i.ack_code end,
+               case when r.refused then 'control_id_reused' else i.error_code end,
+               case when r.refused then 'MSH-10' else i.error_location end,
+               case when r.refused then 'this control id came before with another body' else i.error_text end
+          from unnest(p_org, p_source, p_id, p_received, p_state, p_event, p_control, p_mrn, p_lane, p_charset, p_mode,
+                      p_ack_code, p_reuse_ack, p_error_code, p_error_location, p_error_text, p_raw) with ordinality
+               as i (org, source, id, received, state, event, control, mrn, lane, charset, mode, ack_code, reuse_ack,
+                     error_code, error_location, error_text, raw, n)
+         cross join lateral (select i.reuse_ack is not null and i.n = any (v_reused) as refused) as r
+         where i.org = v_org and (v_all or i.id = any (v_new));
+
+        insert into message_body (org_id, id, class, raw)
+        select v_org, i.id,
+               case when i.state = 'dead' or i.reuse_ack is not null and i.n = any (v_reused) then 'dead' else 'raw' end,
+               i.raw
+          from unnest(p_org, p_id, p_state, p_reuse_ack, p_raw) with ordinality as i (org, id, state, reuse_ack, raw, n)
+         where i.org = v_org and (v_all or i.id = any (v_new));
+
+        with item as (
+            select i.n, i.id, i.lane, i.partners
+              from unnest(p_org, p_id, p_state, p_lane, p_partners, p_reuse_ack) with ordinality
+                   as i (org, id, state, lane, partners, reuse_ack, n)
+             where i.org = v_org and i.state = 'received' and i.lane is not null and (v_all or i.id = any (v_new))
+               and not (i.reuse_ack is not null and i.n = any (v_reused))
         ), ticket as (
-            select f.n, f.id, f.lane as lane_id, null::uuid[] as ticket_lanes
-              from marked f
-             where f.fresh and f.state = 'received' and not f.refused and f.lane is not null and f.partners is null
+            select i.n, i.id, i.lane as lane_id, null::uuid[] as ticket_lanes from item i where i.partners is null
             union all
-            select f.n, f.id, t.lane_id, a.lane_ids
-              from marked f
-             cross join lateral (select array_prepend(f.lane, f.partners::uuid[])) as a (lane_ids)
+            select i.n, i.id, t.lane_id, a.lane_ids
+              from item i
+             cross join lateral (select array_prepend(i.lane, i.partners::uuid[])) as a (lane_ids)
              cross join lateral (select distinct l from unnest(a.lane_ids) as l) as t (lane_id)
-             where f.fresh and f.state = 'received' and not f.refused and f.lane is not null and f.partners is not null
+             where i.partners is not null
         ), lanes as (
             insert into lane (lane_id, org_id, kind, seq, ready_at)
             select t.lane_id, v_org, 'intake', count(*), clock_timestamp()
@@ -97,16 +110,19 @@ begin
                 on conflict (lane_id) do update
                    set seq = lane.seq + excluded.seq, ready_at = least(lane.ready_at, excluded.ready_at)
             returning lane_id, seq
-        ), jobs as (
-            insert into job (org_id, lane_id, seq, message_id, ticket_lanes)
-            select v_org, t.lane_id,
-                   l.seq - count(*) over (partition by t.lane_id)
-                         + row_number() over (partition by t.lane_id order by t.n),
-                   t.id, t.ticket_lanes
-              from ticket t join lanes l using (lane_id)
         )
-        select m.n, case when m.fresh then 'reused' else 'resend' end
-          from marked m where not m.fresh or m.reused;
+        insert into job (org_id, lane_id, seq, message_id, ticket_lanes)
+        select v_org, t.lane_id,
+               l.seq - count(*) over (partition by t.lane_id) + row_number() over (partition by t.lane_id order by t.n),
+               t.id, t.ticket_lanes
+          from ticket t join lanes l using (lane_id);
+
+        if not v_all or cardinality(v_reused) > 0 then
+            return query
+            select i.n::integer, case when i.id = any (v_new) then 'reused' else 'resend' end
+              from unnest(p_org, p_id) with ordinality as i (org, id, n)
+             where i.org = v_org and (not i.id = any (v_new) or i.n = any (v_reused));
+        end if;
     end loop;
 end
 $$;
