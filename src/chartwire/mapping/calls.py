@@ -39,6 +39,11 @@ def _trigger(context: Context, _place: Any) -> Any:
     return context.trigger
 
 
+def _zone(context: Context, _place: Any) -> Any:
+    """The IANA name of the zone that the message's times were read in; None where none is configured."""
+    return context.zone.key if context.zone else None
+
+
 def _start_plus_minutes(_context: Context, frame: Frame) -> Any:
     """The instant `$minutes` after `$start`, both named by `let` on this frame."""
     start, minutes = frame.variables.get("start"), frame.variables.get("minutes")
@@ -50,6 +55,7 @@ def _start_plus_minutes(_context: Context, frame: Frame) -> Any:
 CALLS: Final[dict[str, Call]] = {
     "patient_key": _patient_key, "patient_keys": _patient_keys, "own_authority": _own_authority,
     "own_authority_system": _own_authority_system, "trigger": _trigger, "start_plus_minutes": _start_plus_minutes,
+    "zone": _zone,
 }  # fmt: skip
 CALL_FIELDS: Final = {"patient_key": "PID-3"}
 """The source field that lineage names for what a call gives."""

@@ -15,8 +15,8 @@ from chartwire.mapping.tables import OID
 Test = Callable[[Context, Any], bool]
 
 SHAPES: Final = {
-    "number": re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"),
-    "numeric": re.compile(r"(?:<=|>=|<|>|=)?\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)"),
+    "number": re.compile(r"[+-]?(?:\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})"),
+    "numeric": re.compile(r"(?:<=|>=|<|>|=)?\s*[+-]?(?:\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})"),
     "long_time": re.compile(r"\d{10,}.*"),
     "phone": re.compile(r"\+?[\d().\-\s/]{6,}\d(?:\s*(?:x|ext\.?)\s*\d+)?", re.IGNORECASE),
     "email": re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+"),
@@ -24,7 +24,6 @@ SHAPES: Final = {
     "local_system": re.compile(r"(?:L|LOCAL|99[A-Z0-9_]*|HL7\d+|NPI|UPIN)", re.IGNORECASE),
     "uuid": re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
     "uri": re.compile(r"(?:https?://|urn:)\S+"),
-    "date": re.compile(r"\d{4}(?:\d{2}(?:\d{2})?)?"),
 }
 
 

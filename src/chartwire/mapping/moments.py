@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chartwire.formats.hl7v2.times import (
     Converted,
-    read_timestamp,
     to_fhir_date,
     to_fhir_datetime,
     to_fhir_time,
@@ -67,8 +66,3 @@ def aware(context: Context, text: str, label: str) -> datetime | None:
     """An aware datetime; None where it cannot be placed, or names a day only."""
     value = _told(context, _instants(text, context.zone), label)
     return datetime.fromisoformat(value) if value else None
-
-
-def is_time(text: str) -> bool:
-    """Whether a text is a date or time of HL7 at all."""
-    return read_timestamp(text) is not None

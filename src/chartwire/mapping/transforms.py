@@ -17,8 +17,8 @@ from chartwire.mapping.tables import OID, Table
 Leaf = Callable[[Context, str, str], Any]
 
 ALTERNATE_CODES: Final = "http://hl7.org/fhir/StructureDefinition/alternate-codes"
-_NUMBER: Final = re.compile(r"(<=|>=|<|>|=)?\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))")
-_RANGE: Final = re.compile(r"(-?\d+(?:\.\d+)?)\s*(?:-|–|to)\s*(-?\d+(?:\.\d+)?)")
+_NUMBER: Final = re.compile(r"(<=|>=|<|>|=)?\s*([+-]?(?:\d{1,15}(?:\.\d{0,15})?|\.\d{1,15}))")
+_RANGE: Final = re.compile(r"(-?\d{1,15}(?:\.\d{1,15})?)\s*(?:-|–|to)\s*(-?\d{1,15}(?:\.\d{1,15})?)")
 _DURATION: Final = re.compile(r"([SMHD])(\d{1,5})", re.IGNORECASE)
 _SPACES: Final = re.compile(r"\s+")
 _MINUTES: Final = {
@@ -99,7 +99,7 @@ def _decimal(text: str) -> Any:
         return None
     digits = match[2]
     if "." not in digits:
-        return int(digits) if len(digits) < 19 else float(digits)
+        return int(digits)
     return float(digits)
 
 

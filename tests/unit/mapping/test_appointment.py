@@ -161,3 +161,8 @@ def test_an_appointment_without_a_patient_is_kept_with_a_finding():
 def test_the_reason_of_a_cancellation_is_kept():
     appointment = body(siu(sch(f6="SICK^Patient ill^L"), PID, event="S15"), "Appointment")
     assert appointment["cancelationReason"]["coding"][0]["display"] == "Patient ill"
+
+
+def test_notes_of_the_appointment_and_of_its_service_are_its_comment():
+    note = siu(sch(), "NTE|1||Bring the card.", PID, "RGS|1", "AIS|1||FU", "NTE|1||Fasting.")
+    assert body(note, "Appointment")["comment"] == "Bring the card.\nFasting."

@@ -82,6 +82,7 @@ VALUES = [
     ("NM", "-7", "", {"valueQuantity": {"value": -7}}),
     ("NM", ">200", "mg/dL", {"valueQuantity": {"value": 200, "comparator": ">", "unit": "mg/dL"}}),
     ("NM", "<= 0.5", "", {"valueQuantity": {"value": 0.5, "comparator": "<="}}),
+    ("NM", "9" * 400, "", {"valueString": "9" * 400}),
     ("NM", "positive", "", {"valueString": "positive"}),
     ("SN", ">^100", "mg/dL", {"valueQuantity": {"value": 100, "comparator": ">", "unit": "mg/dL"}}),
     ("SN", "^1^:^128", "", {"valueRatio": {"numerator": {"value": 1}, "denominator": {"value": 128}}}),
