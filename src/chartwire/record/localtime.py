@@ -29,6 +29,11 @@ def zone_name(body: dict[str, Any]) -> str | None:
     return None
 
 
+def zone_extensions(name: str | None) -> list[dict[str, Any]]:
+    """What a body needs so that `zone_name` reads back the zone that a source keeps its times in."""
+    return [{"url": TIMEZONE_EXTENSION, "valueCode": name}] if name else []
+
+
 def local_time(body: dict[str, Any], moment: str | None, zone: str | None = None) -> LocalTime | None:
     """A moment of a resource (an instant as written in its body) in its zone, or in `zone` where it names none.
 

@@ -12,6 +12,7 @@ from chartwire.record import authority
 from chartwire.record.bodies import rewritten
 from chartwire.record.happenings import event_types
 from chartwire.record.lineage import Stamp
+from chartwire.record.localtime import zone_extensions
 from chartwire.record.merge import Merged, merge
 from chartwire.record.results import regresses
 from chartwire.record.standing import Standing
@@ -109,7 +110,7 @@ class Teller:
         body: Json = with_references(mapped.body, self.ids)
         if mapped.type == "Appointment":
             told = status_extensions(mapped.facts.get("status"), mapped.facts.get("source_status"), body.get("status"))
-            extensions = [*body.get("extension", ()), *told]
+            extensions = [*body.get("extension", ()), *told, *zone_extensions(mapped.facts.get("timezone"))]
             if extensions or "extension" in held.body:
                 body["extension"] = extensions
         return Mapped(mapped.type, mapped.key, mapped.id, body, mapped.lineage, mapped.clears)

@@ -94,6 +94,11 @@ class Search:
     statuses: tuple[str, ...] = ("active", "inactive")
 
     @property
+    def with_merged(self) -> bool:
+        """Whether patients of every status are wanted."""
+        return set(self.statuses) == set(PATIENT_STATUSES)
+
+    @property
     def ranges_over_sort(self) -> bool:
         """Whether a condition on the sort parameter leaves out what has no value for it."""
         return any(term.param == self.sort for term in self.terms)
@@ -101,7 +106,8 @@ class Search:
     @property
     def single_equality(self) -> Term | None:
         """The one `eq` term that is all there is to this search, as search_resources of 0004_pre_reads.sql takes it."""
-        plain = self.sort is None and not self.descending and set(self.statuses) == {"active", "inactive"}
+        statuses = self.with_merged or set(self.statuses) == {"active", "inactive"}
+        plain = self.sort is None and not self.descending and statuses
         return self.terms[0] if plain and len(self.terms) == 1 and self.terms[0].operator == "eq" else None
 
 
@@ -111,7 +117,7 @@ class _Statement:
     def __init__(self, org: UUID, search: Search) -> None:
         self.args: list[Any] = [org, search.type]
         self.conditions = ["r.org_id = $1", "r.type = $2", "not r.deleted"]
-        if search.type == "Patient":
+        if search.type == "Patient" and not search.with_merged:
             self.conditions.append(_patient_status(search.statuses))
 
     def parameter(self, value: Any) -> str:

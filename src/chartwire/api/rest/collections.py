@@ -206,11 +206,15 @@ def _search(collection: Collection, query: Mapping[str, str], position: list[str
     for one in collection.filters:
         if one.name in query:
             terms += one.terms(query[one.name])
-    statuses: tuple[str, ...] = ("active", "inactive")
-    if collection.fhir_type == "Patient" and "status" in query:
-        statuses = filters.chosen("status", query["status"], PATIENT_STATUSES)
     after = (position[0], uuid_of(position[1])) if position else None
-    return Search(collection.fhir_type, tuple(terms), sort, descending, after, limit + 1, statuses)
+    return Search(collection.fhir_type, tuple(terms), sort, descending, after, limit + 1, _statuses(collection, query))
+
+
+def _statuses(collection: Collection, query: Mapping[str, str]) -> tuple[str, ...]:
+    """Merged records are left out of lists, but who asks by number is told where that number went."""
+    if collection.fhir_type == "Patient" and "status" in query:
+        return filters.chosen("status", query["status"], PATIENT_STATUSES)
+    return PATIENT_STATUSES if query.keys() & {"mrn", "identifier"} else ("active", "inactive")
 
 
 def _natural_sort(collection: Collection, query: Mapping[str, str]) -> str:

@@ -194,7 +194,10 @@ PATIENTS = (
     *_UPDATED,
 )
 PATIENT_STATUS = Parameter(
-    "status", f"One or more of {', '.join(PATIENT_STATUSES)}; by default all but merged", "string", PATIENT_STATUSES
+    "status",
+    f"One or more of {', '.join(PATIENT_STATUSES)}; by default all but merged; with mrn or identifier all",
+    "string",
+    PATIENT_STATUSES,
 )
 APPOINTMENTS = (
     Filter("status", "status", "list", "One or more statuses, joined by commas", "in", "", APPOINTMENT_STATUSES),

@@ -75,7 +75,7 @@ def appointment(stored: Stored) -> Appointment:
     body: Json = orjson.loads(stored.body)
     start, end = body.get("start"), body.get("end")
     actors = [part.get("actor", {}) for part in body.get("participant", ())]
-    providers = [_party(actor, "Practitioner") for actor in actors if _is_of(actor, "Practitioner")]
+    providers = list(dict.fromkeys(_party(actor, "Practitioner") for actor in actors if _is_of(actor, "Practitioner")))
     locations = [_party(actor, "Location") for actor in actors if _is_of(actor, "Location")]
     patients = [_party(actor, "Patient").id for actor in actors if _is_of(actor, "Patient")]
     local = local_time(body, start)

@@ -34,9 +34,10 @@ end
 $$;
 
 -- Current resources of a type that one index value names, in order of their ids after `p_after`. Patients that were
--- merged into another are left out.
+-- merged into another come with `p_merged` only.
 create function search_resources(
-    p_credential uuid, p_org uuid, p_type text, p_param text, p_value text, p_after uuid, p_limit integer)
+    p_credential uuid, p_org uuid, p_type text, p_param text, p_value text, p_after uuid, p_limit integer,
+    p_merged boolean)
 returns table (id uuid, version integer, updated_at timestamptz, deleted boolean, patient_id uuid, message_id uuid,
                actor text, body text)
 language plpgsql
@@ -50,7 +51,7 @@ begin
       join resource r on r.org_id = p_org and r.type = p_type and r.id = s.resource_id
      where s.org_id = p_org and s.type = p_type and s.param = p_param and s.value = p_value
        and s.resource_id > p_after and not r.deleted
-       and (p_type <> 'Patient' or not exists (
+       and (p_merged or p_type <> 'Patient' or not exists (
             select 1 from merge m where m.org_id = p_org and m.loser_id = r.id and m.undone_at is null))
      order by s.resource_id
      limit p_limit;
@@ -58,6 +59,6 @@ end
 $$;
 
 revoke all on function access_open(uuid, uuid), read_resource(uuid, uuid, text, uuid),
-    search_resources(uuid, uuid, text, text, text, uuid, integer) from public;
+    search_resources(uuid, uuid, text, text, text, uuid, integer, boolean) from public;
 grant execute on function access_open(uuid, uuid), read_resource(uuid, uuid, text, uuid),
-    search_resources(uuid, uuid, text, text, text, uuid, integer) to chartwire_app;
+    search_resources(uuid, uuid, text, text, text, uuid, integer, boolean) to chartwire_app;

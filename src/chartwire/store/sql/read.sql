@@ -10,7 +10,7 @@ select version, updated_at, deleted, patient_id, message_id, actor, body from re
 -- name: search_resources
 -- Resources that one index value names, credential checked: one round trip.
 select id, version, updated_at, deleted, patient_id, message_id, actor, body, null::text as sort_value
-  from search_resources($1, $2, $3, $4, $5, $6, $7);
+  from search_resources($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: read_version
 -- One version of a resource, present or superseded.
