@@ -251,6 +251,7 @@ class Connection(asyncio.Protocol):
     def _end(self) -> None:
         """Close; behind an oversize message only when its rest has been read, so that our answer is not reset away."""
         self._pending.clear()
+        self._backlog.clear()
         self._ended = True
         self._linger_until = monotonic() + _LINGER_S
         self._close_when_done()
