@@ -21,6 +21,9 @@ from chartwire.mapping.scope import Fn, Scope
 from chartwire.mapping.transforms import LEAF, PURE, Alternate, Leaf
 
 Body = tuple[tuple[Target, tuple[Rule, ...]], ...]
+Named = tuple[str, Fn, Labels | None]
+DYNAMIC = frozenset({"first", "cases", "var"})
+"""Heads whose source fields are known only when they have run: Context.trace."""
 Step = tuple[str, Fn, tuple[str, ...], bool]
 _COMPONENTS_MAX = 99
 
@@ -50,13 +53,14 @@ def compile_rule(rule: Rule, scope: Scope) -> Fn:
     return modifiers.with_let(fn, lets) if lets else fn
 
 
-def compile_let(lets: tuple[tuple[str, Rule], ...], scope: Scope) -> list[tuple[str, Fn]]:
+def compile_let(lets: tuple[tuple[str, Rule], ...], scope: Scope) -> list[Named]:
     """Named expressions in order; each may use those before it."""
     found = []
     for name, rule in lets:
         if scope.group is None:
             raise MapError("let stands only where segments are read, not inside a composite", rule.mark)
-        found.append((name, compile_rule(rule, scope)))
+        labels = None if rule.head in DYNAMIC else labels_of(rule, scope)
+        found.append((name, compile_rule(rule, scope), labels))
         scope.variables.add(name)
     return found
 

@@ -14,7 +14,7 @@ from chartwire.core.errors import MappingError
 from chartwire.core.source import Source
 from chartwire.formats.hl7v2 import Document, Segment
 from chartwire.mapping import moments
-from chartwire.mapping.compile import compile_let
+from chartwire.mapping.compile import Named, compile_let
 from chartwire.mapping.context import Context
 from chartwire.mapping.conversion import Conversion, Mapped, Merge, PatientKey
 from chartwire.mapping.groups import Frame, Structure, read_structures
@@ -45,7 +45,7 @@ class MessageMap:
     patient_required: bool = True
     merge: Path | None = None
     snapshots: bool = True
-    lets: list[tuple[str, list[tuple[str, Fn]]]] = field(default_factory=list)
+    lets: list[tuple[str, list[Named]]] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
     reads: dict[str, set[int]] = field(default_factory=dict)
     whole: frozenset[str] = frozenset()

@@ -11,7 +11,7 @@ from typing import Final
 import yaml
 
 from chartwire.formats.hl7v2 import Segment
-from chartwire.mapping.conversion import Mapped
+from chartwire.mapping.conversion import Contribution, Mapped
 from chartwire.mapping.gates import filled_fields, joined
 from chartwire.mapping.language import MapError, Mark, Reader
 
@@ -51,17 +51,9 @@ class Frame:
     """One occurrence of a group: its segments by name, the frames inside, and what has been made of it."""
 
     __slots__ = (
-        "_pattern",
-        "below",
-        "children",
-        "group",
-        "made",
-        "more",
-        "parent",
-        "segments",
-        "separator",
+        "_pattern", "below", "children", "group", "made", "more", "origins", "parent", "segments", "separator",
         "variables",
-    )
+    )  # fmt: skip
 
     def __init__(self, group: Group, parent: "Frame | None", separator: str) -> None:
         self.group = group
@@ -73,6 +65,7 @@ class Frame:
         self.children: list[Frame] = []
         self.made: dict[str, Mapped] = {}
         self.below: dict[str, Mapped] = {}
+        self.origins: dict[str, tuple[Contribution, ...]] = {}
         self.variables: dict[str, object] = {}
 
     def add(self, segment: Segment) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from chartwire.mapping.context import Context
 from chartwire.mapping.groups import Frame
+from chartwire.mapping.labels import Labels
 from chartwire.mapping.language import MapError, Rule, suggest
 from chartwire.mapping.scope import Fn, Scope
 from chartwire.mapping.tables import Coding, Table
@@ -121,7 +122,7 @@ def guarded(fn: Fn, test: Callable[[Context, Any], bool]) -> Fn:
     return lambda context, place: fn(context, place) if test(context, place) else None
 
 
-def with_let(fn: Fn, lets: list[tuple[str, Fn]]) -> Fn:
+def with_let(fn: Fn, lets: list[tuple[str, Fn, Labels | None]]) -> Fn:
     """Named values set on the frame before the expression is evaluated."""
 
     def evaluate(context: Context, frame: Frame) -> Any:
@@ -131,10 +132,11 @@ def with_let(fn: Fn, lets: list[tuple[str, Fn]]) -> Fn:
     return evaluate
 
 
-def set_variables(context: Context, frame: Frame, lets: list[tuple[str, Fn]]) -> None:
+def set_variables(context: Context, frame: Frame, lets: list[tuple[str, Fn, Labels | None]]) -> None:
     """Evaluate named expressions in order and keep their values on the frame."""
-    for name, fn in lets:
+    for name, fn, labels in lets:
         frame.variables[name] = fn(context, frame)
+        frame.origins[name] = context.trace if labels is None else labels
 
 
 def within(group: str, rule: Rule, scope: Scope) -> tuple[Scope, Callable[[Fn], Fn]]:

@@ -15,9 +15,10 @@ def variable(rule: Rule, scope: Scope) -> Fn:
     if name not in scope.variables:
         raise MapError(f"nothing is called ${name} here{suggest(name, scope.variables)}", rule.mark)
 
-    def read(_context: Context, frame: Frame | None) -> Any:
+    def read(context: Context, frame: Frame | None) -> Any:
         while frame is not None:
             if name in frame.variables:
+                context.trace = frame.origins[name]
                 return frame.variables[name]
             frame = frame.parent
         return None

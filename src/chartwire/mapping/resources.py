@@ -7,7 +7,9 @@ from typing import Any, Final
 import yaml
 
 from chartwire.mapping.compile import (
+    DYNAMIC,
     Body,
+    Named,
     compile_let,
     compile_object,
     compile_rule,
@@ -30,7 +32,7 @@ _KEYS: Final = (
     "resource", "name", "group", "composite", "when", "let", "key", "missing", "keys", "duplicates", "directory",
     "display", "facts", "snapshot", "gather", "findings", "body", "variants", "absent",
 )  # fmt: skip
-_DUPLICATES: Final = ("first", "ordinal")
+_DUPLICATES: Final = ("first", "ordinal", "share")
 OTHERWISE: Final = "otherwise"
 """The variant for every value that no other names, and for none."""
 CONSTANT: Final = "constant"
@@ -208,7 +210,7 @@ def compile_statements(body: Body, scope: Scope) -> list[tuple[Needs, Statement]
     found: list[tuple[Needs, Statement]] = []
     for target, rules in body:
         for rule in rules:
-            dynamic = rule.head in {"first", "cases"}
+            dynamic = rule.head in DYNAMIC or rule.inner is not None
             labels = None if dynamic else labels_of(rule, scope)
             nulls = []
             if scope.group is not None:
@@ -231,7 +233,7 @@ class Plan:
     keys: list[Fn]
     findings: list[tuple[Test, str, str, str]]
     when: Test | None
-    let: list[tuple[str, Fn]]
+    let: list[Named]
     facts: Fn | None
     statements: Selection[Statement]
     absent: list[tuple[frozenset[str], Statement]]
@@ -258,8 +260,8 @@ class Plan:
     def _unique(self, context: Context, frame: Frame, key: str) -> Mapped | None:
         kind, name = self.map.resource, key
         if (kind, name) in context.keys:
-            if self.map.duplicates == "first":
-                if not self.map.directory:
+            if self.map.duplicates != "ordinal":
+                if self.map.duplicates == "first" and not self.map.directory:
                     context.find("repeated_entry", kind, "an entry stands twice; the first is taken", "information")
                 frame.note(self.map.name, context.keys[kind, name])
                 return None

@@ -76,6 +76,8 @@ RESOURCES = (
 )
 def test_the_start_is_taken_in_the_order_of_the_source(order, hour):
     conversion = siu(sch(), PID, *RESOURCES, appointment_start_order=order)
+    (field,) = one(conversion, "Appointment").lineage["start"]
+    assert field[0] in {path.partition(".")[0] for path in order}
     assert body(conversion, "Appointment")["start"] == f"2026-01-10T{hour}:00:00.000Z"
 
 

@@ -214,6 +214,14 @@ def test_a_report_refers_to_its_own_results_order_and_specimens():
     assert "specimen" not in second.body
 
 
+def test_one_specimen_of_two_orders_is_one_resource():
+    other = OBR.replace("F9^LAB", "F10^LAB")
+    specimen = "SPM|1|S1&OFFICE^S2&LAB||BLD"
+    conversion = oru(OBR, obx(), specimen, other, obx(), specimen)
+    reference = [{"reference": f"Specimen/{one(conversion, 'Specimen').id}"}]
+    assert [report.body["specimen"] for report in every(conversion, "DiagnosticReport")] == [reference, reference]
+
+
 def test_without_orc_no_order_is_made():
     assert every(oru(OBR, obx()), "ServiceRequest") == []
 
