@@ -14,8 +14,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 import uvloop
@@ -84,7 +85,7 @@ def _targets() -> Iterator[dict[str, int]]:
         children: list[subprocess.Popen[str]] = []
         try:
             dsns = [server.dsn(role) for role in ("chartwire_admin", "chartwire_app", "chartwire_engine")]
-            asyncio.run(_prepare(*dsns, server))
+            asyncio.run(_prepare(*dsns[:2], server))
             ports = {}
             for name in ("chartwire", "floor"):
                 child = _child(name, dsns)
@@ -99,7 +100,7 @@ def _targets() -> Iterator[dict[str, int]]:
             server.remove()
 
 
-async def _prepare(admin: str, app: str, engine: str, server: Any) -> None:
+async def _prepare(admin: str, app: str, server: Any) -> None:
     import asyncpg
 
     from chartwire.channels.sources import create_organisation, create_source
@@ -174,7 +175,7 @@ class _Sender(asyncio.Protocol):
         else:
             self.send(now)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, _error: Exception | None) -> None:
         self.load.open -= 1
         if not self.load.open:
             self.load.done.set()
@@ -196,7 +197,7 @@ async def _run_load(port: int, connections: int, seconds: float, per_s: int) -> 
     load = _Load(connections, seconds, per_s)
     begun = time.perf_counter()
     for number in range(connections):
-        await load.loop.create_connection(lambda number=number: _Sender(load, number), "127.0.0.1", port)  # type: ignore[misc]
+        await load.loop.create_connection(partial(_Sender, load, number), "127.0.0.1", port)
         if load.interval_s:
             await asyncio.sleep(load.interval_s / connections)
     await asyncio.wait_for(load.done.wait(), seconds + 30)
@@ -231,8 +232,8 @@ async def _run_chartwire(_admin: str, app: str, engine: str) -> None:
 class _Floor(asyncio.Protocol):
     """Stores frames in groups and answers each by a fixed ACK with its MSH-10."""
 
-    waiting: "list[tuple[UUID, bytes, _Floor]]" = []  # noqa: RUF012
-    asked: asyncio.Event
+    waiting: ClassVar["list[tuple[UUID, bytes, _Floor]]"] = []
+    asked: ClassVar[asyncio.Event]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)

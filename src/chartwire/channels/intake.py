@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
@@ -27,7 +27,7 @@ import structlog
 from chartwire.core.clock import monotonic
 from chartwire.core.crashpoints import hit
 from chartwire.core.errors import ChartwireError, TransientError
-from chartwire.core.limits import INTAKE_FLUSH_BYTES_MAX, INTAKE_FLUSH_MESSAGES_MAX
+from chartwire.core.limits import INTAKE_FLUSH_BYTES_MAX, INTAKE_FLUSH_MESSAGES_MAX, INTAKE_LEDGER_DAYS
 from chartwire.core.telemetry import Counter, Gauge, Histogram
 from chartwire.store.pool import Connection, Pool
 from chartwire.store.queries import q
@@ -39,6 +39,7 @@ _RETRY_FIRST_S = 0.05
 _RETRY_MAX_S = 0.5
 _GATHER_ROUNDS_MAX = 4
 _GATHER_MESSAGES = 24
+_FORGET_MAX = 10_000
 
 Outcome = Literal["fresh", "resend", "reused"]
 
@@ -316,6 +317,14 @@ async def _amend(
         first = row["message_id"]
         outcome = "fresh" if first == arrivals[position].id else "resend"
         answers[position] = Answer(outcome, row["ack"], first)
+
+
+async def forget_resends(pool: Pool, org: UUID, at: datetime) -> int:
+    """Drop the ledger's keys of one organisation that are older than INTAKE_LEDGER_DAYS at `at` (aware), a bounded
+    number a call; answers how many. A later resend of such a message counts as a new one (architecture.md, Store)."""
+    async with pool.transaction(org) as tx:
+        tag = await tx.execute(q.expire_ledger, org, at - timedelta(days=INTAKE_LEDGER_DAYS), _FORGET_MAX)
+    return int(tag.rpartition(" ")[2])
 
 
 def _unexpected(error: Exception) -> ChartwireError:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
-from chartwire.channels.intake import Answer, Arrival, Intake
+from chartwire.channels.intake import Answer, Arrival, Intake, forget_resends
 from chartwire.core.clock import monotonic, now
 from chartwire.core.errors import ChartwireError, TransientError
 from chartwire.core.ids import order_key_digest, uuid7
@@ -132,6 +133,16 @@ async def test_what_is_not_to_be_processed_is_kept_without_work(
     assert (await count(pool, org_id, "job"), await count(pool, org_id, "lane")) == (0, 0)
 
 
+async def test_the_ledger_forgets_a_resend_after_its_window_and_no_sooner(
+    intake: Intake, pool: Pool, org_id: UUID
+) -> None:
+    await intake.accept(arrival(org_id, received_at=now() - timedelta(days=31)))
+    await intake.accept(arrival(org_id, "young", received_at=now() - timedelta(days=29)))
+    assert await forget_resends(pool, org_id, now()) == 1
+    assert (await intake.accept(arrival(org_id))).outcome == "fresh"
+    assert (await intake.accept(arrival(org_id, "young"))).outcome == "resend"
+
+
 async def test_workers_are_woken_after_the_commit(database: Any, intake: Intake, pool: Pool, org_id: UUID) -> None:
     woken = asyncio.Event()
     listener = Listener(database.app_dsn, "chartwire_lanes", woken.set)
@@ -208,7 +219,7 @@ class _Cut:
         self.connection: Connection = await self.lease.__aenter__()
         return self
 
-    async def __aexit__(self, *error: Any) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.lease.__aexit__(*error)
 
     async def fetch(self, query: str, *args: Any) -> Any:

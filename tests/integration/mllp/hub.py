@@ -61,8 +61,11 @@ class Sender:
         async with asyncio.timeout(timeout_s):
             try:
                 data = await self.reader.readuntil(b"\x1c\r")
-            except (asyncio.IncompleteReadError, ConnectionError) as error:
-                assert not getattr(error, "partial", b"")
+            except asyncio.IncompleteReadError as error:
+                if error.partial:
+                    raise
+                return b""
+            except ConnectionError:
                 return b""
         assert data[:1] == b"\x0b"
         return data[1:-2]

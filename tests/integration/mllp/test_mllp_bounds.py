@@ -131,10 +131,11 @@ async def test_a_stop_answers_what_was_taken_and_takes_no_more(make_hub: MakeHub
     await hub.server.close()
     answered = 0
     for sender, answer in zip(senders, first, strict=True):
-        while answer:
-            assert code(answer) == "AA"
+        found = answer
+        while found:
+            assert code(found) == "AA"
             answered += 1
-            answer = await sender.answer()
+            found = await sender.answer()
     stored = await hub.messages()
     assert len(stored) == answered
     with pytest.raises(ConnectionError):

@@ -108,7 +108,7 @@ async def test_old_tls_is_refused(make_hub: MakeHub, tmp_path: Path) -> None:
     authority = Authority(tmp_path, "ca")
     hub = await make_hub(listeners=tls_listener(authority))
     context = client_context(authority, authority.issue("north.example"))
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await hub.sender(ssl=context)

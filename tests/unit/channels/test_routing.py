@@ -213,7 +213,8 @@ def test_lanes_and_maps_always_agree_about_the_strongest_identifier(
     try:
         keys = load_maps().convert(parse(data), own).patient_keys
     except MappingError as error:
-        assert error.code == "patient_identifier_missing"
+        if error.code != "patient_identifier_missing":
+            raise
         keys = ()
     expected = (keys[0].type, keys[0].authority, keys[0].value) if keys else None
     assert strongest(read_envelope(data).patient_ids, own) == expected
