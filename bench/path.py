@@ -18,6 +18,7 @@ import structlog
 import uvloop
 
 from bench.database import BenchDatabase, database
+from bench.processes import cpu_s
 from chartwire.channels.path import Path
 from chartwire.channels.sources import SourceDirectory, create_organisation, create_source
 from chartwire.channels.worker import IntakeWorker
@@ -94,7 +95,7 @@ async def _measure(server: BenchDatabase, count: int) -> dict[str, Any]:
     try:
         port = int(_line(listener)["port"])
         _line(worker)
-        cpu = server.cpu_s()
+        cpu, used = server.cpu_s(), [cpu_s(child.pid) for child in (listener, worker)]
         loader = _child("loader", server, str(port), str(count))
         started = time.perf_counter()
         sent = _line(loader)
@@ -102,6 +103,7 @@ async def _measure(server: BenchDatabase, count: int) -> dict[str, Any]:
             await asyncio.sleep(0.1)
         spent = time.perf_counter() - started
         postgres = server.cpu_s() - cpu
+        listening, working = (cpu_s(child.pid) - before for child, before in zip((listener, worker), used, strict=True))
     finally:
         for child in (listener, worker):
             child.terminate()
@@ -110,7 +112,10 @@ async def _measure(server: BenchDatabase, count: int) -> dict[str, Any]:
         "name": f"whole path, {count} messages, 1 worker",
         "per_s": round(count / spent),
         "accepted_per_s": round(count / sent["seconds"]),
+        "listener_ms": round(listening / count * 1e3, 2),
+        "worker_ms": round(working / count * 1e3, 2),
         "postgres_ms": round(postgres / count * 1e3, 2),
+        "cpu_ms": round((listening + working + postgres) / count * 1e3, 2),
     }
 
 

@@ -19,6 +19,8 @@ from chartwire.store.pool import Pool
 
 _MESSAGES_PER_BATCH = 100
 _LOOK_EVERY_S = 0.5
+_CLAIM_EVERY_S = 0.01
+_SUSPECTS_EVERY_S = 0.1
 _MIND_THE_DEAD_EVERY_S = 1.0
 _STORE_AWAY_S_MAX = 2.0
 _log = structlog.get_logger(__name__)
@@ -27,7 +29,11 @@ _batch_seconds = Histogram("chartwire_batch_seconds", "Time to carry one batch, 
 
 
 class IntakeWorker:
-    """One per process. `turns` batches are under way at a time, so that one computes while another one commits."""
+    """One per process. `turns` batches are under way at a time, so that one computes while another one commits.
+
+    Claims keep a distance of a few milliseconds: the first message after a pause waits for nobody, those of a stream
+    gather, since a batch of three costs little more than a batch of one.
+    """
 
     def __init__(self, path: Path, engine: Pool, *, turns: int = 2, lease_s: float = LEASE_S) -> None:
         self._path = path
@@ -36,6 +42,7 @@ class IntakeWorker:
         self._turns = turns
         self._lease_s = lease_s
         self._wake = asyncio.Event()
+        self._next_claim_s = self._next_suspect_s = 0.0
 
     def wake(self) -> None:
         """Look for work now: the callback of a listener on chartwire_lanes."""
@@ -65,8 +72,9 @@ class IntakeWorker:
 
     async def _turn(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
+            await self._keep_distance()
             self._wake.clear()
-            suspect = await self._lanes.claim_suspect()
+            suspect = await self._claim_suspect()
             if suspect:
                 await self._hold(self._one_by_one.work(suspect), [suspect])
             claims = await self._lanes.claim(LANES_PER_CLAIM_MAX)
@@ -75,6 +83,23 @@ class IntakeWorker:
             elif not suspect:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), _LOOK_EVERY_S)
+
+    async def _keep_distance(self) -> None:
+        at = monotonic()
+        free = max(self._next_claim_s, at)
+        self._next_claim_s = free + _CLAIM_EVERY_S
+        if free > at:
+            await asyncio.sleep(free - at)
+
+    async def _claim_suspect(self) -> Claim | None:
+        """Suspects are rare and never urgent: at most one look for them in a tenth of a second, until one is found."""
+        if monotonic() < self._next_suspect_s:
+            return None
+        self._next_suspect_s = monotonic() + _SUSPECTS_EVERY_S  # the other turns need not look too
+        suspect = await self._lanes.claim_suspect()
+        if suspect:
+            self._next_suspect_s = 0.0
+        return suspect
 
     async def _hold(self, work: Coroutine[None, None, None], claims: Sequence[Claim]) -> None:
         """Do `work` while the leases of its claims are kept."""
@@ -111,6 +136,7 @@ class IntakeWorker:
     async def _mind_the_dead(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             if await self._lanes.free_lanes_of_the_dead():
+                self._next_suspect_s = 0.0
                 self._wake.set()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _MIND_THE_DEAD_EVERY_S)

@@ -30,6 +30,8 @@ from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
 
 _LOOK_EVERY_S = 0.5
+_CLAIM_EVERY_S = 0.01
+_SUSPECTS_EVERY_S = 0.1
 _CLOCK_STEP_S = 0.002
 _MIND_THE_DEAD_EVERY_S = 5.0
 _STORE_AWAY_S_MAX = 2.0
@@ -64,6 +66,7 @@ class DeliveryWorker:
         self._lanes_max = lanes_max
         self._runs: dict[asyncio.Task[None], LaneRun] = {}
         self._wake = asyncio.Event()
+        self._next_suspect_s = 0.0
 
     def wake(self) -> None:
         """Look for work now: the callback of a listener on chartwire_lanes."""
@@ -97,15 +100,19 @@ class DeliveryWorker:
                 wait_s = 0.05
 
     async def _serve(self, stop: asyncio.Event) -> None:
-        next_extend_s = next_dead_s = monotonic()
+        next_extend_s = next_dead_s = next_claim_s = monotonic()
         while not stop.is_set():
+            if (early_s := next_claim_s - monotonic()) > 0:
+                await asyncio.sleep(early_s)  # a stream of wake-ups shares its looks; a lone one waits for nobody
+            next_claim_s = monotonic() + _CLAIM_EVERY_S
             self._wake.clear()
             if monotonic() >= next_extend_s:
                 next_extend_s = monotonic() + self._lease_s / 6
                 await self._extend()
             if monotonic() >= next_dead_s:
                 next_dead_s = monotonic() + _MIND_THE_DEAD_EVERY_S
-                await self._lanes.free_lanes_of_the_dead()
+                if await self._lanes.free_lanes_of_the_dead():
+                    self._next_suspect_s = 0.0
             claimed_s = monotonic()
             claims = await self._claim()
             for claim in claims:
@@ -120,8 +127,16 @@ class DeliveryWorker:
         room = min(self._lanes_max - len(self._runs), LANES_PER_CLAIM_MAX)
         if room <= 0:
             return []
-        suspect = await self._lanes.claim_suspect()
+        suspect = await self._claim_suspect()
         return [*([suspect] if suspect else []), *(await self._lanes.claim(room - 1 if suspect else room))]
+
+    async def _claim_suspect(self) -> Claim | None:
+        """Suspects are rare and never urgent: at most one look for them in a tenth of a second, until one is found."""
+        if monotonic() < self._next_suspect_s:
+            return None
+        suspect = await self._lanes.claim_suspect()
+        self._next_suspect_s = 0.0 if suspect else monotonic() + _SUSPECTS_EVERY_S
+        return suspect
 
     async def _wait_for_work(self) -> None:
         with contextlib.suppress(TimeoutError):
