@@ -36,6 +36,7 @@ _log = structlog.get_logger(__name__)
 _REQUESTS = Counter("chartwire_http_requests_total", "Answered requests.", ("route", "method", "status"))
 _SECONDS = Histogram("chartwire_http_request_seconds", "From the request's head to the answer's end.", ("route",))
 
+_WITHOUT_CONTENT = frozenset({204, 304})
 _FHIR_PREFIX = "/fhir/"
 _PLAIN_HEADERS: tuple[Header, ...] = (
     (b"cache-control", b"no-store"),
@@ -199,13 +200,9 @@ def _log_fault(request: Request, route: Route, error: Exception) -> None:
 
 
 async def _send(request: Request, answer: Answer, send: Send) -> None:
-    headers = [
-        (b"content-type", answer.media),
-        (b"content-length", b"%d" % len(answer.body)),
-        (b"x-request-id", request.request_id.encode("latin-1")),
-        *_PLAIN_HEADERS,
-        *answer.headers,
-    ]
+    headers = [(b"x-request-id", request.request_id.encode("latin-1")), *_PLAIN_HEADERS, *answer.headers]
+    if answer.status not in _WITHOUT_CONTENT:
+        headers += [(b"content-type", answer.media), (b"content-length", b"%d" % len(answer.body))]
     body = b"" if request.method == "HEAD" else answer.body
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -140,6 +140,7 @@ async def test_where_a_problem_points_there_is_a_page_that_explains_it(base, htt
 async def test_options_tells_the_methods(base, http):
     async with http.options(f"{base}/api/v1/keys") as reply:
         assert (reply.status, reply.headers["Allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+        assert not {"Content-Length", "Transfer-Encoding", "Content-Type"} & reply.headers.keys()
 
 
 async def test_what_is_open_to_everyone_needs_no_key_and_writes_no_audit_row(base, record):
