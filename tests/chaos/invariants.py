@@ -70,12 +70,14 @@ async def judge(
 
 async def _nothing_is_stuck(admin: Any, verdict: Verdict, stuck_s: float) -> None:
     """I3."""
-    began = perf_counter()
+    began, last = perf_counter(), ""
     while True:
         row = dict(await admin.fetchrow(_UNSETTLED))
         if not any(row.values()) or perf_counter() - began > stuck_s:
             break
+        last = ", ".join(what for what, count in row.items() if count)
         await asyncio.sleep(0.1)
+    verdict.figures["waited_for"] = f" ({last} came last)" if last else ""
     verdict.figures["quiet_after_s"] = round(perf_counter() - began, 1)
     verdict.expect(not any(row.values()), f"I3 nothing is stuck {stuck_s:.0f} s after the last fault", row)
 
@@ -139,7 +141,7 @@ async def _effect_once(admin: Any, verdict: Verdict) -> None:
 
 
 async def _order_kept(admin: Any, verdict: Verdict, families: Sequence[Family]) -> None:
-    """I4: the phones of each record's versions, the visits and the appointments are what the model says."""
+    """I4: the phones of each record's versions, the visits, reports and appointments are what the model says."""
     rows = await admin.fetch(
         "select id, version, body, true as current from resource where type = 'Patient'"
         " union all select id, version, body, false from resource_history where type = 'Patient' order by 1, 2"
@@ -152,7 +154,7 @@ async def _order_kept(admin: Any, verdict: Verdict, families: Sequence[Family]) 
     inversions = 0
     for family in families:
         inversions += _family_kept(verdict, family, records)
-    await _visits_kept(admin, verdict, families, records)
+    await _things_kept(admin, verdict, families, records)
     await _appointments_kept(admin, verdict, families)
     verdict.figures |= {"patients": len(versions), "inversions": inversions}
 
@@ -175,18 +177,18 @@ def _family_kept(verdict: Verdict, family: Family, records: dict[str, tuple[UUID
     return broken
 
 
-async def _visits_kept(
+async def _things_kept(
     admin: Any, verdict: Verdict, families: Sequence[Family], records: dict[str, tuple[UUID, list[Any]]]
 ) -> None:
-    rows = await admin.fetch("select body, patient_id from resource where type = 'Encounter'")
+    rows = await admin.fetch("select body, patient_id from resource where type in ('Encounter', 'DiagnosticReport')")
     found = {orjson.loads(row["body"])["identifier"][0]["value"]: row["patient_id"] for row in rows}
     wanted = {
-        visit: records[family.owner(mrn)][0] if family.owner(mrn) in records else None
+        number: records[family.owner(mrn)][0] if family.owner(mrn) in records else None
         for family in families
-        for visit, mrn in family.visits.items()
+        for number, mrn in family.things.items()
     }
-    wrong = [visit for visit in found.keys() | wanted.keys() if found.get(visit) != wanted.get(visit)]
-    verdict.expect(not wrong, "I4 every visit belongs to the patient that the model says", *wrong)
+    wrong = [number for number in found.keys() | wanted.keys() if found.get(number) != wanted.get(number)]
+    verdict.expect(not wrong, "I4 every visit and report belongs to the patient that the model says", *wrong)
 
 
 async def _appointments_kept(admin: Any, verdict: Verdict, families: Sequence[Family]) -> None:

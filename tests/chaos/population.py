@@ -29,15 +29,15 @@ class Message:
 class Family:
     """What was said about one person, who has two numbers; the second one ends when `merged`.
 
-    `phones` are the markers in the order of sending, by the number that stands for the record then; `visits` leads from
-    visit number to the MRN of its message, `starts` from an appointment's number to the times it was given.
+    `phones` are the markers in the order of sending, by the MRN that they were sent under; `things` leads from the
+    number of a visit or report to the MRN of its message, `starts` from that of an appointment to the times it was given.
     """
 
     survivor: str
     loser: str
     merged: bool = False
     phones: dict[str, list[str]] = field(default_factory=dict)
-    visits: dict[str, str] = field(default_factory=dict)
+    things: dict[str, str] = field(default_factory=dict)
     starts: dict[str, list[str]] = field(default_factory=dict)
 
     def owner(self, mrn: str) -> str:
@@ -48,11 +48,10 @@ class Family:
 class Population:
     """All families of one run. `script` makes one family after the other; whatever it yields must be sent in order."""
 
-    def __init__(self, seed: int, *, appointments: bool = True) -> None:
+    def __init__(self, seed: int) -> None:
         self.families: list[Family] = []
         self._random = random.Random(seed)
         self._prefix = f"{seed:x}"
-        self._appointments = appointments
         self._numbers = itertools.count(1)
 
     def script(self) -> Iterator[Message]:
@@ -94,9 +93,9 @@ class Population:
         kind = self._random.random()
         if kind < 0.6:
             return self._phone(family, mrn, "ADT^A31")
-        if kind < 0.8 or not self._appointments:
+        if kind < 0.75:
             return self._visit(family, mrn)
-        return self._booking(family, mrn)
+        return self._booking(family, mrn) if kind < 0.9 else self._report(family, mrn)
 
     def _phone(self, family: Family, mrn: str, event: str) -> Message:
         phone = f"555{next(self._numbers):07}"
@@ -105,8 +104,14 @@ class Population:
 
     def _visit(self, family: Family, mrn: str) -> Message:
         number = f"{self._prefix}V{next(self._numbers)}"
-        family.visits[number] = mrn
+        family.things[number] = mrn
         return self.message("ADT^A01", mrn, f"PV1|1|I|W1^101^1^HOSP||||||||||||||||{number}^^^HOSP^VN")
+
+    def _report(self, family: Family, mrn: str) -> Message:
+        number = f"{self._prefix}R{next(self._numbers)}"
+        family.things[number] = mrn
+        obr = f"OBR|1||{number}^LAB|CBC^Blood count^L|||{_AT}||||||||||||||||||F"
+        return self.message("ORU^R01", mrn, f"ORC|RE||{number}^LAB", obr, "OBX|1|NM|HGB^Haemoglobin^L||134|g/L|||||F")
 
     def _booking(self, family: Family, mrn: str) -> Message:
         """A new appointment, or another time for one that this number has."""

@@ -106,7 +106,7 @@ class Run:
             "API": f"{verdict.figures['calls']} answers, {verdict.figures['unaudited']} without their audit row",
             "longest wait for an answer": f"{worst:.1f} s",
             "worst database recovery": f"{recoveries[-1]:.1f} s" if recoveries else "-",
-            "quiet after the last fault": f"{verdict.figures['quiet_after_s']} s",
+            "quiet after the last fault": f"{verdict.figures['quiet_after_s']} s{verdict.figures['waited_for']}",
             "invariants": "all hold" if not verdict.broken else f"{len(verdict.broken)} BROKEN",
         }
         head = f"\n== chaos: {self.name} "
