@@ -38,7 +38,7 @@ RETRY_S = 4.0
 _RETRY_FIRST_S = 0.05
 _RETRY_MAX_S = 0.5
 _GATHER_ROUNDS_MAX = 4
-_GATHER_MESSAGES = 24
+_GATHER_MESSAGES = 16
 _FORGET_MAX = 10_000
 
 Outcome = Literal["fresh", "resend", "reused"]

@@ -20,8 +20,9 @@ import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from importlib import resources
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from chartwire.core.errors import ValidationError
@@ -80,8 +81,7 @@ class Route:
     steps: tuple[str, ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
-class Lanes:
+class Lanes(NamedTuple):
     """Where a message queues. `partners` are the further lanes of a merge; `mrn` is the value to find it by."""
 
     lane: UUID
@@ -164,19 +164,21 @@ def order_key(envelope: Envelope, source: Source, event: str) -> Lanes:
     The lane of a patient is `order_key_digest(organisation, type, authority, value)` of the strongest PID-3 of the
     first patient group. A merge event also takes the strongest of each further group and of each group's MRG-1.
     """
-    org = str(source.org)
+    org = _text(source.org)
     ids = envelope.patient_ids
-    if event in MERGE_EVENTS:
-        keys = _merge_keys(envelope, source)
-    else:
-        first = strongest(ids, source)
-        keys = [first] if first else []
+    first = strongest(ids, source) if event not in MERGE_EVENTS else None
+    if first is not None:
+        return Lanes(order_key_digest(org, *first), (), first[2][:_MRN_LETTERS_MAX])
+    keys = _merge_keys(envelope, source) if event in MERGE_EVENTS else []
     if not keys:
         mrn = ids[0].value[:_MRN_LETTERS_MAX] if ids else None
         return Lanes(order_key_digest(org, str(source.id)), (), mrn)
-    lanes = [order_key_digest(org, kind, authority, value) for kind, authority, value in keys]
+    lanes = [order_key_digest(org, *key) for key in keys]
     partners = tuple(dict.fromkeys(lane for lane in lanes[1:] if lane != lanes[0]))
     return Lanes(lanes[0], partners, keys[0][2][:_MRN_LETTERS_MAX])
+
+
+_text = lru_cache(maxsize=1024)(str)
 
 
 def strongest(ids: Sequence[PatientId], source: Source) -> tuple[str, str, str] | None:

@@ -7,6 +7,7 @@ import ssl
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Protocol, cast
 
 from chartwire.channels.routing import Peer
@@ -96,11 +97,20 @@ class Connection(asyncio.Protocol):
         """Cut frames and take what the bounds allow."""
         self._last_read = monotonic()
         deframer = self._deframer
-        was_within = deframer.in_frame
-        events = self._whole(data) or deframer.feed(data)
-        if self._oversize:
-            self._close_when_done()
+        if self._ended:
+            if self._oversize:
+                deframer.feed(data)
+                self._close_when_done()
             return
+        was_within = deframer.in_frame
+        whole = self._whole(data)
+        if whole is not None and not self._backlog and not self._paused:
+            self._receive(whole, now())
+            if len(self._pending) >= self._host.bounds.in_flight_per_connection:
+                self.pause(_FULL)
+            self._account()
+            return
+        events = deframer.feed(data)
         if deframer.in_frame and (events or not was_within):
             self._frame_since = self._last_read
         if events:
@@ -109,14 +119,14 @@ class Connection(asyncio.Protocol):
             self._apply_pause()
         self._account()
 
-    def _whole(self, data: bytes) -> list[Event] | None:
+    def _whole(self, data: bytes) -> bytes | None:
         """The usual case, one frame and nothing else in one read, without a copy through the buffer."""
         deframer = self._deframer
         if deframer.in_frame or deframer.buffered_bytes or len(data) > self._host.bounds.message_bytes:
             return None
-        if data[:1] != START or data[-2:] != END or START in data[1:] or data.find(END[:1]) != len(data) - 2:
+        if data[:1] != START or data[-2:] != END or data.find(START, 1) > 0 or data.find(END[:1]) != len(data) - 2:
             return None
-        return [Frame(data[1:-2])]
+        return data[1:-2]
 
     def eof_received(self) -> bool:
         """The peer sends no more: take and answer what came, then close. (TLS cannot stay half open.)"""
@@ -215,20 +225,25 @@ class Connection(asyncio.Protocol):
             self.resume(_OVER_BUDGET)
 
     def _take(self) -> None:
-        backlog, pending = self._backlog, self._pending
-        room = self._host.bounds.in_flight_per_connection - len(pending)
+        backlog = self._backlog
+        room = self._host.bounds.in_flight_per_connection - len(self._pending)
         at = now() if backlog else None
         while at and backlog and room > 0 and not self._paused & (_UNREAD | _ENDING):
             event = backlog.popleft()
             if isinstance(event, Frame):
-                found = self._host.reception.receive(self._who, event.body, at, self._last_read)
-                if found is not None:
-                    self._exchanged_bytes += found.body_bytes
-                    pending.append(found)
-                    room -= 1
+                room -= self._receive(event.body, at)
             else:
                 self._unusual(event)
         self._paused = self._paused | _FULL if room <= 0 else self._paused & ~_FULL
+
+    def _receive(self, body: bytes, at: datetime) -> int:
+        """Take one message; 1 where an answer is due, else 0."""
+        found = self._host.reception.receive(self._who, body, at, self._last_read)
+        if found is None:
+            return 0
+        self._exchanged_bytes += found.body_bytes
+        self._pending.append(found)
+        return 1
 
     def _unusual(self, event: Oversize | Truncated | Junk) -> None:
         if isinstance(event, Oversize):

@@ -149,3 +149,13 @@ async def test_a_connection_that_resets_leaves_the_others_alone(hub: Hub) -> Non
         raw.sendall(framed(adt()) + b"\x0bMSH|")
         raw.close()
     assert code(await (await hub.sender()).ask(adt("AFTER"))) == "AA"
+
+
+async def test_nothing_is_taken_after_an_oversize_message(make_hub: MakeHub) -> None:
+    hub = await make_hub(bounds=Bounds(message_bytes=1_000))
+    sender = await hub.sender()
+    await sender.send(framed(adt("BIG", extra="NTE|1||" + "A" * 5_000)))
+    await sender.send(framed(adt("LATE")))
+    assert segments(await sender.answer())["MSA"][1:3] == ["AE", "BIG"]
+    assert await sender.answer() == b""
+    assert [message["control_id"] for message in await hub.messages()] == ["BIG"]
