@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -100,7 +101,7 @@ def _decimal(text: str) -> Any:
     digits = match[2]
     if "." not in digits:
         return int(digits)
-    return float(digits)
+    return Decimal(digits)  # the digits as the sender wrote them: 5.60 is not 5.6
 
 
 def _comparator(text: str) -> Any:

@@ -1,6 +1,7 @@
 """ORU R01 to DiagnosticReport, Observation, ServiceRequest, Specimen: domain-rules.md section 7."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from tests.mapping_messages import body, codes, every, one, oru, segment
@@ -78,7 +79,7 @@ def test_a_status_that_no_table_knows_is_kept_beside_unknown():
 
 
 VALUES = [
-    ("NM", "5.60", "mmol/L", {"valueQuantity": {"value": 5.6, "unit": "mmol/L"}}),
+    ("NM", "5.60", "mmol/L", {"valueQuantity": {"value": Decimal("5.60"), "unit": "mmol/L"}}),
     ("NM", "-7", "", {"valueQuantity": {"value": -7}}),
     ("NM", ">200", "mg/dL", {"valueQuantity": {"value": 200, "comparator": ">", "unit": "mg/dL"}}),
     ("NM", "<= 0.5", "", {"valueQuantity": {"value": 0.5, "comparator": "<="}}),

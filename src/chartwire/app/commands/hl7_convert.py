@@ -5,12 +5,13 @@ A Bundle is named by the path under IN with `/` as `__` plus `.json`; further me
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from chartwire.app import console
 from chartwire.core.errors import ChartwireError, NotFoundError, ParseError, ValidationError
@@ -21,6 +22,7 @@ from chartwire.mapping import Mapper, load_maps, to_bundle
 # Nothing is matched here, so a message without a medical record number still has its patient: any number will do.
 _ANY = tuple(IdentifierRule(*rule) for rule in (("", "MR"), ("", "PI"), ("*", "MR"), ("*", "PI"), ("*", "*")))
 REFUSED = "refused.json"
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,7 +75,7 @@ def _convert_file(mapper: Mapper, source: Source, file: Path, name: str, out: Pa
     for number, message in enumerate(messages, start=1):
         suffix = ".json" if number == 1 else f".{number}.json"
         try:
-            _write(out / f"{name}{suffix}", to_bundle(mapper.convert(parse(message), source)))
+            _write(out / f"{name}{suffix}", to_bundle(mapper.convert(parse(message), source, anonymous=True)))
             converted += 1
         except ChartwireError as error:
             refused.append(_refusal(name, number, error))
@@ -90,4 +92,4 @@ def _refusal(name: str, number: int, error: ChartwireError) -> dict[str, Any]:
 
 
 def _write(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    path.write_bytes(msgspec.json.format(_encoder.encode(content), indent=2) + b"\n")
