@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-NAMES = ("hl7v2", "mllp", "lanes", "path", "delivery", "api", "latency")
+NAMES = ("hl7v2", "mapping", "mllp", "lanes", "path", "delivery", "api", "latency")
 RESULTS = Path(__file__).parent / "results.json"
 
 
