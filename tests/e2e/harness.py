@@ -19,6 +19,7 @@ from simulators.segments import Profile, header, segment
 
 T = TypeVar("T")
 START_TIMEOUT_S = 90.0
+COMMAND_TIMEOUT_S = 60.0
 COMMAND = [sys.executable, "-m", "chartwire.app.cli"]
 
 
@@ -98,7 +99,13 @@ class Installation:
     def cli(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command against this installation."""
         return subprocess.run(
-            [*COMMAND, *words], capture_output=True, text=True, check=False, cwd=self.home, env=self.environment()
+            [*COMMAND, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.home,
+            env=self.environment(),
+            timeout=COMMAND_TIMEOUT_S,
         )
 
     def cli_json(self, *words: str) -> Any:

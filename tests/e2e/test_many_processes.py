@@ -7,9 +7,11 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from tests.e2e.authority import Authority
 from tests.e2e.harness import COMMAND, Installation, eventually, registration
@@ -21,17 +23,29 @@ pytestmark = pytest.mark.xdist_group("many-processes")
 
 
 @pytest.fixture(scope="module")
-def external_database() -> Iterator[str]:
-    """The DSN of a server that Chartwire did not start. Its roles are its own, so the shared test server will not do."""
+def external_server() -> Iterator[EmbeddedPostgres]:
+    """A server that Chartwire did not start. It has roles of its own, so the shared test server will not do."""
     home = Path(tempfile.mkdtemp(prefix="chartwire-external-"))
     home.chmod(0o711)
     server = EmbeddedPostgres(home / "pg", settings={"fsync": "off"})
     server.start()
     try:
-        yield server.dsn()
+        yield server
     finally:
         server.remove()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+async def external_database(external_server: EmbeddedPostgres) -> str:
+    """The administrator's DSN of an empty database of its own."""
+    name = f"operators_{time.monotonic_ns()}"
+    connection = await asyncpg.connect(external_server.dsn(database="postgres"))
+    try:
+        await connection.execute(f"create database {name} template template0")
+    finally:
+        await connection.close()
+    return external_server.dsn(database=name)
 
 
 class Node(Installation):
@@ -122,6 +136,14 @@ def test_several_processes_share_one_port(node: Node) -> None:
     for _ in range(10):
         assert node.get("/health/live")[0] == 200
     assert set(node.children()) == {"listener-1", "listener-2", "api-1", "api-2"}
+
+
+def test_up_uses_the_operators_database_where_one_is_named(node: Node) -> None:
+    node.start()
+    assert node.send(registration("UP-1", "External", control_id="up-1"))["code"] == "AA"
+    assert eventually(lambda: node.listed("/api/v1/patients?mrn=UP-1"))
+    assert not (node.data_dir / "postgres").exists()
+    assert node.stop() == 0
 
 
 def test_the_tls_listener_takes_only_senders_with_a_certificate_of_the_named_authority(node: Node) -> None:

@@ -41,6 +41,11 @@ def lives(pid: int) -> bool:
     return True
 
 
+def roles(installation: Installation) -> dict[str, int]:
+    """The children that write metrics, by name."""
+    return {name: pid for name, pid in installation.children().items() if name != "up"}
+
+
 def stored(installation: Installation, mrn: str) -> bool:
     return bool(installation.listed(f"/api/v1/patients?mrn={mrn}"))
 
@@ -70,6 +75,9 @@ def test_every_process_that_is_killed_comes_back_and_no_acknowledged_message_is_
         if role in before:
             eventually(lambda role=role, pid=before[role]: installation.children().get(role, pid) != pid)
     assert all(stored(installation, mrn) for mrn in sent)
+    metrics = installation.get("/metrics")[1]
+    assert 'chartwire_process_restarts_total{name="worker-0",process="up"}' in metrics
+    assert 'chartwire_postgres_restarts_total{process="up"} 1.0' in metrics
 
 
 @pytest.mark.timeout(240)
@@ -78,7 +86,7 @@ def test_after_the_supervisor_is_killed_nothing_outlives_it_and_the_next_start_w
 ) -> None:
     before = installation.sandbox
     count = len(installation.listed("/api/v1/hl7/messages?limit=100"))
-    children = [*installation.children().values(), _child_named(installation, "sink-0")]
+    children = [*roles(installation).values(), _child_named(installation, "sink-0")]
     assert installation.process is not None
     installation.process.kill()
     installation.process.wait()
@@ -94,7 +102,7 @@ def test_a_second_start_on_the_same_data_is_refused_and_sigterm_ends_everything(
     second = installation.cli("up", "--sandbox", "--data-dir", str(installation.data_dir), "--port", "0")
     assert second.returncode == 1
     assert "another `chartwire up` runs" in second.stderr
-    children = [*installation.children().values(), _child_named(installation, "sink-0")]
+    children = [*roles(installation).values(), _child_named(installation, "sink-0")]
     assert installation.stop(signal.SIGTERM) == 0
     assert not any(map(lives, children))
     told = installation.output.read_text(encoding="utf-8")
@@ -106,7 +114,7 @@ def test_a_second_start_on_the_same_data_is_refused_and_sigterm_ends_everything(
 
 
 def test_a_second_ctrl_c_does_not_wait_for_what_hangs(installation: Installation) -> None:
-    children = installation.children()
+    children = roles(installation)
     os.kill(children["worker-0"], signal.SIGSTOP)
     assert installation.process is not None
     installation.process.send_signal(signal.SIGINT)
@@ -165,7 +173,7 @@ def _child_named(installation: Installation, name: str) -> int:
         cluster = f"{home}/cluster" if home else f"{installation.data_dir}/postgres/postgresql/cluster"
         return int(Path(cluster, "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
     assert installation.process is not None
-    known = set(installation.children().values())
+    known = set(roles(installation).values())
     supervisor = installation.process.pid
     listing = Path(f"/proc/{supervisor}/task/{supervisor}/children")
     pids = [int(pid) for pid in listing.read_text(encoding="utf-8").split()]

@@ -16,6 +16,7 @@ import structlog
 from chartwire.app.child import Order
 from chartwire.core.clock import monotonic
 from chartwire.core.errors import TransientError
+from chartwire.core.telemetry import Counter
 
 READY_TIMEOUT_S = 60.0
 _BACKOFF_FIRST_S, _BACKOFF_MAX_S = 0.1, 10.0
@@ -24,6 +25,7 @@ _STARTS_MAX = 3
 _TAIL_BYTES = 8192
 _LOG_BYTES_MAX = 16 * 1024 * 1024
 _log = structlog.get_logger(__name__)
+_restarts = Counter("chartwire_process_restarts_total", "Processes that ended and were started again.", ("name",))
 
 
 class KeptProcess:
@@ -96,6 +98,7 @@ class KeptProcess:
             if monotonic() - began > _STEADY_S:
                 backoff_s = _BACKOFF_FIRST_S
             self.restarts += 1
+            _restarts.add(1, self.order.process)
             if not self.report and self.restarts >= _STARTS_MAX:
                 self._hopeless.set()
             _log.error(

@@ -33,8 +33,10 @@ from chartwire.app.services import (
     tell_address,
 )
 from chartwire.app.settings import to_values
+from chartwire.app.snapshots import keep_writing
 from chartwire.core.clock import now
 from chartwire.core.errors import ChartwireError, ConflictError, TransientError
+from chartwire.core.telemetry import Counter
 from chartwire.store.migrate import migrate
 from chartwire.store.partitions import ensure_partitions
 
@@ -44,6 +46,7 @@ _CORES_FOR_MORE = 8
 _WORKERS_MAX = 8
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _log = structlog.get_logger(__name__)
+_postgres_restarts = Counter("chartwire_postgres_restarts_total", "Times the embedded server died and was started.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,10 @@ class Supervisor:
         ports = choose(self._ports())
         settings = self._resolved(address, ports)
         sandbox = Sandbox(settings, ports, self._tell) if self._wants_sandbox else None
-        background = [asyncio.create_task(self._keep_partitions(address))]
+        background = [
+            asyncio.create_task(self._keep_partitions(address)),
+            asyncio.create_task(keep_writing(self.settings.run_dir, "up")),
+        ]
         if self._postgres is not None:
             background.append(asyncio.create_task(self._keep_postgres(self._postgres)))
         try:
@@ -227,6 +233,7 @@ class Supervisor:
             if postgres.pid is not None:
                 continue
             _log.error("postgres_ended")
+            _postgres_restarts.add(1)
             try:
                 await asyncio.to_thread(_restart, postgres)
             except ChartwireError as error:
