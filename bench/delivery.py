@@ -5,8 +5,6 @@ was routed in a transaction, claimed, signed, posted, answered and logged.
 """
 
 import asyncio
-import json
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -17,7 +15,7 @@ import structlog
 import uvloop
 
 from bench.database import BenchDatabase, database
-from bench.processes import ServerClock, cpu_s
+from bench.processes import ServerClock, child, cpu_s, end, heard, tell, until_terminated
 from bench.sender import Receiver
 from chartwire.channels import route
 from chartwire.channels.sources import create_organisation
@@ -53,10 +51,10 @@ def rows() -> list[dict[str, Any]]:
 async def _measure(server: BenchDatabase, endpoints: int) -> dict[str, Any]:
     pool, clock = Pool(server.app, size=2), ServerClock(server.postmaster)
     org = await create_organisation(pool, "bench", "sandbox")
-    sink, worker = _child("sink"), _child("worker", server.app, server.engine)
+    sink, worker = child("bench.delivery", "sink"), child("bench.delivery", "worker", server.app, server.engine)
     try:
-        await _register(pool, org, _line(sink)["url"], endpoints)
-        _line(worker)
+        await _register(pool, org, heard(sink)["url"], endpoints)
+        heard(worker)
         await _deliver(server, pool, org, WARM_UP, endpoints)
         await _analyze(server)
         used, python = clock.cpu_s(), cpu_s(worker.pid)
@@ -64,9 +62,7 @@ async def _measure(server: BenchDatabase, endpoints: int) -> dict[str, Any]:
         python_ms = (cpu_s(worker.pid) - python + routing_s) / DELIVERIES * 1e3
         postgres_ms = (clock.cpu_s() - used) / DELIVERIES * 1e3
     finally:
-        for child in (worker, sink):
-            child.terminate()
-            child.wait(30)
+        end(worker, sink)
         await pool.close()
     return {
         "name": f"route, send, log: {endpoints} endpoint{'s' * (endpoints > 1)}",
@@ -132,40 +128,20 @@ async def _as_admin(server: BenchDatabase, statement: str) -> None:
     await admin.close()
 
 
-def _child(role: str, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-m", "bench.delivery", role, *arguments], stdout=subprocess.PIPE, text=True)
-
-
-def _line(child: "subprocess.Popen[str]") -> dict[str, Any]:
-    assert child.stdout is not None
-    told: dict[str, Any] = json.loads(child.stdout.readline())
-    return told
-
-
-def _tell(**told: Any) -> None:
-    print(json.dumps(told), flush=True)
-
-
-def _until_terminated() -> asyncio.Event:
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(15, stop.set)
-    return stop
-
-
 async def _run_sink() -> None:
-    receiver, stop = Receiver(), _until_terminated()
-    _tell(url=await receiver.serve())
+    receiver, stop = Receiver(), until_terminated()
+    tell(url=await receiver.serve())
     await stop.wait()
     receiver.close()
 
 
 async def _run_worker(app: str, engine_dsn: str) -> None:
-    stop, door = _until_terminated(), Outbound()
+    stop, door = until_terminated(), Outbound()
     pool, engine = Pool(app, size=8), Pool(engine_dsn, size=4)
     worker = DeliveryWorker(pool, engine, door, Sealer(_KEY))
     listener = Listener(engine_dsn, WAKE_CHANNEL, worker.wake)
     listener.start()
-    _tell(ready=True)
+    tell(ready=True)
     await worker.run(stop)
     await listener.close()
     await door.close()

@@ -6,8 +6,6 @@ Listener, worker and loader are processes of their own beside PostgreSQL with fs
 
 import asyncio
 import itertools
-import json
-import subprocess
 import sys
 import time
 from datetime import datetime
@@ -18,7 +16,7 @@ import structlog
 import uvloop
 
 from bench.database import BenchDatabase, database
-from bench.processes import cpu_s
+from bench.processes import child, cpu_s, end, heard, tell, until_terminated
 from chartwire.channels.path import Path
 from chartwire.channels.sources import SourceDirectory, create_organisation, create_source
 from chartwire.channels.worker import IntakeWorker
@@ -36,7 +34,7 @@ from simulators.segments import Profile
 
 MESSAGES = 12_000
 CONNECTIONS = 32
-_LISTENER = "bench"
+_LISTENER, _MODULE = "bench", "bench.path"
 
 
 def rows() -> list[dict[str, Any]]:
@@ -90,24 +88,22 @@ async def _measure(server: BenchDatabase, count: int) -> dict[str, Any]:
     pool = Pool(server.app, size=2)
     org = await create_organisation(pool, "bench", "live")
     await create_source(pool, Source(**{**_fields(source()), "org": org}), _LISTENER)
-    listener = _child("listener", server)
-    worker = _child("worker", server)
+    listener = child(_MODULE, "listener", server.app, server.engine)
+    worker = child(_MODULE, "worker", server.app, server.engine)
     try:
-        port = int(_line(listener)["port"])
-        _line(worker)
-        cpu, used = server.cpu_s(), [cpu_s(child.pid) for child in (listener, worker)]
-        loader = _child("loader", server, str(port), str(count))
+        port = int(heard(listener)["port"])
+        heard(worker)
+        cpu, used = server.cpu_s(), [cpu_s(one.pid) for one in (listener, worker)]
+        loader = child(_MODULE, "loader", server.app, server.engine, str(port), str(count))
         started = time.perf_counter()
-        sent = _line(loader)
+        sent = heard(loader)
         while await _open(pool, org, count):
             await asyncio.sleep(0.1)
         spent = time.perf_counter() - started
         postgres = server.cpu_s() - cpu
-        listening, working = (cpu_s(child.pid) - before for child, before in zip((listener, worker), used, strict=True))
+        listening, working = (cpu_s(one.pid) - before for one, before in zip((listener, worker), used, strict=True))
     finally:
-        for child in (listener, worker):
-            child.terminate()
-            child.wait(20)
+        end(listener, worker)
     return {
         "name": f"whole path, {count} messages, 1 worker",
         "per_s": round(count / spent),
@@ -130,21 +126,6 @@ def _fields(feed: Source) -> dict[str, Any]:
     return {name: getattr(feed, name) for name in feed.__dataclass_fields__}
 
 
-def _child(role: str, server: BenchDatabase, *arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "bench.path", role, server.app, server.engine, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def _line(child: "subprocess.Popen[str]") -> dict[str, Any]:
-    assert child.stdout is not None
-    told: dict[str, Any] = json.loads(child.stdout.readline())
-    return told
-
-
-def _tell(**told: Any) -> None:
-    print(json.dumps(told), flush=True)
-
-
 async def _run_worker(app: str, engine_dsn: str) -> None:
     pool, engine = Pool(app, size=8), Pool(engine_dsn, size=6)
     directory = SourceDirectory(pool, engine)
@@ -153,9 +134,8 @@ async def _run_worker(app: str, engine_dsn: str) -> None:
     worker = IntakeWorker(Path(pool, load_maps(), lambda: sources, "worker:bench"), engine)
     listener = Listener(engine_dsn, WAKE_CHANNEL, worker.wake)
     listener.start()
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(15, stop.set)
-    _tell(ready=True)
+    stop = until_terminated()
+    tell(ready=True)
     await worker.run(stop)
     await listener.close()
 
@@ -167,7 +147,7 @@ async def _run_loader(port: int, count: int) -> None:
         queues[hash(key) % CONNECTIONS].append(hl7v2.frame(data))
     started = time.perf_counter()
     await asyncio.gather(*(_send(port, queue) for queue in queues))
-    _tell(seconds=time.perf_counter() - started)
+    tell(seconds=time.perf_counter() - started)
 
 
 async def _send(port: int, queue: list[bytes]) -> None:
@@ -181,10 +161,9 @@ async def _send(port: int, queue: list[bytes]) -> None:
 
 
 async def _run_listener(app: str, engine: str) -> None:
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(15, stop.set)
+    stop = until_terminated()
     listeners = [ListenerSettings(_LISTENER, port=0)]
-    await serve_listener(app, engine, listeners, stop, ready=lambda ports: _tell(port=ports[_LISTENER]))
+    await serve_listener(app, engine, listeners, stop, ready=lambda ports: tell(port=ports[_LISTENER]))
 
 
 def main() -> None:

@@ -1,7 +1,48 @@
-"""What processes cost: CPU seconds to the nanosecond, memory in MB, of one process or of a whole PostgreSQL server."""
+"""Processes of a measurement: started as `python -m bench.<module> <role>`, heard by lines of JSON, and what they cost.
 
+CPU is in seconds to the nanosecond, memory in MB, of one process or of a whole PostgreSQL server.
+"""
+
+import asyncio
 import contextlib
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
+
+
+def child(module: str, role: str, *arguments: str) -> "subprocess.Popen[str]":
+    """Start one role of a bench module."""
+    command = [sys.executable, "-m", module, role, *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def heard(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    """The next line that a child tells."""
+    assert process.stdout is not None
+    told: dict[str, Any] = json.loads(process.stdout.readline())
+    return told
+
+
+def tell(**told: Any) -> None:
+    """One line for whoever started this child."""
+    print(json.dumps(told), flush=True)
+
+
+def end(*processes: "subprocess.Popen[str]") -> None:
+    """SIGTERM to each, and wait."""
+    for process in processes:
+        process.terminate()
+        process.wait(30)
+
+
+def until_terminated() -> asyncio.Event:
+    """Set by SIGTERM, in a child's loop."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    return stop
 
 
 def cpu_s(*pids: int) -> float:
