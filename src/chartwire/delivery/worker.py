@@ -101,6 +101,7 @@ class DeliveryWorker:
 
     async def _serve(self, stop: asyncio.Event) -> None:
         next_extend_s = next_dead_s = next_claim_s = monotonic()
+        await self._free_unknown()
         while not stop.is_set():
             if (early_s := next_claim_s - monotonic()) > 0:
                 await asyncio.sleep(early_s)  # a stream of wake-ups shares its looks; a lone one waits for nobody
@@ -122,6 +123,12 @@ class DeliveryWorker:
             if not claims:
                 await self._wait_for_work()
         await self._end_runs()  # while the session still shows us alive, so that nobody takes our lanes over
+
+    async def _free_unknown(self) -> None:
+        """Free lanes that were claimed in our name by a statement whose answer was lost: nobody works them."""
+        held = [run.claim.lane_id for run in self._runs.values()]
+        async with self._engine.connection() as connection:
+            await connection.execute(q.free_other_lanes_of_owner, self._lanes.owner, held)
 
     async def _claim(self) -> list[Claim]:
         room = min(self._lanes_max - len(self._runs), LANES_PER_CLAIM_MAX)

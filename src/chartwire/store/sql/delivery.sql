@@ -57,6 +57,10 @@ update lane l set lease_until = now() + make_interval(secs => $2)
  where l.owner = $1 and l.lane_id = mine.lane_id and l.fence = mine.fence
 returning l.lane_id;
 
+-- name: free_other_lanes_of_owner
+-- Lanes of this owner but the ones it knows of: claimed by a statement whose answer was lost.
+update lane set owner = null, lease_until = null where owner = $1 and lane_id <> all ($2::uuid[]);
+
 -- name: release_delivery_lane
 -- End a claim on a destination, after lock_lanes: ready again when the next delivery is due and $4 is past, idle where
 -- none is open or the endpoint is disabled. Never ready in the past, so that no lane keeps ahead of the others.
