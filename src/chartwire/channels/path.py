@@ -66,24 +66,30 @@ class Path:
                 row["message_id"],
                 tuple(row["ticket_lanes"] or ()),
                 row["source_id"],
-                row["mode"],
-                row["raw"],
+                row["mode"] or "record-only",
+                row["raw"] or b"",
             )
             for row in rows
         ]
 
     async def read(self, org: UUID, jobs: Iterable[Job]) -> list[Reading]:
-        """Parse and map, and save the directory resources that the messages name."""
+        """Parse and map, and save the directory resources that the messages name.
+
+        Raises TransientError for a source that was made after this process last read the sources.
+        """
         readings = []
         for job in jobs:
             hit("worker.before_read", job.raw)
-            readings.append(read(job, self.sources().get(job.source_id), self.mapper))
+            source = self.sources().get(job.source_id)
+            if source is None and job.raw:
+                raise TransientError("the message's source is not known here yet", code="source_not_known_yet")
+            readings.append(read(job, source, self.mapper))
             await asyncio.sleep(0)  # deliveries and leases go on while a long batch is read
         await self._save_directory(org, readings)
         return readings
 
     async def _save_directory(self, org: UUID, readings: Iterable[Reading]) -> None:
-        spoken = [reading.spoken for reading in readings if reading.spoken]
+        spoken = [reading.spoken for reading in readings if reading.spoken and reading.job.mode != "preview"]
 
         async def announce(tx: Connection, events: Sequence[Event]) -> None:
             await route.wake(tx, org, await route.route(tx, org, clock.now(), events))
@@ -114,19 +120,27 @@ class Path:
 
     async def apply(self, tx: Connection, org: UUID, readings: Sequence[Reading]) -> list[UUID]:
         """Save, emit, route and settle within `tx`; answers the destinations to wake."""
+        told = [reading for reading in readings if reading.job.mode != "preview"]
+        work, settlements = await self._meet(tx, org, told)
+        now = clock.now()  # after every id of this unit was made: nothing is changed before it was created
+        await work.flush(now)
+        await emit(tx, org, now, work.events)
+        destinations = await route.route(tx, org, now, work.events)
+        for reading in readings:
+            if reading.job.mode == "preview":
+                settlements += (await self._meet(tx, org, [reading]))[1]  # and what it would change is not written
+        await settle(tx, org, now, settlements)
+        return destinations
+
+    async def _meet(self, tx: Connection, org: UUID, readings: Sequence[Reading]) -> tuple[Work, list[Settlement]]:
+        """Let these messages meet the record in one unit of work, which is not written yet."""
         work = Work(self.access(org), tx)
         spoken = [reading.spoken for reading in readings if reading.spoken]
         keys = [key for conversion, _ in spoken for key in keys_of(conversion)]
         scopes = [scope for conversion, context in spoken for scope in scopes_of(context.source.id, conversion)]
         await work.prefetch(keys, scopes)
         waiting = await self._lanes_that_wait(tx, org, spoken)
-        settlements = [await self._settlement(work, reading, waiting) for reading in readings]
-        now = clock.now()  # after every id of this unit was made: nothing is changed before it was created
-        await work.flush(now)
-        await emit(tx, org, now, work.events)
-        destinations = await route.route(tx, org, now, work.events)
-        await settle(tx, org, now, settlements)
-        return destinations
+        return work, [await self._settlement(work, reading, waiting) for reading in readings]
 
     async def _settlement(self, work: Work, reading: Reading, waiting: set[UUID]) -> Settlement:
         """One message meets the record; a doubt about identity becomes a review."""
@@ -136,7 +150,7 @@ class Path:
         conversion, context = reading.spoken
         if job.lane_id in waiting:
             return settlement_of(reading, held="waits_for_review")
-        references = self.directory.references(work.access, conversion)
+        references = self.directory.references(work.access, conversion) if job.mode != "preview" else {}
         try:
             outcome = await save(work, conversion, context, references)
         except HeldForReviewError as doubt:
@@ -150,6 +164,8 @@ class Path:
                     {"code": doubt.code},
                 )
             )
+            if context.source.hold_following == "wait":
+                waiting.add(job.lane_id)
             return settlement_of(reading, held=doubt.code)
         return settlement_of(reading, outcome=outcome)
 

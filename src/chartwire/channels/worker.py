@@ -42,6 +42,7 @@ class IntakeWorker:
         self._turns = turns
         self._lease_s = lease_s
         self._wake = asyncio.Event()
+        self._suspecting = asyncio.Lock()
         self._next_claim_s = self._next_suspect_s = 0.0
 
     def wake(self) -> None:
@@ -74,9 +75,7 @@ class IntakeWorker:
         while not stop.is_set():
             await self._keep_distance()
             self._wake.clear()
-            suspect = await self._claim_suspect()
-            if suspect:
-                await self._hold(self._one_by_one.work(suspect), [suspect])
+            suspect = await self._work_suspect()
             claims = await self._lanes.claim(LANES_PER_CLAIM_MAX)
             if claims:
                 await self._hold(self._carry(claims), claims)
@@ -90,6 +89,17 @@ class IntakeWorker:
         self._next_claim_s = free + _CLAIM_EVERY_S
         if free > at:
             await asyncio.sleep(free - at)
+
+    async def _work_suspect(self) -> bool:
+        """Work a lane whose last claim did not end well; one at a time in this process: where its message kills the
+        process once more, no other suspect's attempts are counted along. Answers whether there was one."""
+        if self._suspecting.locked():
+            return False
+        async with self._suspecting:
+            suspect = await self._claim_suspect()
+            if suspect:
+                await self._hold(self._one_by_one.work(suspect), [suspect])
+            return suspect is not None
 
     async def _claim_suspect(self) -> Claim | None:
         """Suspects are rare and never urgent: at most one look for them in a tenth of a second, until one is found."""
@@ -135,6 +145,7 @@ class IntakeWorker:
 
     async def _mind_the_dead(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
+            await self._lanes.check_alive()
             if await self._lanes.free_lanes_of_the_dead():
                 self._next_suspect_s = 0.0
                 self._wake.set()

@@ -54,6 +54,7 @@ class Lanes:
         self._engine = engine
         self._kind = kind
         self._lease_s = lease_s
+        self._session: Connection | None = None
         self.owner = secrets.randbits(62) + 1
 
     @contextlib.asynccontextmanager
@@ -61,10 +62,17 @@ class Lanes:
         """Hold the lock that tells others that this owner lives."""
         async with self._engine.connection() as connection:
             await connection.execute(q.hold_owner_lock, self.owner)
+            self._session = connection
             try:
                 yield
             finally:
+                self._session = None
                 await connection.execute(q.drop_owner_lock, self.owner)
+
+    async def check_alive(self) -> None:
+        """Raises TransientError when the session of `alive` is lost: others take us for dead and free our lanes."""
+        if self._session is not None:
+            await self._session.fetchval("select true")
 
     async def free_own(self) -> None:
         """Give up every lane that this owner holds: after a break of the database nothing of ours is in progress."""

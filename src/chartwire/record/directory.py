@@ -1,13 +1,14 @@
 """Practitioners, locations and organizations: shared by all patients, so saved apart from the patients' batch.
 
 A short transaction of their own, in one order for everyone, and only for what this process has not just saved: most
-messages name the same few.
+messages name the same few. What another process said since is seen when a word is told again, `told_again_s` later.
 """
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -30,12 +31,24 @@ _encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 class _Saved:
     reference: str
     content: bytes
+    until_s: float
+
+
+class _Word(NamedTuple):
+    mapped: Mapped
+    context: MessageContext
+    content: bytes
+
+
+_Place = tuple[UUID, str, str]
+_Fresh = dict[_Place, list[_Word]]
 
 
 class Directory:
     """What one worker process knows to be saved already."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, told_again_s: float = 30.0) -> None:
+        self._told_again_s = told_again_s
         self._saved: OrderedDict[tuple[UUID, str, str], _Saved] = OrderedDict()
 
     async def save(
@@ -50,7 +63,7 @@ class Directory:
         `announce` makes the events' deliveries, last in the same transaction. Raises ConflictError or TransientError
         when another worker was first: call again.
         """
-        fresh: dict[tuple[UUID, str, str], tuple[Mapped, MessageContext]] = {}
+        fresh: _Fresh = {}
         for conversion, context in spoken:
             for mapped in conversion.resources:
                 if mapped.type in authority.directory_types():
@@ -59,13 +72,15 @@ class Directory:
             return []
         async with pool.transaction(access.org) as tx:
             work = Work(access, tx)
-            references = await _tell_all(work, [fresh[place] for place in sorted(fresh, key=_order)])
+            references = await _tell_all(work, [word for place in sorted(fresh, key=_order) for word in fresh[place]])
             now = clock.now()
             await work.flush(now)
             await emit(tx, access.org, now, work.events)
             await announce(tx, work.events)
-        for place, (mapped, _) in fresh.items():
-            self._remember(place, _Saved(references[f"{mapped.type}/{mapped.id}"], _content(mapped)))
+        until_s = clock.monotonic() + self._told_again_s
+        for place, words in fresh.items():
+            last = words[-1]
+            self._remember(place, _Saved(references[f"{last.mapped.type}/{last.mapped.id}"], last.content, until_s))
         return work.events
 
     def references(self, access: Access, conversion: Conversion) -> dict[str, str]:
@@ -78,14 +93,17 @@ class Directory:
 
     def _consider(
         self,
-        fresh: dict[tuple[UUID, str, str], tuple[Mapped, MessageContext]],
-        place: tuple[UUID, str, str],
+        fresh: _Fresh,
+        place: _Place,
         mapped: Mapped,
         context: MessageContext,
     ) -> None:
-        saved = self._saved.get(place)
-        if saved is None or saved.content != _content(mapped):
-            fresh[place] = (mapped, context)
+        saved, content = self._saved.get(place), _content(mapped)
+        if place in fresh:
+            if fresh[place][-1].content != content:
+                fresh[place].append(_Word(mapped, context, content))
+        elif saved is None or saved.content != content or saved.until_s < clock.monotonic():
+            fresh[place] = [_Word(mapped, context, content)]
         else:
             self._saved.move_to_end(place)
 
@@ -95,11 +113,11 @@ class Directory:
             self._saved.popitem(last=False)
 
 
-async def _tell_all(work: Work, spoken: Sequence[tuple[Mapped, MessageContext]]) -> dict[str, str]:
-    await work.prefetch(((mapped.type, mapped.key) for mapped, _ in spoken), lock=True)
+async def _tell_all(work: Work, spoken: Sequence[_Word]) -> dict[str, str]:
+    await work.prefetch(((word.mapped.type, word.mapped.key) for word in spoken), lock=True)
     held = []
     references: dict[str, str] = {}
-    for mapped, context in spoken:
+    for mapped, context, _ in spoken:
         ids = work.resolve(mapped.type, (mapped.key,))
         standing = work.standing(mapped.type, ids.pop()) if ids else work.create(mapped.type, (mapped.key,), None)
         references[f"{mapped.type}/{mapped.id}"] = standing.reference

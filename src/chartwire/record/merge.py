@@ -60,6 +60,16 @@ def set_elements(
     return telling.outcome()
 
 
+def clear_elements(
+    standing: Json, lineage: Lineage, resource_type: str, paths: Iterable[str], stamp: Stamp, source_field: str
+) -> Merged:
+    """Clear whole elements for a reason other than their own field."""
+    telling = _Telling(shape_of(resource_type), standing, lineage, stamp)
+    for path in paths:
+        telling.clear(path, source_field)
+    return telling.outcome()
+
+
 def _first_word(shape: Shape, mapped: Mapped, stamp: Stamp) -> Merged:
     """The first word about a resource: all of it counts."""
     told = shape.told(mapped.body)

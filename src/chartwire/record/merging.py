@@ -4,6 +4,9 @@ The loser stays readable: inactive, with a link `replaced-by`. Its keys lead to 
 there; what belonged to it names the survivor from now on, and keeps its original subject for an unmerge.
 """
 
+from uuid import UUID
+
+from chartwire.core.source import Source
 from chartwire.mapping.conversion import Conversion, Json, Merge
 from chartwire.record.identity import HeldForReviewError
 from chartwire.record.lineage import Lineage, Part, Stamp
@@ -14,12 +17,35 @@ from chartwire.record.work import PatientMerge, Work
 _SOURCE_FIELD = "MRG-1"
 
 
-def check(work: Work, conversion: Conversion) -> None:
-    """Raises HeldForReviewError, before anything is touched, where one side of a merge names several patients."""
+def check(work: Work, conversion: Conversion, source: Source) -> None:
+    """Raises HeldForReviewError, before anything is touched.
+
+    Where one side of a merge names several patients, or the source's table says that it may not set patients.
+    """
+    if conversion.merges and dict(source.may_set).get("Patient") == 0:
+        raise HeldForReviewError("source_may_not_merge", "Patient", None)
     for group in conversion.merges:
         for side in (group.survivor, group.loser):
             if len(work.resolve("Patient", (key.key for key in side))) > 1:
                 raise HeldForReviewError("merge_names_several_patients", "Patient", None)
+
+
+def said_before_merge(survivor: Standing, loser_id: UUID, recorded: str | None) -> bool:
+    """Whether a word under a number that once was the loser's was recorded before the merge.
+
+    Then it is about the loser's record, which the merge has set aside, and not about the survivor's.
+
+    The time of the last merge counts where the number came here by a chain or was never seen before.
+    """
+    merged_at: dict[str, str] = {}
+    links = survivor.body.get("link", ())
+    for part in survivor.lineage.parts.get("link", ()):
+        if part.source_field == _SOURCE_FIELD and part.stamp.recorded:
+            other = links[part.positions[0]]["other"]["reference"] if part.positions else ""
+            merged_at[other] = max(part.stamp.recorded, merged_at.get(other, ""))
+    if recorded is None or not merged_at:
+        return False
+    return recorded <= (merged_at.get(f"Patient/{loser_id}") or max(merged_at.values()))
 
 
 async def carry_out(teller: Teller, conversion: Conversion) -> None:
@@ -39,7 +65,10 @@ async def _merge(teller: Teller, group: Merge) -> None:
     survivor = work.standing("Patient", survivors.pop())
     for loser_id in losers:
         await _replace(teller, work.standing("Patient", loser_id), survivor)
-    work.add_keys(survivor, loser_keys, moved=True)
+    if work.add_keys(survivor, loser_keys, moved=True) and not losers:
+        parts = survivor.lineage.parts
+        merged = Part(teller.context.stamp("Patient"), _SOURCE_FIELD, ())
+        survivor.refresh(Lineage({**parts, "link": [*parts.get("link", ()), merged]}))
 
 
 async def _replace(teller: Teller, loser: Standing, survivor: Standing) -> None:

@@ -3,12 +3,13 @@
 Every doubt about identity is settled before anything is touched, so that a message is applied whole or held whole.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from chartwire.mapping.conversion import Conversion, Mapped
+from chartwire.mapping.conversion import Conversion, Json, Mapped
 from chartwire.record import authority, merging, snapshots
+from chartwire.record.bodies import plain_json
 from chartwire.record.identity import HeldForReviewError, overlays
 from chartwire.record.standing import Standing
 from chartwire.record.telling import MessageContext, Teller, Touch
@@ -45,22 +46,24 @@ async def save(work: Work, conversion: Conversion, context: MessageContext, dire
     """
     patients = [mapped for mapped in conversion.resources if mapped.type == "Patient"]
     recognised = [(mapped, _recognise_patient(work, mapped)) for mapped in patients]
-    subject = _subject(conversion, recognised)
+    standing: dict[UUID | None, Standing | None] = {mapped.id: held for mapped, held in recognised}
     others = [mapped for mapped in conversion.resources if mapped.type not in {"Patient", *authority.directory_types()}]
-    known = {mapped.id: _recognise(work, mapped, subject) for mapped in others}
-    merging.check(work, conversion)
+    owner = {mapped.id: _owner(mapped, patients) for mapped in others}
+    known = {mapped.id: _recognise(work, mapped, standing.get(owner[mapped.id])) for mapped in others}
+    merging.check(work, conversion, context.source)
 
     teller = Teller(work, context, dict(directory))
-    told = [_tell_patient(teller, mapped, standing) for mapped, standing in recognised]
+    for patient, held in recognised:
+        _tell_patient(teller, patient, held)
     await merging.carry_out(teller, conversion)
-    patient_id = subject.id if subject else (told[0].id if told else None)
-    pairs = [(mapped, known[mapped.id] or _new(work, mapped, patient_id)) for mapped in others]
+    named: dict[UUID | None, UUID | None] = {patient.id: _named(teller, patient) for patient in patients}
+    pairs = [(mapped, _known_or_new(work, mapped, known[mapped.id], named.get(owner[mapped.id]))) for mapped in others]
     teller.ids.update({f"{mapped.type}/{mapped.id}": held.reference for mapped, held in pairs})
     for mapped, held in pairs:
         teller.tell(mapped, held, context.stamp(mapped.type))
     for snapshot in conversion.snapshots:
         await snapshots.take(teller, snapshot)
-    return Outcome(teller.touched, patient_id)
+    return Outcome(teller.touched, next(iter(named.values()), None))
 
 
 def _recognise_patient(work: Work, patient: Mapped) -> Standing | None:
@@ -75,35 +78,69 @@ def _recognise_patient(work: Work, patient: Mapped) -> Standing | None:
     return standing
 
 
-def _subject(conversion: Conversion, recognised: list[tuple[Mapped, Standing | None]]) -> Standing | None:
-    """The patient that the message is about, where the record knows them already."""
-    subjects = {key.key for key in conversion.patient_keys}
-    for mapped, standing in recognised:
-        if mapped.key in subjects:
-            return standing
-    return recognised[0][1] if recognised else None
+def _owner(mapped: Mapped, patients: Sequence[Mapped]) -> UUID | None:
+    """The patient of the message whose resource this is: the first that it refers to, else the message's first."""
+    if len(patients) > 1:
+        text = plain_json(mapped.body)
+        for patient in patients:
+            if f'"Patient/{patient.id}"' in text:
+                return patient.id
+    return patients[0].id if patients else None
 
 
 def _recognise(work: Work, mapped: Mapped, subject: Standing | None) -> Standing | None:
-    """What a resource is, where the record knows it; a visit or order of another patient holds the message."""
-    for resource_id in work.resolve(mapped.type, (mapped.key, *mapped.keys)):
-        held = work.standing(mapped.type, resource_id)
-        if held.patient_id and (subject is None or subject.id != held.patient_id):
-            raise HeldForReviewError("belongs_to_another_patient", mapped.type, held.id)
-        return held
+    """What a resource is, where the record knows it; a visit or order of another patient holds the message.
+
+    The strongest key decides. A weaker one does not lead to what has another filler number: a placer may use its
+    number for several.
+    """
+    for key in (mapped.key, *mapped.keys):
+        for resource_id in work.resolve(mapped.type, (key,)):
+            held = work.standing(mapped.type, resource_id)
+            if key != mapped.key and _numbered_otherwise(held.body, mapped.body):
+                continue
+            if held.patient_id and (subject is None or subject.id != held.patient_id):
+                raise HeldForReviewError("belongs_to_another_patient", mapped.type, held.id)
+            return held
     return None
 
 
-def _new(work: Work, mapped: Mapped, patient_id: UUID | None) -> Standing:
-    return work.create(mapped.type, (mapped.key, *mapped.keys), patient_id)
+def _numbered_otherwise(standing: Json, told: Json) -> bool:
+    before, now = _fillers(standing), _fillers(told)
+    return bool(before and now) and before.isdisjoint(now)
 
 
-def _tell_patient(teller: Teller, patient: Mapped, standing: Standing | None) -> Standing:
-    """Set demographics where the event may, else find the patient, or make a provisional one."""
-    stamp = teller.context.stamp("Patient")
-    keys = (patient.key, *patient.keys)
+def _fillers(body: Json) -> set[tuple[str, str]]:
+    return {
+        (identifier.get("system", ""), identifier.get("value", ""))
+        for identifier in body.get("identifier", ())
+        if any(coding.get("code") == "FILL" for coding in identifier.get("type", {}).get("coding", ()))
+    }
+
+
+def _known_or_new(work: Work, mapped: Mapped, held: Standing | None, patient_id: UUID | None) -> Standing:
+    keys = (mapped.key, *mapped.keys)
+    if held is None:
+        return work.create(mapped.type, keys, patient_id)
+    work.add_keys(held, keys)
+    return held
+
+
+def _named(teller: Teller, patient: Mapped) -> UUID | None:
+    """Whom the message's patient is after its merges: the one told, or who replaced them."""
+    standing = _first_named(teller.work, patient)
     if standing is None:
-        standing = teller.work.create("Patient", keys, None)
+        return None
+    teller.ids[f"{patient.type}/{patient.id}"] = standing.reference
+    return standing.id
+
+
+def _tell_patient(teller: Teller, patient: Mapped, standing: Standing | None) -> None:
+    """Set demographics where the event may, else find the patient, or make a provisional one."""
+    work, stamp, keys = teller.work, teller.context.stamp("Patient"), (patient.key, *patient.keys)
+    standing = standing or _first_named(work, patient)
+    if standing is None:
+        standing = work.create("Patient", keys, None)
         standing.patient_id = standing.original_subject = standing.id
         if stamp.rank == 0:
             standing.provisional = True
@@ -111,11 +148,22 @@ def _tell_patient(teller: Teller, patient: Mapped, standing: Standing | None) ->
     teller.ids[f"{patient.type}/{patient.id}"] = standing.reference
     if stamp.rank == 0:
         teller.leave(standing)
-        return standing
+        return
     completes = standing.provisional and stamp.rank > authority.provisional_rank()
+    loser_id = work.moved_from(patient.key)
+    if loser_id and not completes and merging.said_before_merge(standing, loser_id, stamp.recorded):
+        teller.leave(standing)
+        return
     standing.provisional = standing.provisional and not completes
-    teller.work.add_keys(standing, keys)
+    work.add_keys(standing, keys)
     # A message under a number that was merged away speaks of this person, but its PID-3 is not the survivor's list.
-    bar = ("identifier",) if teller.work.was_moved("Patient", patient.key) else ()
+    bar = ("identifier",) if loser_id else ()
     teller.tell(patient, standing, stamp, force=completes, bar=bar)
-    return standing
+
+
+def _first_named(work: Work, patient: Mapped) -> Standing | None:
+    """The patient that the strongest known key names by now."""
+    for key in (patient.key, *patient.keys):
+        for patient_id in work.resolve("Patient", (key,)):
+            return work.standing("Patient", patient_id)
+    return None

@@ -1,6 +1,6 @@
 """One resource as it stands in a unit of work, with the versions that the unit adds to it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -61,6 +61,19 @@ class Standing:
     def reference(self) -> str:
         """`Type/id`."""
         return f"{self.type}/{self.id}"
+
+    @property
+    def replaced(self) -> bool:
+        """Whether this is a patient that was merged into another."""
+        return any(link.get("type") == "replaced-by" for link in self.body.get("link", ()))
+
+    def refresh(self, lineage: Lineage) -> None:
+        """Move the times in the lineage without a version, or in the version that is still to be written."""
+        self.lineage = lineage
+        if self.versions:
+            self.versions[-1] = replace(self.versions[-1], lineage=lineage)
+        else:
+            self.refreshed = True
 
     def advance(self, body: Json, lineage: Lineage, message_id: UUID | None) -> None:
         """Add a version. `body` is without meta."""

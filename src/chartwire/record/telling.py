@@ -71,7 +71,7 @@ class Teller:
             self.advance(held, merged)
             return
         if merged.refreshed:
-            held.lineage, held.refreshed = merged.lineage, True
+            held.refresh(merged.lineage)
         self.leave(held)
 
     def advance(self, held: Standing, merged: Merged) -> None:
@@ -116,10 +116,9 @@ class Teller:
         return Mapped(mapped.type, mapped.key, mapped.id, body, mapped.lineage, mapped.clears)
 
     def _review_ties(self, held: Standing, paths: list[str]) -> None:
-        context = self.context
-        self.work.reviews.append(
-            Review("tie", context.message_id, context.lane_id, held.type, held.id, {"elements": paths})
-        )
+        context, detail = self.context, {"elements": paths}
+        if not any(case.resource_id == held.id and case.detail == detail for case in self.work.reviews):
+            self.work.reviews.append(Review("tie", context.message_id, context.lane_id, held.type, held.id, detail))
 
 
 def with_references(body: Json, ids: Mapping[str, str]) -> Json:

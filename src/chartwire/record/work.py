@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from chartwire.core.access import Access
+from chartwire.core.errors import ConflictError
 from chartwire.core.ids import source_key_id, uuid7
 from chartwire.events.outbox import Event
 from chartwire.record.bodies import plain_json, write_body
@@ -54,7 +55,7 @@ class Work:
     merges: list[PatientMerge] = field(default_factory=list)
     _keys: dict[Ref, UUID] = field(default_factory=dict)
     _new_keys: dict[Ref, UUID] = field(default_factory=dict)
-    _moved: set[Ref] = field(default_factory=set)
+    _moved: dict[Ref, UUID] = field(default_factory=dict)
     _standing: dict[Ref, Standing] = field(default_factory=dict)
     _snapshots: dict[UUID, list[UUID]] = field(default_factory=dict)
     _new_snapshots: dict[UUID, tuple[list[UUID], UUID]] = field(default_factory=dict)
@@ -62,15 +63,22 @@ class Work:
     async def prefetch(
         self, keys: Iterable[tuple[str, str]], scopes: Sequence[UUID] = (), *, lock: bool = False
     ) -> None:
-        """Read what source keys name, lock the patients among it (all of it with `lock`), and read snapshots."""
+        """Read what source keys name, lock the patients among it (all of it with `lock`), and read snapshots.
+
+        Raises ConflictError when another transaction merged one of the patients meanwhile: redo.
+        """
         wanted = {(resource_type, source_key_id(resource_type, key)) for resource_type, key in keys}
         unknown = [ref for ref in wanted if ref not in self._keys]
         types, ids = [ref[0] for ref in unknown], [ref[1] for ref in unknown]
         for row in await self.tx.fetch(q.resolve_keys, self.access.org, types, ids):
             self._keys[row["type"], row["key"]] = row["resource_id"]
             if row["original_id"] != row["resource_id"]:
-                self._moved.add((row["type"], row["key"]))
-        await self.load({(ref[0], self._keys[ref]) for ref in unknown if ref in self._keys}, lock=lock)
+                self._moved[row["type"], row["key"]] = row["original_id"]
+        named = {(ref[0], self._keys[ref]) for ref in unknown if ref in self._keys}
+        await self.load(named, lock=lock)
+        # Keys lead to no loser of a merge: this one became one while its lock was waited for.
+        if any(self._standing[ref].replaced for ref in named if ref[0] == "Patient"):
+            raise ConflictError("a patient was merged meanwhile", code="merged_meanwhile")
         if scopes:
             rows = await self.tx.fetch(q.read_snapshots, self.access.org, list(scopes))
             self._snapshots.update({row["scope"]: list(row["members"]) for row in rows})
@@ -91,14 +99,24 @@ class Work:
             self._standing.setdefault((row["type"], row["id"]), Standing.read(row))
         return [held for held in self._standing.values() if held.patient_id == patient_id and held.version]
 
+    async def load_moved(self, resource_type: str, patient_id: UUID) -> list[Standing]:
+        """What of one type belongs to a patient only since a merge."""
+        for row in await self.tx.fetch(q.moved_to, self.access.org, resource_type, patient_id):
+            self._standing.setdefault((row["type"], row["id"]), Standing.read(row))
+        return [
+            held
+            for held in self._standing.values()
+            if held.type == resource_type and held.patient_id == patient_id != held.original_subject
+        ]
+
     def resolve(self, resource_type: str, keys: Iterable[str]) -> set[UUID]:
         """The stored (or here created) resources that these source keys name."""
         refs = ((resource_type, source_key_id(resource_type, key)) for key in keys)
         return {self._keys[ref] for ref in refs if ref in self._keys}
 
-    def was_moved(self, resource_type: str, key: str) -> bool:
-        """Whether a key leads where it does only since a merge: it is the loser's number."""
-        return (resource_type, source_key_id(resource_type, key)) in self._moved
+    def moved_from(self, key: str) -> UUID | None:
+        """The patient to whom a key led before a merge made it lead elsewhere; nobody's id (0) for a tombstone."""
+        return self._moved.get(("Patient", source_key_id("Patient", key)))
 
     def standing(self, resource_type: str, resource_id: UUID) -> Standing:
         """The resource as it stands. Raises KeyError when it was not prefetched."""
@@ -111,17 +129,17 @@ class Work:
         self.add_keys(held, keys)
         return held
 
-    def add_keys(self, held: Standing, keys: Iterable[str], *, moved: bool = False) -> None:
-        """Let further source keys lead to a resource; keys that lead somewhere already stay.
+    def add_keys(self, held: Standing, keys: Iterable[str], *, moved: bool = False) -> int:
+        """Let further source keys lead to a resource; keys that lead somewhere already stay. Answers how many are new.
 
         `moved` makes tombstones: numbers of a patient that was merged before it was ever seen.
         """
-        for key in keys:
-            ref = (held.type, source_key_id(held.type, key))
-            if ref not in self._keys:
-                self._keys[ref] = self._new_keys[ref] = held.id
-                if moved:
-                    self._moved.add(ref)
+        unknown = [ref for ref in ((held.type, source_key_id(held.type, key)) for key in keys) if ref not in self._keys]
+        for ref in unknown:
+            self._keys[ref] = self._new_keys[ref] = held.id
+            if moved:
+                self._moved[ref] = _NOBODY
+        return len(unknown)
 
     def repoint_keys(self, loser_id: UUID, survivor_id: UUID) -> None:
         """Let everything that led to one patient lead to another, from now on in this unit of work too."""
@@ -129,7 +147,7 @@ class Work:
             for ref, resource_id in keys.items():
                 if ref[0] == "Patient" and resource_id == loser_id:
                     keys[ref] = survivor_id
-                    self._moved.add(ref)
+                    self._moved.setdefault(ref, loser_id)
 
     def members_before(self, scope: UUID) -> list[UUID]:
         """The members of a scope at its last snapshot; [] when there was none."""
@@ -151,7 +169,7 @@ class Work:
         if self._new_keys:
             refs = list(self._new_keys)
             ids = list(self._new_keys.values())
-            originals = [_NOBODY if ref in self._moved else id_ for ref, id_ in self._new_keys.items()]
+            originals = [self._moved.get(ref, id_) for ref, id_ in self._new_keys.items()]
             await self.tx.execute(
                 q.insert_keys, org, [ref[0] for ref in refs], [ref[1] for ref in refs], ids, originals
             )

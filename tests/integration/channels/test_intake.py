@@ -256,3 +256,18 @@ async def test_while_the_store_is_away_callers_are_told_and_later_ones_quickly(d
     await away.close()
     assert spent[0] > 0.3
     assert max(spent[1:]) < 0.2
+
+
+async def test_what_waits_for_an_absent_store_is_bounded_in_bytes(database: Any, org_id: UUID) -> None:
+    away = Pool("postgresql://nobody@127.0.0.1:1/none", size=1)
+    intake = Intake(away, Notifier(database.app_dsn), retry_s=2.0)
+    intake.start()
+    big = b"x" * 16_000_000
+    outcomes = await asyncio.gather(
+        *(intake.accept(arrival(org_id, f"C{number}", big)) for number in range(40)), return_exceptions=True
+    )
+    codes = [outcome.code for outcome in outcomes if isinstance(outcome, TransientError)]
+    await intake.close()
+    await away.close()
+    assert len(codes) == 40
+    assert codes.count("intake_full") > 40 - 20

@@ -1,13 +1,19 @@
 """Lanes, dead letters, redo and replay through the real worker."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from tests.integration.feed import Feed, hl7, pid
 
 from chartwire.channels.one_by_one import OneByOne
+from chartwire.channels.path import Path
+from chartwire.channels.reading import Job
 from chartwire.channels.replay import replay
+from chartwire.channels.worker import IntakeWorker
 from chartwire.core.access import Access
 from chartwire.core.errors import NotFoundError
 from chartwire.core.ids import uuid7
@@ -158,3 +164,83 @@ async def test_one_by_one_work_carries_a_lane_to_its_end(feed: Feed) -> None:
     await OneByOne(feed.path, lanes).work_all(await lanes.claim())
     assert (await feed.body("Patient"))["meta"]["versionId"] == "6"
     assert await feed.rows("select * from job") == []
+
+
+class _PathThatCounts(Path):
+    """Tells how many lanes were in work one by one at the same time."""
+
+    at_once = 0
+    most = 0
+
+    async def load(self, org: UUID, lane_ids: Sequence[UUID], jobs_per_lane: int) -> list[Job]:
+        cls = _PathThatCounts
+        cls.at_once += 1
+        cls.most = max(cls.most, cls.at_once)
+        await asyncio.sleep(0.05)
+        cls.at_once -= 1
+        return await Path.load(self, org, lane_ids, jobs_per_lane)
+
+
+async def test_suspects_are_worked_one_at_a_time_so_that_a_deadly_one_takes_no_other_along(feed: Feed) -> None:
+    ids = await feed.store(*(hl7("ADT^A04", pid(str(number))) for number in range(1, 5)))
+    await (await lanes_of(feed)).claim()
+    await (await lanes_of(feed)).free_lanes_of_the_dead()
+    path = _PathThatCounts(feed.pool, feed.path.mapper, feed.path.sources, "worker:counts")
+    feed.worker = IntakeWorker(path, feed.engine_pool, turns=3)
+    await feed.work()
+    assert _PathThatCounts.most == 1
+    assert await feed.states(*ids) == [("processed", None)] * 4
+
+
+async def test_a_worker_whose_session_is_lost_is_not_taken_for_dead_for_long(feed: Feed, database: Any) -> None:
+    stop = asyncio.Event()
+    task = asyncio.create_task(feed.worker.run(stop))
+    holder = "select pid from pg_locks where locktype = 'advisory' and granted"
+    try:
+        async with asyncio.timeout(20), feed.engine_pool.connection() as connection:
+            while not (first := await connection.fetchval(holder)):
+                await asyncio.sleep(0.05)
+            admin = await asyncpg.connect(database.admin_dsn)
+            await admin.execute("select pg_terminate_backend($1)", first)
+            await admin.close()
+            while (await connection.fetchval(holder)) in (None, first):
+                await asyncio.sleep(0.05)
+    finally:
+        stop.set()
+        await task
+
+
+async def test_a_job_whose_bytes_are_gone_ends_as_a_dead_letter_and_its_lane_goes_on(feed: Feed) -> None:
+    [gone, good] = await feed.store(hl7("ADT^A04", pid()), hl7("ADT^A08", pid(f13="555-0100"), at="20260302"))
+    await feed.rows("delete from message_body where id = $1 returning 1", gone)
+    await feed.work()
+    assert [state for state, _ in await feed.states(gone, good)] == ["dead", "processed"]
+    assert await feed.rows("select * from job") == []
+
+
+async def test_a_message_of_a_source_that_this_worker_has_not_read_yet_waits_for_it(feed: Feed) -> None:
+    known = dict(feed.sources)
+    feed.sources.clear()
+    [early] = await feed.send(hl7("ADT^A04", pid()))
+    assert await feed.states(early) == [("received", None)]
+    feed.sources.update(known)
+    async with feed.engine_pool.connection() as connection:
+        await connection.execute("update lane set not_before = '-infinity'")
+    await feed.work()
+    assert await feed.states(early) == [("processed", None)]
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\ud800", "\U0001f600" * 1500, "Ä" * 5000, "x" * 200_000])
+async def test_text_that_postgresql_cannot_hold_or_index_stops_no_lane(feed: Feed, text: str) -> None:
+    person = pid(name=f"{text}^Anna").encode("utf-8", "surrogatepass")
+    odd = hl7("ADT^A04", "PID|").replace(b"PID|", person).replace(b"|P|2.5.1", b"|P|2.5.1||||||UNICODE UTF-8")
+    ids = await feed.send(odd, hl7("ADT^A08", pid("2002")))
+    assert await feed.states(*ids) == [("processed", None)] * 2
+    assert await feed.rows("select * from job") == []
+
+
+async def test_a_patient_with_thousands_of_numbers_is_found_by_the_last_of_them(feed: Feed) -> None:
+    numbers = [f"{number}^^^HOSP^MR" for number in range(1, 9_000)]
+    await feed.send(hl7("ADT^A04", pid().replace("1001^^^HOSP^MR", "~".join(numbers))))
+    await feed.send(hl7("ADT^A08", pid("8999", f13="555-0100"), at="20260302"))
+    assert (await feed.body("Patient"))["telecom"][0]["value"] == "555-0100"

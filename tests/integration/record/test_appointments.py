@@ -1,7 +1,8 @@
 """Appointments through the whole path (domain-rules.md section 6)."""
 
-from chartwire.record.status import practice_status, source_status
 from tests.integration.feed import Feed, hl7, pid
+
+from chartwire.record.status import practice_status, source_status
 
 
 def siu(
@@ -84,3 +85,28 @@ async def test_a_provider_is_shared_by_all_patients_and_saved_once(feed: Feed) -
 async def test_a_visit_segment_in_scheduling_opens_no_encounter(feed: Feed) -> None:
     await feed.send(siu("S12").replace(b"RGS|1", b"PV1|1|O|||||||||||||||||V1^^^HOSP^VN\rRGS|1"))
     assert await feed.bodies("Encounter") == []
+
+
+async def test_a_filler_number_learned_later_leads_to_the_same_appointment(feed: Feed) -> None:
+    request = siu("S12", filler="").replace(b"|^HOSP|", b"||")
+    await feed.send(request)
+    await feed.send(siu("S14", at="20260302"))
+    await feed.send(siu("S15", placer="", at="20260303").replace(b"|^HUB|", b"||"))
+    assert practice_status(await feed.body("Appointment")) == "cancelled"
+
+
+async def test_another_filler_number_under_one_placer_number_is_another_appointment(feed: Feed) -> None:
+    await feed.send(siu("S12", filler="F1"))
+    await feed.send(siu("S12", filler="F2", start="20260311090000", at="20260302"))
+    assert len({body["start"] for body in await feed.bodies("Appointment")}) == 2
+    await feed.send(siu("S15", filler="F2", start="20260311090000", at="20260303"))
+    assert sorted(practice_status(body) for body in await feed.bodies("Appointment")) == ["booked", "cancelled"]
+
+
+async def test_the_source_s_status_word_is_replaced_by_its_next_one(feed: Feed) -> None:
+    await feed.send(siu("S14", status="Confirmed"))
+    await feed.send(siu("S14", status="Arrived", at="20260302"))
+    await feed.send(siu("S14", at="20260303"))
+    appointment = await feed.body("Appointment")
+    assert practice_status(appointment) == "booked"
+    assert source_status(appointment) is None

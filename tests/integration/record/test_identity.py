@@ -67,3 +67,18 @@ async def test_a_message_without_any_identifier_is_a_dead_letter_with_place_and_
     assert await feed.states(dead) == [("dead", "patient_identifier_missing")]
     [row] = await feed.rows("select error_location, class from message join message_body using (org_id, id)")
     assert (row["error_location"], row["class"]) == ("PID-3", "dead")
+
+
+async def test_a_message_in_the_same_batch_as_the_doubt_waits_too(feed: Feed) -> None:
+    careful = await feed.other_source(hold_following="wait")
+    await feed.send(hl7("ADT^A04", pid()), source=careful)
+    overlay = hl7("ADT^A08", pid(name="Okafor^Chidi", born="19911130"), at="20260302")
+    ids = await feed.send(overlay, hl7("ADT^A08", pid(f13="555-0100"), at="20260303"), source=careful)
+    assert await feed.states(*ids) == [("held", "identifier_matches_another_person"), ("held", "waits_for_review")]
+
+
+async def test_the_same_tie_again_is_the_same_open_case(feed: Feed) -> None:
+    other = await feed.other_source()
+    await feed.send(hl7("ADT^A04", pid(sex="F")))
+    await feed.send(*(hl7("ADT^A08", pid(sex="M")) for _ in range(3)), source=other)
+    assert [review["kind"] for review in await feed.reviews()] == ["tie"]

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from typing import Any
+from uuid import UUID
 
 import orjson
 from tests.integration.feed import Feed, hl7, pid
@@ -131,3 +132,76 @@ async def test_a_merge_waits_for_what_came_before_it_in_both_lanes_and_bars_what
     survivors = {mrn: f"Patient/{(await by_mrn(feed, mrn))['id']}" for mrn in set(owner.values())}
     assert where == {number: survivors[owner[mrn]] for number, mrn in visits.items()}
     assert await feed.rows("select * from job") == []
+
+
+async def test_a_merge_of_a_number_that_names_two_patients_is_held_for_review(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", ANNA), hl7("ADT^A04", TWIN), hl7("ADT^A04", pid("3003")))
+    [merge] = await feed.send(
+        hl7("ADT^A40", "EVN|A40|20260303", ANNA, "MRG|2002^^^HOSP^MR~3003^^^HOSP^MR", at="20260303")
+    )
+    assert await feed.states(merge) == [("held", "merge_names_several_patients")]
+    assert (await feed.events()).count("patient.merged") == 0
+    assert [review["detail"]["code"] for review in await feed.reviews()] == ["merge_names_several_patients"]
+
+
+async def test_a_source_that_may_not_set_patients_may_not_merge_them(feed: Feed) -> None:
+    lab = await feed.other_source(may_set=(("Patient", 0),))
+    await feed.send(hl7("ADT^A04", ANNA), hl7("ADT^A04", TWIN))
+    [merge] = await feed.send(a40(ANNA, "2002"), source=lab)
+    assert await feed.states(merge) == [("held", "source_may_not_merge")]
+    assert (await by_mrn(feed, "2002"))["active"] is True
+
+
+async def test_what_was_said_of_the_loser_before_the_merge_does_not_change_the_survivor(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid("1001", f13="555-0100"), at="20260301120000"))
+    await feed.send(hl7("ADT^A04", TWIN, at="20260302120000"))
+    await feed.send(a40(ANNA, "2002", "20260303120000"))
+    await feed.send(hl7("ADT^A08", TWIN, at="20260302120000"))
+    assert (await by_mrn(feed, "1001"))["telecom"][0]["value"] == "555-0100"
+    await feed.send(hl7("ADT^A08", TWIN, at="20260304120000"))
+    assert (await by_mrn(feed, "1001"))["telecom"][0]["value"] == "555-0200"
+
+
+async def test_what_was_said_of_an_unknown_loser_before_the_merge_does_not_either(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid("1001", f13="555-0100"), at="20260301120000"))
+    await feed.send(a40(ANNA, "2002", "20260303120000"))
+    await feed.send(hl7("ADT^A08", TWIN, at="20260302120000"))
+    assert (await by_mrn(feed, "1001"))["telecom"][0]["value"] == "555-0100"
+
+
+async def test_groups_of_one_merge_message_share_the_survivor_and_keep_where_each_number_led(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", TWIN), hl7("ADT^A04", pid("3003")))
+    groups = [ANNA, "MRG|2002^^^HOSP^MR", ANNA, "MRG|3003^^^HOSP^MR", pid("4004"), "MRG|1001^^^HOSP^MR"]
+    [merge] = await feed.send(hl7("ADT^A40", "EVN|A40|20260303", *groups, at="20260303"))
+    assert await feed.states(merge) == [("processed", None)]
+    assert sorted(body.get("active", True) for body in await feed.bodies("Patient")) == [False, False, False, True]
+    merges = await feed.rows("select loser_id, survivor_id from merge order by id")
+    [last] = {
+        row["resource_id"] for row in await feed.rows("select resource_id from source_key where type = 'Patient'")
+    }
+    assert [row["survivor_id"] == last for row in merges] == [False, False, True]
+    originals = {row["original_id"] for row in await feed.rows("select original_id from source_key")}
+    assert originals == {row["loser_id"] for row in merges} | {last}
+
+
+async def test_a_loser_with_thousands_of_resources_is_merged_whole(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", ANNA), hl7("ADT^A04", TWIN))
+    results = [f"OBX|{n}|NM|{n}-1^Test {n}^LN||{n}|mg/dL|||||F" for n in range(1, 3001)]
+    obr = "OBR|1|PL1^HUB|FL1^LAB|24323-8^CMP^LN|||20260309080000" + "|" * 15 + "20260309120000|||F"
+    await feed.send(hl7("ORU^R01", TWIN, "ORC|RE|PL1^HUB|FL1^LAB", obr, *results, at="20260302"))
+    [merge] = await feed.send(a40(ANNA, "2002"))
+    assert await feed.states(merge) == [("processed", None)]
+    survivor = await by_mrn(feed, "1001")
+    rows = await feed.rows("select count(*) as n from resource where type = 'Observation' and patient_id = $1::uuid",
+                           UUID(survivor["id"]))  # fmt: skip
+    assert rows == [{"n": 3000}]
+
+
+async def test_a_snapshot_of_the_survivor_ends_what_only_the_loser_s_list_held(feed: Feed) -> None:
+    penicillin, latex = "AL1|1|DA|70618^Penicillin^RXNORM|SV|Hives", "AL1|2|MA|111088007^Latex^SCT|MO|Rash"
+    await feed.send(hl7("ADT^A04", ANNA, penicillin), hl7("ADT^A04", TWIN, latex))
+    await feed.send(a40(ANNA, "2002"))
+    await feed.send(hl7("ADT^A08", ANNA, penicillin, at="20260304"))
+    codes = {body["code"]["coding"][0]["code"]: body["clinicalStatus"]["coding"][0]["code"]
+             for body in await feed.bodies("AllergyIntolerance")}  # fmt: skip
+    assert codes == {"70618": "active", "111088007": "inactive"}

@@ -67,3 +67,29 @@ async def test_next_of_kin_and_insurance_end_in_their_own_words(feed: Feed) -> N
     await feed.send(hl7("ADT^A08", pid(), "NK1|1|Weber^Lena|CHD^Child", other, at="20260302"))
     assert sorted(body["active"] for body in await feed.bodies("RelatedPerson")) == [False, True]
     assert sorted(body["status"] for body in await feed.bodies("Coverage")) == ["active", "cancelled"]
+
+
+async def test_a_late_snapshot_keeps_in_the_list_what_it_may_not_end(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid(), PENICILLIN, at="20260301100000"))
+    await feed.send(hl7("ADT^A08", pid(), PENICILLIN, LATEX, at="20260301140000"))
+    await feed.send(hl7("ADT^A08", pid(), PENICILLIN, at="20260301120000"))
+    await feed.send(hl7("ADT^A08", pid(), PENICILLIN, at="20260301160000"))
+    assert clinical(await feed.bodies("AllergyIntolerance")) == {"70618": "active", "111088007": "inactive"}
+
+
+def dg1(code: str, action: str) -> str:
+    return f"DG1|1||{code}^Diagnosis^I10|||F" + "|" * 15 + action
+
+
+async def test_an_action_code_ends_a_diagnosis_that_no_list_named_before(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid(), dg1("E11", "A"), dg1("I10", "A")))
+    await feed.send(hl7("ADT^A08", pid(), dg1("I10", "D"), dg1("J45", "D"), at="20260302"))
+    told = {
+        body["code"]["coding"][0]["code"]: (
+            body.get("clinicalStatus", {}).get("coding", [{}])[0].get("code"),
+            body.get("verificationStatus", {}).get("coding", [{}])[0].get("code"),
+        )
+        for body in await feed.bodies("Condition")
+    }
+    withdrawn = (None, "entered-in-error")
+    assert told == {"E11": ("active", None), "I10": withdrawn, "J45": withdrawn}

@@ -25,6 +25,11 @@ select r.type, r.id, r.version, r.updated_at, r.patient_id, r.original_subject, 
 select type, id, version, updated_at, patient_id, original_subject, body, lineage
   from resource where org_id = $1 and patient_id = $2 order by type, id;
 
+-- name: moved_to
+-- What of one type belongs to a patient only since a merge.
+select type, id, version, updated_at, patient_id, original_subject, body, lineage
+  from resource where org_id = $1 and type = $2 and patient_id = $3 and original_subject <> $3 order by id;
+
 -- name: insert_keys
 -- Source keys of new resources; `original_id` is where a key led before merges, nobody for a tombstone. A key that another transaction took meanwhile raises unique_violation: redo, and find it.
 insert into source_key (org_id, type, key, resource_id, original_id)
@@ -67,11 +72,15 @@ select $1, m.id, m.loser, m.survivor, m.message, m.actor
   from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[]) as m (id, loser, survivor, message, actor);
 
 -- name: insert_reviews
--- Cases for a person.
+-- Cases for a person. A tie of the same elements that is open already is the same case.
 insert into review (org_id, id, kind, message_id, lane_id, resource_type, resource_id, detail)
 select $1, r.id, r.kind, r.message_id, r.lane_id, r.resource_type, r.resource_id, r.detail
   from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[], $8::text[])
-       as r (id, kind, message_id, lane_id, resource_type, resource_id, detail);
+       as r (id, kind, message_id, lane_id, resource_type, resource_id, detail)
+ where r.kind <> 'tie' or not exists (
+        select 1 from review o
+         where o.org_id = $1 and o.state = 'open' and o.kind = 'tie' and o.resource_type = r.resource_type
+           and o.resource_id = r.resource_id and o.detail = r.detail);
 
 -- name: lanes_under_review
 -- Lanes with an open case about who the patient is.
