@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-NAMES = ("hl7v2", "mapping", "mllp", "lanes", "path", "delivery", "api", "latency")
+NAMES = ("hl7v2", "mapping", "mllp", "lanes", "path", "stages", "delivery", "api", "latency", "day", "memory")
 RESULTS = Path(__file__).parent / "results.json"
 
 

@@ -51,9 +51,12 @@ def rows() -> list[dict[str, Any]]:
 async def _measure(server: BenchDatabase, endpoints: int) -> dict[str, Any]:
     pool, clock = Pool(server.app, size=2), ServerClock(server.postmaster)
     org = await create_organisation(pool, "bench", "sandbox")
-    sink, worker = child("bench.delivery", "sink"), child("bench.delivery", "worker", server.app, server.engine)
+    sink, worker = (
+        child("bench.delivery", "sink", str(endpoints)),
+        child("bench.delivery", "worker", server.app, server.engine),
+    )
     try:
-        await _register(pool, org, heard(sink)["url"], endpoints)
+        await _register(pool, org, heard(sink)["urls"])
         heard(worker)
         await _deliver(server, pool, org, WARM_UP, endpoints)
         await _analyze(server)
@@ -75,11 +78,10 @@ async def _measure(server: BenchDatabase, endpoints: int) -> dict[str, Any]:
     }
 
 
-async def _register(pool: Pool, org: UUID, url: str, endpoints: int) -> None:
+async def _register(pool: Pool, org: UUID, urls: list[str]) -> None:
     access, door, sealer = Access(org, "cli:bench", "HOPERAT", frozenset("*")), Outbound(), Sealer(_KEY)
-    for number in range(endpoints):
-        draft = destinations.Draft(f"bench {number}", f"{url}{number}")
-        await destinations.create(pool, access, door, sealer, draft)
+    for url in urls:
+        await destinations.create(pool, access, door, sealer, destinations.Draft("bench", url))
     await door.close()
 
 
@@ -128,9 +130,10 @@ async def _as_admin(server: BenchDatabase, statement: str) -> None:
     await admin.close()
 
 
-async def _run_sink() -> None:
+async def _run_sink(endpoints: int) -> None:
+    """Each endpoint is a peer of its own, as other people's servers are."""
     receiver, stop = Receiver(), until_terminated()
-    tell(url=await receiver.serve())
+    tell(urls=[await receiver.serve() for _ in range(endpoints)])
     await stop.wait()
     receiver.close()
 
@@ -154,7 +157,7 @@ def main(arguments: Sequence[str]) -> None:
         for row in rows():
             print(row)
     elif arguments[0] == "sink":
-        uvloop.run(_run_sink())
+        uvloop.run(_run_sink(int(arguments[1])))
     else:
         uvloop.run(_run_worker(*arguments[1:]))
 

@@ -46,19 +46,21 @@ async def send(
     connections: int,
     per_s: float = 0.0,
     hold: Callable[[], bool] = lambda: False,
+    acks: Acks | None = None,
 ) -> Acks:
     """Send all, each person's messages in order on one connection, and wait for the answers; every one must be AA.
 
     With `per_s` each message has a due time and its latency counts from there, so that waiting for a slow answer
     before it counts too. Without, each connection sends as soon as it is answered, unless `hold` says to wait.
+    `acks` lets a caller see the answers as they come, and gather those of several loads.
     """
-    acks, began = Acks(), time.perf_counter()
+    acks, began = acks or Acks(), time.perf_counter()
     queues: list[list[tuple[float, bytes]]] = [[] for _ in range(connections)]
     for number, (key, data) in enumerate(messages):
         due = began + number / per_s if per_s else 0.0
         queues[crc32(key.encode()) % connections].append((due, data))
     await asyncio.gather(*(_send(port, iter(queue), acks, hold) for queue in queues))
-    acks.seconds = time.perf_counter() - began
+    acks.seconds += time.perf_counter() - began
     return acks
 
 
@@ -88,17 +90,18 @@ class Receiver:
     def __init__(self) -> None:
         self.arrivals: list[tuple[bytes, float]] = []
         self.count = 0
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def serve(self) -> str:
-        """Listen on a free port; answers the URL."""
-        self._server = await asyncio.get_running_loop().create_server(lambda: _Arrivals(self), "127.0.0.1", 0)
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/"
+        """Listen on one more free port; answers its URL."""
+        server = await asyncio.get_running_loop().create_server(lambda: _Arrivals(self), "127.0.0.1", 0)
+        self._servers.append(server)
+        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
     def close(self) -> None:
         """Take no more."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
 
     def took(self, head: bytes) -> None:
         """One request came whole."""
