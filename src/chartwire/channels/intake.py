@@ -27,7 +27,12 @@ import structlog
 from chartwire.core.clock import monotonic
 from chartwire.core.crashpoints import hit
 from chartwire.core.errors import ChartwireError, TransientError
-from chartwire.core.limits import INTAKE_FLUSH_BYTES_MAX, INTAKE_FLUSH_MESSAGES_MAX, INTAKE_LEDGER_DAYS
+from chartwire.core.limits import (
+    INTAKE_FLUSH_BYTES_MAX,
+    INTAKE_FLUSH_MESSAGES_MAX,
+    INTAKE_LEDGER_DAYS,
+    MLLP_IN_FLIGHT_BYTES_MAX,
+)
 from chartwire.core.telemetry import Counter, Gauge, Histogram
 from chartwire.store.pool import Connection, Pool
 from chartwire.store.queries import q
@@ -40,6 +45,8 @@ _RETRY_MAX_S = 0.5
 _GATHER_ROUNDS_MAX = 4
 _GATHER_MESSAGES = 16
 _FORGET_MAX = 10_000
+QUEUE_BYTES_MAX = 2 * MLLP_IN_FLIGHT_BYTES_MAX
+_ARRIVAL_BYTES = 1024
 
 Outcome = Literal["fresh", "resend", "reused"]
 
@@ -139,6 +146,7 @@ class Intake:
         self._task: asyncio.Task[None] | None = None
         self._able = True
         self._closing = False
+        self._queued_bytes = 0
 
     def start(self) -> None:
         """Begin writing in the running loop."""
@@ -159,7 +167,16 @@ class Intake:
         return len(self._queue)
 
     def submit(self, arrival: Arrival, ticket: Ticket) -> None:
-        """Take a message into the next group; `ticket` is told later, never from within this call."""
+        """Take a message into the next group; `ticket` is told later, never from within this call.
+
+        While more than QUEUE_BYTES_MAX wait (senders that come and go during an outage) it is told unable.
+        """
+        size = len(arrival.raw) + _ARRIVAL_BYTES
+        if self._queued_bytes + size > QUEUE_BYTES_MAX:
+            full = TransientError("too much waits for the store", code="intake_full")
+            asyncio.get_running_loop().call_soon(self._tell_unable, [(arrival, ticket)], full)
+            return
+        self._queued_bytes += size
         self._queue.append((arrival, ticket))
         if self._asked is not None:
             self._wake()
@@ -209,6 +226,7 @@ class Intake:
             if size > INTAKE_FLUSH_BYTES_MAX:
                 break
             batch.append(queue.popleft())
+        self._queued_bytes -= sum(len(arrival.raw) + _ARRIVAL_BYTES for arrival, _ in batch)
         return batch
 
     async def _write(self, batch: list[tuple[Arrival, Ticket]]) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, cast
 
+import structlog
+
 from chartwire.channels.routing import Peer
 from chartwire.core.clock import monotonic, now
 from chartwire.core.crashpoints import hit
@@ -26,6 +28,9 @@ _LINGER_S: Final = 5.0
 ACK_SECONDS = Histogram("chartwire_mllp_ack_seconds", "From the last byte of a message to its answer")
 UNFRAMED = Counter("chartwire_mllp_unframed_total", "What stood outside whole frames", ("kind",))
 CLOSED = Counter("chartwire_mllp_closed_total", "Connections that this side ended", ("reason",))
+
+
+_log = structlog.get_logger(__name__)
 
 
 class Pending(Protocol):
@@ -237,8 +242,14 @@ class Connection(asyncio.Protocol):
         self._paused = self._paused | _FULL if room <= 0 else self._paused & ~_FULL
 
     def _receive(self, body: bytes, at: datetime) -> int:
-        """Take one message; 1 where an answer is due, else 0."""
-        found = self._host.reception.receive(self._who, body, at, self._last_read)
+        """Take one message; 1 where an answer is due, else 0. A fault of ours ends the connection without an answer."""
+        try:
+            found = self._host.reception.receive(self._who, body, at, self._last_read)
+        except Exception as error:
+            _log.error("message_not_taken", error=type(error).__name__, bytes=len(body))
+            CLOSED.add(1, "internal")
+            self._transport.abort()
+            return 0
         if found is None:
             return 0
         self._exchanged_bytes += found.body_bytes

@@ -16,7 +16,7 @@ from chartwire.core.telemetry import Counter
 from chartwire.store.pool import Pool
 from chartwire.store.queries import q
 
-_QUEUE_MAX: Final = 256
+_QUEUE_MAX: Final = 64
 _FULL_FOR_S: Final = 30.0
 _FULL_PEERS_MAX: Final = 1024
 

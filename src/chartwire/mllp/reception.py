@@ -24,6 +24,7 @@ from chartwire.mllp.fates import Fates
 from chartwire.mllp.keeper import Keeper
 
 _ROUTES_CACHED_MAX: Final = 64
+_ROUTE_LETTERS_MAX: Final = 512
 _EVENT_LETTERS_MAX: Final = 40
 _UNROUTED: Final = UUID(int=0)
 
@@ -134,6 +135,8 @@ class Reception:
         return exchange
 
     def _route(self, who: Correspondent, envelope: Envelope) -> Source | Refusal:
+        if sum(map(len, envelope.header[3:7])) + sum(map(len, envelope.visit_location)) > _ROUTE_LETTERS_MAX:
+            return route(who.allowed, self._directory.all, envelope)
         key = (envelope.sending_application, envelope.sending_facility, envelope.receiving_application,
                envelope.receiving_facility, envelope.visit_location)  # fmt: skip
         found = who.routes.get(key)

@@ -53,6 +53,9 @@ class Sender:
         self.reader, self.writer = reader, writer
 
     async def send(self, data: bytes) -> None:
+        """Raises ConnectionError once the peer has closed."""
+        if self.writer.transport.is_closing():
+            raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 

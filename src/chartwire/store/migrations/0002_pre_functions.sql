@@ -32,6 +32,7 @@ returns table ("position" integer, outcome text)
 language plpgsql
 -- The planner takes a group for a row or two: with nested loops, 512 messages would cost 262,144 comparisons.
 set enable_nestloop = off
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
