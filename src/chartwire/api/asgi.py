@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from chartwire.api.fhir.outcome import operation_outcome
+from chartwire.api.fhir.read import RESOURCE_TYPES
 from chartwire.api.http import (
     JSON,
     PROBLEM_JSON,
@@ -23,7 +24,7 @@ from chartwire.api.http import (
     accepts,
 )
 from chartwire.api.problem import ApiError, Fault, problem_body, problem_headers, status_of
-from chartwire.api.routes import Route, Router
+from chartwire.api.routes import ANY_RESOURCE, Route, Router
 from chartwire.api.services import Services
 from chartwire.api.table import ROUTES
 from chartwire.core.access import Access
@@ -183,13 +184,19 @@ def _audit_row(request: Request, route: Route, answer: Answer) -> AuditRow:
         access.actor,
         access.purpose,
         "refuse" if refused else route.action,
-        route.resource_type,
+        _resource_type(request, route),
         shape,
         answer.count,
         answer.patients,
         answer.status,
         request.request_id,
     )
+
+
+def _resource_type(request: Request, route: Route) -> str:
+    """The type that the address names, where it is one that we serve; else that of the route."""
+    named = request.parts[0] if route.resource_type == ANY_RESOURCE else ""
+    return named if named in RESOURCE_TYPES else route.resource_type
 
 
 def _log_fault(request: Request, route: Route, error: Exception) -> None:

@@ -9,6 +9,9 @@ from chartwire.api.services import Services
 
 Handler = Callable[[Request, Services], Awaitable[Answer]]
 ParameterKind = Literal["string", "integer", "boolean", "date", "instant"]
+ANY_RESOURCE = "Resource"
+"""The resource type of a route whose first variable part names the type."""
+
 Action = Literal["read", "search", "create", "delete", "replay"]
 
 

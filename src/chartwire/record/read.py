@@ -95,7 +95,7 @@ async def search(pool: Pool, access: Access, wanted: Search) -> list[Found]:
 async def count(pool: Pool, access: Access, wanted: Search) -> tuple[int, bool]:
     """How many match, and whether that is exact: above search_sql.TOTAL_COUNTED_MAX it is that number and False."""
     sql, args = search_sql.counting(access.org, wanted)
-    async with pool.transaction(access.org) as tx:
+    async with _reading(pool, access) as tx:
         number = int(await tx.fetchval(sql, *args))
     return min(number, search_sql.TOTAL_COUNTED_MAX), number <= search_sql.TOTAL_COUNTED_MAX
 

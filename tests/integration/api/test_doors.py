@@ -179,7 +179,7 @@ async def test_each_answer_is_in_the_audit_trail_with_its_patients_and_without_v
         ("read", "Patient", "GET /api/v1/patients/{id}", 1, 200),
         ("search", "Patient", "GET /api/v1/patients?limit&mrn", 1, 200),
         ("search", "Appointment", "GET /api/v1/appointments", 1, 200),
-        ("read", "Resource", "GET /fhir/R4/{type}/{id}", 1, 200),
+        ("read", "Patient", "GET /fhir/R4/{type}/{id}", 1, 200),
     ]
     assert all(row["patient_ids"] == [patient] for row in rows)
     assert rows[0]["request_id"] == "trace-1"

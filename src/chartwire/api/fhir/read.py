@@ -9,7 +9,7 @@ import orjson
 
 from chartwire.api.http import FHIR_JSON, Answer, Header, Request
 from chartwire.api.problem import ApiError, not_found
-from chartwire.api.routes import Route
+from chartwire.api.routes import ANY_RESOURCE, Route
 from chartwire.api.services import Services
 from chartwire.record.read import Stored, read_one, read_version
 
@@ -136,7 +136,7 @@ ROUTES = (
         read,
         "Read a resource",
         "fhir.read",
-        "Resource",
+        ANY_RESOURCE,
         checked=True,
         media="application/fhir+json",
         tag=_TAG,
@@ -147,7 +147,7 @@ ROUTES = (
         vread,
         "Read one version of a resource",
         "fhir.read",
-        "Resource",
+        ANY_RESOURCE,
         media="application/fhir+json",
         tag=_TAG,
     ),

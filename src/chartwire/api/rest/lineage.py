@@ -9,7 +9,7 @@ from chartwire.api.fhir.read import RESOURCE_TYPES, resource_id
 from chartwire.api.http import Answer, Request
 from chartwire.api.problem import not_found
 from chartwire.api.rest.ids import in_path, shown, shown_or_none
-from chartwire.api.routes import Route
+from chartwire.api.routes import ANY_RESOURCE, Route
 from chartwire.api.services import Services
 from chartwire.core.clock import instant
 from chartwire.core.ids import PREFIXES
@@ -107,7 +107,7 @@ ROUTES = (
         one,
         "Where the values of a resource came from",
         "lineage.read",
-        "Resource",
+        ANY_RESOURCE,
         answer=LineageOf,
         tag="lineage",
     ),
