@@ -85,7 +85,16 @@ async def search(pool: Pool, access: Access, wanted: Search) -> list[Found]:
             async with _reading(pool, access) as tx:
                 return await _search(tx, access.org, wanted)
         after = wanted.after[1] if wanted.after else _FIRST
-        args = (access.credential_id, access.org, wanted.type, term.param, term.value, after, wanted.limit, wanted.with_merged)
+        args = (
+            access.credential_id,
+            access.org,
+            wanted.type,
+            term.param,
+            term.value,
+            after,
+            wanted.limit,
+            wanted.with_merged,
+        )
         async with pool.connection() as connection:
             return _found(await connection.fetch(q.search_resources, *args))
     except ChartwireError as error:
