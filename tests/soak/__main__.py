@@ -27,13 +27,13 @@ async def soak(server: Server, directory: Path, messages: int, seed: int) -> Non
     database = await asyncio.to_thread(databases.create, migrated=True)
     async with Hub(server, database, directory, intake_lease_s=5.0) as hub:
         run = Run("soak, all faults at once", hub, seed)
-        run.add_senders(1, 1, 1, 1, 8, 8, 64, pause_s=0.005)
+        run.add_senders(1, 1, 1, 1, 8, 8, 64, pause_s=0.03)
         run.add_caller()
         await hub.start("listener-0", "worker-0", "worker-1", "api-0")
         peak_mb = 0.0
         async with run.traffic():
             while run.answered < messages:
-                await run.acked(run.random.randint(50, 1000), within_s=300)
+                await run.acked(run.random.randint(20, 400), within_s=300)
                 peak_mb = max(peak_mb, *(memory_mb(process.pid) for process in hub.processes.values()))
                 await run.random.choice(FAULTS)(run)
             await run.acked(100, within_s=300)
