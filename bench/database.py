@@ -37,11 +37,11 @@ class BenchDatabase:
 
 
 @contextlib.contextmanager
-def database() -> Iterator[BenchDatabase]:
-    """Start, migrate, and at the end remove."""
+def database(settings: dict[str, str] | None = None) -> Iterator[BenchDatabase]:
+    """Start, migrate, and at the end remove. `settings` are laid over the product's, to watch with an extension."""
     directory = Path(tempfile.mkdtemp(prefix="chartwire-bench-"))
     directory.chmod(0o711)
-    server = EmbeddedPostgres(directory / "pg")
+    server = EmbeddedPostgres(directory / "pg", settings=settings)
     server.start()
     try:
         admin = server.dsn(database="postgres")

@@ -30,19 +30,19 @@ begin
               from ours o
              where d.org_id = v_org and d.event_id = o.event and d.destination_id = o.destination
                and d.attempts = o.number - 1 and d.state in ('pending', 'retrying', 'unknown')
-            returning d.event_id, d.destination_id
+            returning o.*
         ), logged as (
             insert into delivery_attempt (org_id, event_id, destination_id, number, started_at, outcome, status,
                                           duration_ms, error, response)
-            select v_org, o.event, o.destination, o.number, o.started, o.outcome, o.status, o.duration, o.error,
-                   o.response
-              from ours o join moved m on m.event_id = o.event and m.destination_id = o.destination
+            select v_org, m.event, m.destination, m.number, m.started, m.outcome, m.status, m.duration, m.error,
+                   m.response
+              from moved m
         ), closed as (
             update destination d set state = 'disabled', state_reason = 'gone'
-              from ours o join moved m on m.event_id = o.event and m.destination_id = o.destination
-             where d.org_id = v_org and d.id = o.destination and o.outcome = 'disabled' and d.state = 'enabled'
+              from moved m
+             where d.org_id = v_org and d.id = m.destination and m.outcome = 'disabled' and d.state = 'enabled'
         )
-        select m.event_id, m.destination_id from moved m;
+        select m.event, m.destination from moved m;
     end loop;
 end
 $$;
