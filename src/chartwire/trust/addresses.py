@@ -93,7 +93,7 @@ def verdict(address: Address | str, policy: OutboundPolicy) -> Refusal | None:
 
 def verdict_on_endpoint(address: Address | str, port: int, tls: bool, policy: OutboundPolicy) -> Refusal | None:
     """`verdict`, and for public addresses the rules of port and scheme as well."""
-    judged = ip_address(str(address))
+    judged = address if isinstance(address, IPv4Address | IPv6Address) else ip_address(address)
     refusal = verdict(judged, policy)
     if refusal is not None or is_allowed(_carried(judged), policy):
         return refusal
