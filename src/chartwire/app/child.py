@@ -7,7 +7,6 @@ standard output, once. SIGTERM asks for an orderly end; logs go to standard erro
 
 import asyncio
 import ctypes
-import gc
 import json
 import os
 import signal
@@ -20,6 +19,7 @@ from typing import Any
 import structlog
 
 from chartwire.app.settings import from_values
+from chartwire.core import garbage
 
 _PR_SET_PDEATHSIG = 1
 
@@ -85,8 +85,7 @@ def _first_line() -> bytes:
 def _announce(report: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps({"ready": report}) + "\n")
     sys.stdout.flush()
-    gc.collect()
-    gc.freeze()  # what the start has made stays: later collections need not look at it
+    garbage.settle()
 
 
 def _die_with(parent: int) -> None:

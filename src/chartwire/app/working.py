@@ -6,6 +6,7 @@ from uuid import UUID
 
 from chartwire.app.knobs import Settings
 from chartwire.app.services import DatabaseAddress, Services, master_key
+from chartwire.channels.maintenance import keep_in_order
 from chartwire.channels.path import Path
 from chartwire.channels.sources import SourceDirectory
 from chartwire.channels.worker import IntakeWorker
@@ -37,6 +38,7 @@ class Workers:
     """Everything that one worker process runs."""
 
     def __init__(self, settings: Settings, process: str, shared: Services, address: DatabaseAddress) -> None:
+        self._shared = shared
         self._directory = SourceDirectory(shared.pool, shared.engine_pool)
         self._door = Outbound()
         sealer = Sealer(master_key(settings))
@@ -61,6 +63,7 @@ class Workers:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._intake.run(stop))
                 group.create_task(self._delivery.run(stop))
+                group.create_task(keep_in_order(self._shared.pool, self._shared.engine_pool, stop))
         finally:
             await self._listener.close()
             await self._directory.close()

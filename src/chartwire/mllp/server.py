@@ -1,12 +1,12 @@
 """The process role `listener`: intake, sources and every configured socket, from start to drained stop."""
 
 import asyncio
-import gc
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from chartwire.channels.intake import RETRY_S, Intake
 from chartwire.channels.sources import REFRESH_S, SourceDirectory
+from chartwire.core import garbage
 from chartwire.mapping import load_maps
 from chartwire.mllp.fates import Fates
 from chartwire.mllp.keeper import Keeper
@@ -17,7 +17,6 @@ from chartwire.store.pool import Pool
 from chartwire.store.wakeup import Notifier
 
 DRAIN_S: Final = 10.0
-_COLLECT_AFTER_OBJECTS: Final = 20_000
 
 
 class MllpServer:
@@ -78,14 +77,6 @@ class MllpServer:
         await self._engine_pool.close()
 
 
-def _settle_memory() -> None:
-    """What was made at the start stays: the collector need not walk it again and again while senders wait. Messages
-    leave no cycles behind, so that rare collections are enough."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER_OBJECTS, 20, 50)
-
-
 async def serve_listener(
     app_dsn: str,
     engine_dsn: str,
@@ -101,7 +92,7 @@ async def serve_listener(
     server = MllpServer(app_dsn, engine_dsn, listeners)
     try:
         await server.start()
-        _settle_memory()
+        garbage.settle()
         if ready is not None:
             ready(server.ports)
         await stop.wait()

@@ -1,0 +1,28 @@
+"""What has to be done now and then: the intake ledger forgets resend keys that are older than its window."""
+
+import asyncio
+import contextlib
+
+import structlog
+
+from chartwire.channels.intake import forget_resends
+from chartwire.channels.sources import list_organisations
+from chartwire.core import clock
+from chartwire.core.errors import ChartwireError
+from chartwire.store.pool import Pool
+
+EVERY_S = 900.0
+_log = structlog.get_logger(__name__)
+
+
+async def keep_in_order(pool: Pool, engine: Pool, stop: asyncio.Event, *, every_s: float = EVERY_S) -> None:
+    """Do the rounds until `stop`. Several processes may: what one has removed the others no longer find."""
+    while not stop.is_set():
+        try:
+            for organisation in await list_organisations(pool, engine):
+                while await forget_resends(pool, organisation.id, clock.now()) and not stop.is_set():
+                    pass
+        except ChartwireError as error:
+            _log.warning("maintenance_waits", code=error.code)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every_s)
