@@ -119,7 +119,7 @@ class _Telling:
     def set_one(self, path: str, value: Any, source_field: str) -> None:
         old = self._parts.get(path)
         if self._told.get(path) == value and old:
-            self._parts[path] = [self._fresh(old[0])]
+            self._parts[path] = [self._fresh(old[0], source_field)]
             return
         verdict = judge(self._stamp, old[0].stamp) if old else 1
         if verdict == 0:
@@ -145,13 +145,16 @@ class _Telling:
             self._refreshed = True
         self._parts[path] = [Part(self._stamp, source_field, None, cleared=True)]
 
-    def _fresh(self, part: Part) -> Part:
-        """The same part with the later time, when the one who said it says it again."""
+    def _fresh(self, part: Part, source_field: str) -> Part:
+        """The part that stands after the same value was said again: the word that counts more keeps it."""
         mine, old = self._stamp, part.stamp
-        if mine.source != old.source or mine.rank < old.rank or (mine.recorded or "") <= (old.recorded or ""):
+        again = mine.source == old.source and mine.rank == old.rank and (mine.recorded or "") <= (old.recorded or "")
+        if again or judge(mine, old) <= 0:
             return part
         self._refreshed = True
-        return part._replace(stamp=old._replace(recorded=mine.recorded, rank=mine.rank))
+        if mine.source == old.source:
+            return part._replace(stamp=old._replace(recorded=mine.recorded, rank=mine.rank))
+        return part._replace(stamp=mine, source_field=source_field)
 
     def _unite(self, path: str, new: Mapping[str, list[Any]]) -> None:
         """Replace what these fields of this source gave to an array; keep what other fields and sources gave."""
@@ -177,7 +180,7 @@ class _Telling:
     def _replaced(self, group: Group, items: list[Any]) -> Group:
         part, held = group
         if items == held and part.cleared == (not items):
-            return self._fresh(part), held
+            return self._fresh(part, part.source_field), held
         if judge(self._stamp, part.stamp) <= 0:
             return group
         self._refreshed = True

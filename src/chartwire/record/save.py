@@ -151,7 +151,7 @@ def _tell_patient(teller: Teller, patient: Mapped, standing: Standing | None) ->
         return
     completes = standing.provisional and stamp.rank > authority.provisional_rank()
     loser_id = work.moved_from(patient.key)
-    if loser_id and not completes and merging.said_before_merge(standing, loser_id, stamp.recorded):
+    if loser_id and merging.said_before_merge(standing, loser_id, stamp.recorded):
         teller.leave(standing)
         return
     standing.provisional = standing.provisional and not completes

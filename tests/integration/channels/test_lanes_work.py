@@ -239,8 +239,8 @@ async def test_text_that_postgresql_cannot_hold_or_index_stops_no_lane(feed: Fee
     assert await feed.rows("select * from job") == []
 
 
-async def test_a_patient_with_thousands_of_numbers_is_found_by_the_last_of_them(feed: Feed) -> None:
-    numbers = [f"{number}^^^HOSP^MR" for number in range(1, 9_000)]
+async def test_a_patient_with_hundreds_of_numbers_is_found_by_the_last_of_them(feed: Feed) -> None:
+    numbers = [f"{number}^^^HOSP^MR" for number in range(1, 900)]
     await feed.send(hl7("ADT^A04", pid().replace("1001^^^HOSP^MR", "~".join(numbers))))
-    await feed.send(hl7("ADT^A08", pid("8999", f13="555-0100"), at="20260302"))
+    await feed.send(hl7("ADT^A08", pid("899", f13="555-0100"), at="20260302"))
     assert (await feed.body("Patient"))["telecom"][0]["value"] == "555-0100"
