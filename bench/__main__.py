@@ -1,4 +1,4 @@
-"""`make bench`: every measurement in turn, tables on stdout, figures in bench/results.json.
+"""`make bench`: every measurement in turn; figures on stdout, in bench/results.json and docs/performance.md.
 
 Names given as arguments choose some: `make bench ARGS="lanes path"`. The results of the others are kept.
 """
@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench import report
+from bench.report import RESULTS
+
 NAMES = ("hl7v2", "mapping", "mllp", "lanes", "path", "stages", "delivery", "api", "latency", "day", "memory")
-RESULTS = Path(__file__).parent / "results.json"
 
 
 def main() -> None:
@@ -26,6 +28,7 @@ def main() -> None:
         results[name] = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "machine": _machine(), "rows": rows}
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         _show(name, rows)
+    report.write(results)
 
 
 def _machine() -> str:
