@@ -167,6 +167,7 @@ class _Telling:
                 group = self._replaced(group, waiting.pop(part.source_field))
             groups.append(group)
         groups.extend((self._group(name, items), items) for name, items in waiting.items())
+        self._refreshed = self._refreshed or bool(waiting)
         groups.sort(key=_by_weight(groups))
         array, self._parts[path] = _laid_out(groups)
         if array == standing:

@@ -88,3 +88,31 @@ async def test_every_element_says_which_field_of_which_message_set_it(feed: Feed
     assert (told["telecom"][0]["message_id"], told["telecom"][0]["field"]) == (str(second), "PID-13")
     [old] = await feed.rows("select version, message_id from resource_history where type = 'Patient'")
     assert (old["version"], old["message_id"]) == (1, first)
+
+
+async def test_a_late_message_cannot_undo_a_clearing_of_what_was_not_there(feed: Feed) -> None:
+    other = await feed.other_source()
+    await feed.send(hl7("ADT^A04", pid(f13="555-0100"), at="20260301100000"))
+    await feed.send(hl7("ADT^A08", pid(f13='""'), at="20260301140000"), source=other)
+    await feed.send(hl7("ADT^A08", pid(f13="555-0199"), at="20260301120000"), source=other)
+    assert [item["value"] for item in (await feed.body("Patient"))["telecom"]] == ["555-0100"]
+
+
+async def test_times_that_a_message_only_refreshed_stand_when_its_batch_also_made_a_version(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid(sex="F"), at="20260301100000"), hl7("ADT^A08", pid(), at="20260301140000"))
+    await feed.send(hl7("ADT^A08", pid(sex="M"), at="20260301120000"))
+    assert (await feed.body("Patient"))["gender"] == "female"
+
+
+async def test_what_another_source_confirmed_later_is_not_undone_by_the_first_one_s_late_word(feed: Feed) -> None:
+    other = await feed.other_source()
+    await feed.send(hl7("ADT^A04", pid(sex="F"), at="20260301100000"))
+    await feed.send(hl7("ADT^A08", pid(sex="F"), at="20260301140000"), source=other)
+    await feed.send(hl7("ADT^A08", pid(sex="M"), at="20260301120000"))
+    assert (await feed.body("Patient"))["gender"] == "female"
+
+
+async def test_a_version_says_which_feed_made_it(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid()))
+    [row] = await feed.rows("select actor from resource where type = 'Patient'")
+    assert row["actor"] == f"feed:{feed.source.name}"

@@ -134,16 +134,6 @@ async def test_a_merge_waits_for_what_came_before_it_in_both_lanes_and_bars_what
     assert await feed.rows("select * from job") == []
 
 
-async def test_a_merge_of_a_number_that_names_two_patients_is_held_for_review(feed: Feed) -> None:
-    await feed.send(hl7("ADT^A04", ANNA), hl7("ADT^A04", TWIN), hl7("ADT^A04", pid("3003")))
-    [merge] = await feed.send(
-        hl7("ADT^A40", "EVN|A40|20260303", ANNA, "MRG|2002^^^HOSP^MR~3003^^^HOSP^MR", at="20260303")
-    )
-    assert await feed.states(merge) == [("held", "merge_names_several_patients")]
-    assert (await feed.events()).count("patient.merged") == 0
-    assert [review["detail"]["code"] for review in await feed.reviews()] == ["merge_names_several_patients"]
-
-
 async def test_a_source_that_may_not_set_patients_may_not_merge_them(feed: Feed) -> None:
     lab = await feed.other_source(may_set=(("Patient", 0),))
     await feed.send(hl7("ADT^A04", ANNA), hl7("ADT^A04", TWIN))
