@@ -87,7 +87,9 @@ def _first_word(shape: Shape, mapped: Mapped, stamp: Stamp) -> Merged:
         else:
             parts[path] = [Part(stamp, fields[0][0])]
     for path, source_field in mapped.clears.items():
-        parts.setdefault(path, [Part(stamp, name, None, cleared=True) for name in source_field.split()])
+        cleared = [Part(stamp, name, None, cleared=True) for name in source_field.split()]
+        if path in shape.union or path not in parts:
+            parts[path] = [*parts.get(path, ()), *cleared]
     return Merged(shape.body(told), Lineage(parts), list(told))
 
 

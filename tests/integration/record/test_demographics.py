@@ -116,3 +116,9 @@ async def test_a_version_says_which_feed_made_it(feed: Feed) -> None:
     await feed.send(hl7("ADT^A04", pid()))
     [row] = await feed.rows("select actor from resource where type = 'Patient'")
     assert row["actor"] == f"feed:{feed.source.name}"
+
+
+async def test_the_first_message_s_clearing_of_one_of_several_fields_counts(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid(f13='""', f14="555-0200"), at="20260301140000"))
+    await feed.send(hl7("ADT^A08", pid(f13="555-0199"), at="20260301120000"))
+    assert [item["value"] for item in (await feed.body("Patient"))["telecom"]] == ["555-0200"]
