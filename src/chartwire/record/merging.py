@@ -77,7 +77,9 @@ async def _replace(teller: Teller, loser: Standing, survivor: Standing) -> None:
     new_name = {loser.reference: survivor.reference}
     for held in moved:
         held.patient_id = survivor.id
-        held.advance(with_references(held.body, new_name), held.lineage, teller.context.message_id)
+        held.advance(
+            with_references(held.body, new_name), held.lineage, teller.context.message_id, teller.context.actor
+        )
         teller.announce(held, [f"{held.type.lower()}.moved"], ("subject",), mode="record-only")
     _link(teller, loser, survivor, "replaced-by", stamp)
     _link(teller, survivor, loser, "replaces", stamp)
@@ -94,5 +96,5 @@ def _link(teller: Teller, held: Standing, other: Standing, link_type: str, stamp
     if link_type == "replaced-by":
         body["active"] = False
         parts["active"] = [Part(stamp, _SOURCE_FIELD)]
-    held.advance(body, Lineage(parts), teller.context.message_id)
+    held.advance(body, Lineage(parts), teller.context.message_id, teller.context.actor)
     teller.touched.append((held.type, held.id, held.version, True))

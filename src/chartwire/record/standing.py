@@ -21,6 +21,7 @@ class Version:
     provisional: bool
     patient_id: UUID | None
     message_id: UUID | None
+    actor: str
 
 
 @dataclass(slots=True)
@@ -75,12 +76,13 @@ class Standing:
         else:
             self.refreshed = True
 
-    def advance(self, body: Json, lineage: Lineage, message_id: UUID | None) -> None:
-        """Add a version. `body` is without meta."""
+    def advance(self, body: Json, lineage: Lineage, message_id: UUID | None, actor: str) -> None:
+        """Add a version that `actor` made. `body` is without meta."""
         self.version += 1
         self.body = body
         self.lineage = lineage
-        self.versions.append(Version(self.version, body, lineage, self.provisional, self.patient_id, message_id))
+        version = Version(self.version, body, lineage, self.provisional, self.patient_id, message_id, actor)
+        self.versions.append(version)
 
     def index_changes(self, updated: datetime) -> tuple[set[Value], set[Value]]:
         """(values to add, values to remove) to bring the index from what is stored to what stands."""

@@ -33,6 +33,11 @@ class MessageContext:
     event: str
     recorded: str | None
 
+    @property
+    def actor(self) -> str:
+        """Who makes the versions that follow: the feed."""
+        return f"feed:{self.source.name}"
+
     def stamp(self, resource_type: str) -> Stamp:
         """With what weight this message speaks of a type."""
         rank = authority.rank(self.source, self.event, resource_type)
@@ -77,7 +82,9 @@ class Teller:
     def advance(self, held: Standing, merged: Merged) -> None:
         """Add the merged version and announce it."""
         old = held.body if held.version else None
-        held.advance({"resourceType": held.type, **merged.body}, merged.lineage, self.context.message_id)
+        held.advance(
+            {"resourceType": held.type, **merged.body}, merged.lineage, self.context.message_id, self.context.actor
+        )
         self.touched.append((held.type, held.id, held.version, True))
         self.announce(held, event_types(held.type, old, held.body), tuple(merged.changed))
 

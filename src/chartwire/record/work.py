@@ -198,7 +198,7 @@ class Work:
             version.patient_id,
             held.original_subject,
             version.message_id,
-            self.access.actor,
+            version.actor,
             text,
             version.lineage.write(),
         )
