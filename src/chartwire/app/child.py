@@ -22,6 +22,9 @@ from chartwire.app.settings import from_values
 from chartwire.core import garbage
 
 _PR_SET_PDEATHSIG = 1
+_GC_THRESHOLDS = 10_000, 20, 50
+"""A batch of messages makes thousands of objects that live as long as the batch: looking for cycles among them every
+700 finds nothing and costs one twentieth of the mapping's time."""
 
 
 @dataclass(frozen=True, slots=True)
