@@ -30,22 +30,22 @@ def check(work: Work, conversion: Conversion, source: Source) -> None:
                 raise HeldForReviewError("merge_names_several_patients", "Patient", None)
 
 
-def said_before_merge(survivor: Standing, loser_id: UUID, recorded: str | None) -> bool:
-    """Whether a word under a number that once was the loser's was recorded before the merge.
+def said_before_merge(survivor: Standing, origin: UUID, recorded: str | None) -> bool:
+    """Whether a word under a number that a merge moved was recorded before the merge.
 
-    Then it is about the loser's record, which the merge has set aside, and not about the survivor's.
-
-    The time of the last merge counts where the number came here by a chain or was never seen before.
+    Then it is about the loser's record, which the merge has set aside, and not about the survivor's. `origin` is the
+    patient that the number named before, or the message of the merge where it named none. Where the number came by a
+    chain of merges the last one counts.
     """
     merged_at: dict[str, str] = {}
     links = survivor.body.get("link", ())
     for part in survivor.lineage.parts.get("link", ()):
         if part.source_field == _SOURCE_FIELD and part.stamp.recorded:
-            other = links[part.positions[0]]["other"]["reference"] if part.positions else ""
-            merged_at[other] = max(part.stamp.recorded, merged_at.get(other, ""))
+            other = links[part.positions[0]]["other"]["reference"] if part.positions else part.stamp.message
+            merged_at[other.removeprefix("Patient/")] = part.stamp.recorded
     if recorded is None or not merged_at:
         return False
-    return recorded <= (merged_at.get(f"Patient/{loser_id}") or max(merged_at.values()))
+    return recorded <= (merged_at.get(str(origin)) or max(merged_at.values()))
 
 
 async def carry_out(teller: Teller, conversion: Conversion) -> None:
@@ -65,7 +65,7 @@ async def _merge(teller: Teller, group: Merge) -> None:
     survivor = work.standing("Patient", survivors.pop())
     for loser_id in losers:
         await _replace(teller, work.standing("Patient", loser_id), survivor)
-    if work.add_keys(survivor, loser_keys, moved=True) and not losers:
+    if work.add_keys(survivor, loser_keys, merged_by=teller.context.message_id) and not losers:
         parts = survivor.lineage.parts
         merged = Part(teller.context.stamp("Patient"), _SOURCE_FIELD, ())
         survivor.refresh(Lineage({**parts, "link": [*parts.get("link", ()), merged]}))

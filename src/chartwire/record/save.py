@@ -150,14 +150,14 @@ def _tell_patient(teller: Teller, patient: Mapped, standing: Standing | None) ->
         teller.leave(standing)
         return
     completes = standing.provisional and stamp.rank > authority.provisional_rank()
-    loser_id = work.moved_from(patient.key)
-    if loser_id and merging.said_before_merge(standing, loser_id, stamp.recorded):
+    origin = work.moved_from(patient.key)
+    if origin and merging.said_before_merge(standing, origin, stamp.recorded):
         teller.leave(standing)
         return
     standing.provisional = standing.provisional and not completes
     work.add_keys(standing, keys)
     # A message under a number that was merged away speaks of this person, but its PID-3 is not the survivor's list.
-    bar = ("identifier",) if loser_id else ()
+    bar = ("identifier",) if origin else ()
     teller.tell(patient, standing, stamp, force=completes, bar=bar)
 
 

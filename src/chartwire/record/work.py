@@ -20,7 +20,6 @@ from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
 Ref = tuple[str, UUID]
-_NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class Work:
         return {self._keys[ref] for ref in refs if ref in self._keys}
 
     def moved_from(self, key: str) -> UUID | None:
-        """The patient to whom a key led before a merge made it lead elsewhere; nobody's id (0) for a tombstone."""
+        """The patient to whom a key led before a merge made it lead elsewhere; the merge message for a tombstone."""
         return self._moved.get(("Patient", source_key_id("Patient", key)))
 
     def standing(self, resource_type: str, resource_id: UUID) -> Standing:
@@ -129,16 +128,16 @@ class Work:
         self.add_keys(held, keys)
         return held
 
-    def add_keys(self, held: Standing, keys: Iterable[str], *, moved: bool = False) -> int:
+    def add_keys(self, held: Standing, keys: Iterable[str], *, merged_by: UUID | None = None) -> int:
         """Let further source keys lead to a resource; keys that lead somewhere already stay. Answers how many are new.
 
-        `moved` makes tombstones: numbers of a patient that was merged before it was ever seen.
+        `merged_by` makes tombstones of that message: numbers of a patient that was merged before it was ever seen.
         """
         unknown = [ref for ref in ((held.type, source_key_id(held.type, key)) for key in keys) if ref not in self._keys]
         for ref in unknown:
             self._keys[ref] = self._new_keys[ref] = held.id
-            if moved:
-                self._moved[ref] = _NOBODY
+            if merged_by:
+                self._moved[ref] = merged_by
         return len(unknown)
 
     def repoint_keys(self, loser_id: UUID, survivor_id: UUID) -> None:

@@ -53,13 +53,12 @@ class Message:
         return [person]
 
 
-@dataclass
+@dataclass(eq=False)
 class Person:
     """What is known of one patient: element -> (value, the word that counts)."""
 
     elements: dict[str, tuple[str | None, Word]] = field(default_factory=dict)
-    absorbed: list[tuple["Person | None", str]] = field(default_factory=list)
-    replaced_by: "Person | None" = None
+    absorbed: list[tuple["Person | str", str]] = field(default_factory=list)
 
 
 class Reference:
@@ -68,7 +67,8 @@ class Reference:
     def __init__(self, ranks: dict[str, int]) -> None:
         self.ranks = ranks
         self.by_number: dict[str, Person] = {}
-        self.moved: dict[str, Person | None] = {}
+        self.moved: dict[str, Person | str] = {}
+        """A number that a merge moved -> whom it named before; itself where it named nobody."""
         self.things: dict[str, tuple[str, str, str]] = {}
         """Visit, booking or order -> (a number of its patient, value, time of the word that counts)."""
 
@@ -98,7 +98,7 @@ class Reference:
     def _before_merge(self, person: Person, number: str, at: str) -> bool:
         if number not in self.moved:
             return False
-        direct = [when for loser, when in person.absorbed if loser is not None and loser is self.moved[number]]
+        direct = [when for loser, when in person.absorbed if loser == self.moved[number]]
         return at <= max(direct or [when for _, when in person.absorbed])
 
     def _tell(self, person: Person, message: Message, word: Word) -> None:
@@ -116,11 +116,10 @@ class Reference:
         loser = self.by_number.get(message.other)
         if loser is survivor:
             return
-        survivor.absorbed.append((loser, message.at))
+        survivor.absorbed.append((loser or message.other, message.at))
         if loser is None:
-            self.by_number[message.other], self.moved[message.other] = survivor, None
+            self.by_number[message.other], self.moved[message.other] = survivor, message.other
             return
-        loser.replaced_by = survivor
         for number, person in self.by_number.items():
             if person is loser:
                 self.by_number[number] = survivor

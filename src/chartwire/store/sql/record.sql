@@ -31,7 +31,7 @@ select type, id, version, updated_at, patient_id, original_subject, body, lineag
   from resource where org_id = $1 and type = $2 and patient_id = $3 and original_subject <> $3 order by id;
 
 -- name: insert_keys
--- Source keys of new resources; `original_id` is where a key led before merges, nobody for a tombstone. A key that another transaction took meanwhile raises unique_violation: redo, and find it.
+-- Source keys of new resources; `original_id` is the resource that a key led to before merges, for a tombstone the message of the merge. A key that another transaction took meanwhile raises unique_violation: redo, and find it.
 insert into source_key (org_id, type, key, resource_id, original_id)
 select $1, k.type, k.key, k.resource_id, k.original_id
   from unnest($2::text[], $3::uuid[], $4::uuid[], $5::uuid[]) as k (type, key, resource_id, original_id)
