@@ -19,7 +19,7 @@ from chartwire.store.pool import Pool
 
 _MESSAGES_PER_BATCH = 100
 _LOOK_EVERY_S = 0.5
-_CLAIM_EVERY_S = 0.01
+_CLAIM_EVERY_S = 0.02
 _SUSPECTS_EVERY_S = 0.1
 _MIND_THE_DEAD_EVERY_S = 1.0
 _STORE_AWAY_S_MAX = 2.0
