@@ -68,6 +68,7 @@ class Path:
                 row["source_id"],
                 row["mode"] or "record-only",
                 row["raw"] or b"",
+                row["parent_id"],
             )
             for row in rows
         ]

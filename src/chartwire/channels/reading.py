@@ -28,6 +28,7 @@ class Job:
     source_id: UUID
     mode: EffectMode
     raw: bytes
+    parent_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def read(job: Job, source: Source | None, mapper: Mapper) -> Reading:
         _log.exception("reading_failed", message_id=str(job.message_id), error=type(error).__name__)
         return Reading(job, fault=Fault("internal_error", "", f"{type(error).__name__} while reading or mapping"))
     recorded = instant(conversion.recorded_at) if conversion.recorded_at else None
-    context = MessageContext(job.message_id, job.lane_id, source, job.mode, conversion.event, recorded)
+    context = MessageContext(job.message_id, job.lane_id, source, job.mode, conversion.event, recorded, job.parent_id)
     return Reading(job, Spoken(conversion, context))
 
 

@@ -37,6 +37,13 @@ def barred(event: str, resource_type: str) -> tuple[str, ...]:
     return tuple(path for path, events in only.items() if event not in events)
 
 
+@cache
+def never_late(event: str, resource_type: str) -> frozenset[str]:
+    """Element paths that this event sets though later words stand there."""
+    only: dict[str, list[str]] = _table()["never_late"].get(resource_type, {})
+    return frozenset(path for path, events in only.items() if event in events)
+
+
 def directory_types() -> frozenset[str]:
     """Types shared by all patients, which are saved apart from the patients' batch."""
     return frozenset(_table()["directory"])

@@ -30,15 +30,25 @@ class Merged:
     refreshed: bool = False
 
 
-def merge(standing: Json, lineage: Lineage, mapped: Mapped, stamp: Stamp, *, barred: Iterable[str] = ()) -> Merged:
+def merge(
+    standing: Json,
+    lineage: Lineage,
+    mapped: Mapped,
+    stamp: Stamp,
+    *,
+    barred: Iterable[str] = (),
+    never_late: frozenset[str] = frozenset(),
+    replay: bool = False,
+) -> Merged:
     """What becomes of `standing` (a body without meta; {} for a new resource) when `mapped` is told with `stamp`.
 
-    `barred` names element paths that this message may not change. The inputs are not changed.
+    `barred` names element paths that this message may not change, `never_late` those that it changes though later words
+    stand there. A `replay` changes, among words of its own time, only what its message said. The inputs do not change.
     """
     shape = shape_of(mapped.type)
     if not standing and not lineage.parts:
         return _first_word(shape, mapped, stamp)
-    telling = _Telling(shape, standing, lineage, stamp)
+    telling = _Telling(shape, standing, lineage, stamp, never_late, replay=replay)
     barred_paths = frozenset(barred)
     for path, value in telling.shape.told(mapped.body).items():
         if path not in barred_paths:
@@ -51,20 +61,34 @@ def merge(standing: Json, lineage: Lineage, mapped: Mapped, stamp: Stamp, *, bar
 
 
 def set_elements(
-    standing: Json, lineage: Lineage, resource_type: str, values: Json, stamp: Stamp, source_field: str
+    standing: Json,
+    lineage: Lineage,
+    resource_type: str,
+    values: Json,
+    stamp: Stamp,
+    source_field: str,
+    *,
+    replay: bool = False,
 ) -> Merged:
     """Set whole elements for a reason other than their own field: a snapshot that left a member out, a merge."""
-    telling = _Telling(shape_of(resource_type), standing, lineage, stamp)
+    telling = _Telling(shape_of(resource_type), standing, lineage, stamp, replay=replay)
     for path, value in values.items():
         telling.set_one(path, value, source_field)
     return telling.outcome()
 
 
 def clear_elements(
-    standing: Json, lineage: Lineage, resource_type: str, paths: Iterable[str], stamp: Stamp, source_field: str
+    standing: Json,
+    lineage: Lineage,
+    resource_type: str,
+    paths: Iterable[str],
+    stamp: Stamp,
+    source_field: str,
+    *,
+    replay: bool = False,
 ) -> Merged:
     """Clear whole elements for a reason other than their own field."""
-    telling = _Telling(shape_of(resource_type), standing, lineage, stamp)
+    telling = _Telling(shape_of(resource_type), standing, lineage, stamp, replay=replay)
     for path in paths:
         telling.clear(path, source_field)
     return telling.outcome()
@@ -96,11 +120,22 @@ def _first_word(shape: Shape, mapped: Mapped, stamp: Stamp) -> Merged:
 class _Telling:
     """One message speaking about one resource."""
 
-    def __init__(self, shape: Shape, standing: Json, lineage: Lineage, stamp: Stamp) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        standing: Json,
+        lineage: Lineage,
+        stamp: Stamp,
+        never_late: frozenset[str] = frozenset(),
+        *,
+        replay: bool,
+    ) -> None:
         self.shape = shape
         self._told = shape.told(standing)
         self._parts = dict(lineage.parts)
         self._stamp = stamp
+        self._never_late = frozenset() if replay else never_late
+        self._replay = replay
         self._changed: list[str] = []
         self._ties: list[str] = []
         self._refreshed = False
@@ -123,12 +158,12 @@ class _Telling:
         if self._told.get(path) == value and old:
             self._parts[path] = [self._fresh(old[0], source_field)]
             return
-        verdict = judge(self._stamp, old[0].stamp) if old else 1
+        verdict = self._judge(path, old[0].stamp) if old else 1
         if verdict == 0:
             self._ties.append(path)
         if verdict > 0:
             self._told[path] = value
-            self._parts[path] = [Part(self._stamp, source_field)]
+            self._parts[path] = [Part(self._word(path, old), source_field)]
             self._changed.append(path)
 
     def clear(self, path: str, source_field: str) -> None:
@@ -136,7 +171,7 @@ class _Telling:
             self._unite(path, {source_field: []})
             return
         old = self._parts.get(path)
-        verdict = judge(self._stamp, old[0].stamp) if old else 1
+        verdict = self._judge(path, old[0].stamp) if old else 1
         if verdict == 0 and path in self._told:
             self._ties.append(path)
         if verdict <= 0:
@@ -145,7 +180,21 @@ class _Telling:
             self._changed.append(path)
         else:
             self._refreshed = True
-        self._parts[path] = [Part(self._stamp, source_field, None, cleared=True)]
+        self._parts[path] = [Part(self._word(path, old), source_field, None, cleared=True)]
+
+    def _judge(self, path: str, old: Stamp) -> int:
+        """Whether this message's word counts against what stands on a path, as `judge` says it."""
+        verdict, mine = judge(self._stamp, old), self._stamp
+        if self._replay and verdict > 0 and mine.rank == old.rank and (mine.recorded or "") <= (old.recorded or ""):
+            return 1 if mine.message == old.message else -1
+        return 1 if path in self._never_late and mine.rank >= old.rank else verdict
+
+    def _word(self, path: str, old: list[Part] | None) -> Stamp:
+        """The stamp to write on a path; a word that is never late is as late as what it replaces."""
+        mine = self._stamp
+        if path in self._never_late and old and (old[0].stamp.recorded or "") > (mine.recorded or ""):
+            return mine._replace(recorded=old[0].stamp.recorded)
+        return mine
 
     def _fresh(self, part: Part, source_field: str) -> Part:
         """The part that stands after the same value was said again: the word that counts more keeps it."""
@@ -166,7 +215,7 @@ class _Telling:
         for part in self._parts.get(path, ()):
             group = (part, [standing[position] for position in part.positions or ()])
             if part.stamp.source == self._stamp.source and part.source_field in waiting:
-                group = self._replaced(group, waiting.pop(part.source_field))
+                group = self._replaced(path, group, waiting.pop(part.source_field))
             groups.append(group)
         groups.extend((self._group(name, items), items) for name, items in waiting.items())
         self._refreshed = self._refreshed or bool(waiting)
@@ -180,14 +229,14 @@ class _Telling:
         else:
             self._told.pop(path, None)
 
-    def _replaced(self, group: Group, items: list[Any]) -> Group:
+    def _replaced(self, path: str, group: Group, items: list[Any]) -> Group:
         part, held = group
         if items == held and part.cleared == (not items):
             return self._fresh(part, part.source_field), held
-        if judge(self._stamp, part.stamp) <= 0:
+        if self._judge(path, part.stamp) <= 0:
             return group
         self._refreshed = True
-        return self._group(part.source_field, items), items
+        return self._group(part.source_field, items)._replace(stamp=self._word(path, [part])), items
 
     def _group(self, source_field: str, items: list[Any]) -> Part:
         return Part(self._stamp, source_field, (), cleared=not items)

@@ -80,11 +80,17 @@ def _end(teller: Teller, held: Standing, values: Json, segment: str) -> None:
     """Inactive; what was entered in error has no clinical status at all (R4 con-5, ait-2)."""
     if _withdrawn(held.body.get("verificationStatus", {}).get("coding", ())):
         stamp = teller.context.stamp(held.type)
-        merged = clear_elements(held.body, held.lineage, held.type, ["clinicalStatus"], stamp, segment)
+        merged = clear_elements(
+            held.body, held.lineage, held.type, ["clinicalStatus"], stamp, segment, replay=_replays(teller)
+        )
         if merged.changed:
             teller.advance(held, merged)
     else:
         _set(teller, held, values, segment)
+
+
+def _replays(teller: Teller) -> bool:
+    return teller.context.parent_id is not None
 
 
 def _withdrawn(codings: Sequence[Json]) -> bool:
@@ -93,7 +99,7 @@ def _withdrawn(codings: Sequence[Json]) -> bool:
 
 def _set(teller: Teller, held: Standing, values: Json, segment: str) -> None:
     stamp = teller.context.stamp(held.type)
-    merged = set_elements(held.body, held.lineage, held.type, values, stamp, segment)
+    merged = set_elements(held.body, held.lineage, held.type, values, stamp, segment, replay=_replays(teller))
     if merged.changed:
         teller.advance(held, merged)
     elif merged.refreshed:

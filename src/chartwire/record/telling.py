@@ -32,6 +32,8 @@ class MessageContext:
     mode: EffectMode
     event: str
     recorded: str | None
+    parent_id: UUID | None = None
+    """Of a replay: the message that it repeats, and whose word its words are."""
 
     @property
     def actor(self) -> str:
@@ -41,7 +43,7 @@ class MessageContext:
     def stamp(self, resource_type: str) -> Stamp:
         """With what weight this message speaks of a type."""
         rank = authority.rank(self.source, self.event, resource_type)
-        return Stamp(str(self.source.id), str(self.message_id), self.recorded, rank)
+        return Stamp(str(self.source.id), str(self.parent_id or self.message_id), self.recorded, rank)
 
 
 @dataclass(slots=True)
@@ -69,7 +71,15 @@ class Teller:
             return
         barred = authority.barred(self.context.event, held.type) if held.version else ()
         barred = (*barred, *bar)
-        merged = merge(held.body, held.lineage, self._localised(mapped, held), stamp, barred=barred)
+        merged = merge(
+            held.body,
+            held.lineage,
+            self._localised(mapped, held),
+            stamp,
+            barred=barred,
+            never_late=authority.never_late(self.context.event, held.type),
+            replay=self.context.parent_id is not None,
+        )
         if merged.ties:
             self._review_ties(held, merged.ties)
         if merged.changed or force or not held.version:

@@ -244,3 +244,14 @@ async def test_a_patient_with_hundreds_of_numbers_is_found_by_the_last_of_them(f
     await feed.send(hl7("ADT^A04", pid().replace("1001^^^HOSP^MR", "~".join(numbers))))
     await feed.send(hl7("ADT^A08", pid("899", f13="555-0100"), at="20260302"))
     assert (await feed.body("Patient"))["telecom"][0]["value"] == "555-0100"
+
+
+async def test_a_replay_undoes_nothing_that_came_after_its_message_even_where_times_are_unknown(feed: Feed) -> None:
+    timeless = await feed.other_source(timezone=None)
+    [first, _] = await feed.send(
+        hl7("ADT^A04", pid(sex="M", f13="555-0100")), hl7("ADT^A08", pid(sex="F", f13="555-0199")), source=timeless
+    )
+    await replay(feed.pool, Access(feed.org, "key:test", "HOPERAT", frozenset({"*"})), first)
+    await feed.work()
+    patient = await feed.body("Patient")
+    assert (patient["gender"], patient["telecom"][0]["value"]) == ("female", "555-0199")

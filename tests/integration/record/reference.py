@@ -69,8 +69,8 @@ class Reference:
         self.by_number: dict[str, Person] = {}
         self.moved: dict[str, Person | str] = {}
         """A number that a merge moved -> whom it named before; itself where it named nobody."""
-        self.things: dict[str, tuple[str, str, str]] = {}
-        """Visit, booking or order -> (a number of its patient, value, time of the word that counts)."""
+        self.things: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {}
+        """Visit, booking or order -> a number of its patient, and element -> (value, time of the word that counts)."""
 
     def hear(self, message: Message) -> None:
         """Apply one message."""
@@ -89,11 +89,21 @@ class Reference:
         if message.event == "ADT^A40":
             self._merge(person, message)
         elif message.other:
-            _, _, since = self.things.get(message.other, ("", "", ""))
-            if message.at >= since:
-                value = {"SIU^S15": "cancelled", "SIU^S26": "noshow"}.get(message.event, message.value)
-                known = next(number for number in numbers if number in self.by_number)
-                self.things[message.other] = known, value, message.at
+            self._tell_thing(message, next(number for number in numbers if number in self.by_number))
+
+    def _tell_thing(self, message: Message, number: str) -> None:
+        """A visit, booking or result; a cancellation is never too old."""
+        _, told = self.things.setdefault(message.other, (number, {}))
+        status = {"SIU^S15": "cancelled", "SIU^S26": "noshow"}.get(message.event, "")
+        for element, value in (("status", status), ("value", message.value)):
+            since = told.get(element, ("", ""))[1]
+            if message.at >= since or (element == "status" and message.event == "SIU^S15"):
+                told[element] = value, max(message.at, since)
+
+    def told_of(self, thing: str) -> tuple[str, str]:
+        """A number of its patient, and its status, else its value."""
+        number, told = self.things[thing]
+        return number, told["status"][0] or told["value"][0]
 
     def _before_merge(self, person: Person, number: str, at: str) -> bool:
         if number not in self.moved:

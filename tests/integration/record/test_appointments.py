@@ -110,3 +110,13 @@ async def test_the_source_s_status_word_is_replaced_by_its_next_one(feed: Feed) 
     appointment = await feed.body("Appointment")
     assert practice_status(appointment) == "booked"
     assert source_status(appointment) is None
+
+
+async def test_a_cancellation_is_never_too_old(feed: Feed) -> None:
+    await feed.send(siu("S12", at="20260301100000"), siu("S14", status="Confirmed", at="20260301140000"))
+    await feed.send(siu("S15", at="20260301120000"))
+    assert practice_status(await feed.body("Appointment")) == "cancelled"
+    await feed.send(siu("S13", at="20260301130000"))
+    assert practice_status(await feed.body("Appointment")) == "cancelled"
+    await feed.send(siu("S13", start="20260312090000", at="20260301160000"))
+    assert practice_status(await feed.body("Appointment")) == "booked"

@@ -195,3 +195,9 @@ async def test_a_snapshot_of_the_survivor_ends_what_only_the_loser_s_list_held(f
     codes = {body["code"]["coding"][0]["code"]: body["clinicalStatus"]["coding"][0]["code"]
              for body in await feed.bodies("AllergyIntolerance")}  # fmt: skip
     assert codes == {"70618": "active", "111088007": "inactive"}
+
+
+async def test_a_merge_is_never_too_old(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", ANNA, at="20260305120000"), hl7("ADT^A04", TWIN, at="20260305120000"))
+    await feed.send(a40(ANNA, "2002", "20260301120000"))
+    assert (await by_mrn(feed, "2002"))["active"] is False

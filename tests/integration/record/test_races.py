@@ -59,7 +59,7 @@ async def test_two_sources_that_know_one_new_patient_by_different_numbers_make_o
     assert await feed.rows("select distinct state from message") == [{"state": "processed"}]
 
 
-async def test_an_appointment_and_an_admission_of_one_patient_in_two_lanes_lose_nothing(feed: Feed) -> None:
+async def test_two_lanes_of_one_patient_lose_no_update(feed: Feed) -> None:
     await feed.send(hl7("ADT^A04", BOTH))
     one = [hl7("ADT^A08", pid("2002", f13=f"555-{n:04}"), at=f"202603030000{n:02}") for n in range(15)]
     two = [

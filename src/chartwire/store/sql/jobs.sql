@@ -1,7 +1,7 @@
 -- name: load_jobs
 -- The first $3 jobs of each lane, with the message and its raw bytes, in lane order. A job whose message or bytes are gone
 -- is here too: it has to end as a dead letter, or its lane would never be empty.
-select j.lane_id, j.seq, j.message_id, j.ticket_lanes, m.source_id, m.mode, b.raw
+select j.lane_id, j.seq, j.message_id, j.ticket_lanes, m.source_id, m.mode, m.parent_id, b.raw
   from unnest($2::uuid[]) as wanted (lane_id)
  cross join lateral (
         select * from job where org_id = $1 and lane_id = wanted.lane_id order by seq limit $3
