@@ -3,9 +3,10 @@
 import asyncio
 from uuid import UUID
 
+from tests.integration.feed import Feed, hl7, pid
+
 from chartwire.channels.maintenance import keep_in_order
 from chartwire.store.pool import Pool
-from tests.integration.feed import Feed, hl7, pid
 
 
 async def test_resend_keys_are_forgotten_after_their_window_and_not_before(
