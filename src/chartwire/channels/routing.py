@@ -164,18 +164,29 @@ def order_key(envelope: Envelope, source: Source, event: str) -> Lanes:
     The lane of a patient is `order_key_digest(organisation, type, authority, value)` of the strongest PID-3 of the
     first patient group. A merge event also takes the strongest of each further group and of each group's MRG-1.
     """
-    org = _text(source.org)
     ids = envelope.patient_ids
-    first = strongest(ids, source) if event not in MERGE_EVENTS else None
-    if first is not None:
-        return Lanes(order_key_digest(org, *first), (), first[2][:_MRN_LETTERS_MAX])
-    keys = _merge_keys(envelope, source) if event in MERGE_EVENTS else []
+    keys = _merge_keys(envelope, source) if event in MERGE_EVENTS else None
+    if keys is None:
+        return patient_lane(ids, source)
+    org = _text(source.org)
     if not keys:
-        mrn = ids[0].value[:_MRN_LETTERS_MAX] if ids else None
-        return Lanes(order_key_digest(org, str(source.id)), (), mrn)
+        return _own_lane(ids, source)
     lanes = [order_key_digest(org, *key) for key in keys]
     partners = tuple(dict.fromkeys(lane for lane in lanes[1:] if lane != lanes[0]))
     return Lanes(lanes[0], partners, keys[0][2][:_MRN_LETTERS_MAX])
+
+
+def patient_lane(ids: Sequence[PatientId], source: Source) -> Lanes:
+    """The lane of a message that is no merge, by its PID-3."""
+    first = strongest(ids, source)
+    if first is None:
+        return _own_lane(ids, source)
+    return Lanes(order_key_digest(_text(source.org), *first), (), first[2][:_MRN_LETTERS_MAX])
+
+
+def _own_lane(ids: Sequence[PatientId], source: Source) -> Lanes:
+    mrn = ids[0].value[:_MRN_LETTERS_MAX] if ids else None
+    return Lanes(order_key_digest(_text(source.org), _text(source.id)), (), mrn)
 
 
 _text = lru_cache(maxsize=1024)(str)
@@ -273,6 +284,11 @@ def _split_part(name: str) -> tuple[str, int]:
         return name, 1
     base, _, part = name.rpartition(".")
     return base, int(part) if part.isascii() and part.isdigit() and int(part) else 1
+
+
+def reads_the_visit(sources: Iterable[Source]) -> bool:
+    """Whether PV1-3.4 has a say in the route of some message."""
+    return any(name.startswith("PV1") for source in sources for name, _ in source.sending)
 
 
 def _list(sources: Sequence[Source]) -> str:

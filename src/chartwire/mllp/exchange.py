@@ -11,7 +11,7 @@ from chartwire.core.ids import uuid7
 from chartwire.core.source import Source
 from chartwire.core.telemetry import Counter
 from chartwire.formats.hl7v2.ack import AckCode
-from chartwire.formats.hl7v2.envelope import Envelope
+from chartwire.formats.hl7v2.envelope import Envelope, read_envelope
 from chartwire.mllp import contract
 from chartwire.mllp.contract import Plan
 from chartwire.mllp.fates import Fate, Fates, LedgerKey, Watch
@@ -37,19 +37,20 @@ class Parent(Protocol):
 class Exchange:
     """The ticket that the intake tells. Once `ready`, `replies` are the unframed ACKs to send, one frame each.
 
-    `closes` ends the connection after them. A member of a batch tells its batch instead of its connection.
+    `closes` ends the connection after them. A member of a batch tells its batch instead of its connection. `read` is
+    the envelope, or the message to read it from in the rare case that it is needed again.
     """
 
-    __slots__ = ("arrived", "body_bytes", "closes", "door", "envelope", "fates", "parent", "plan", "ready", "replies",
+    __slots__ = ("_read", "arrived", "body_bytes", "closes", "door", "fates", "parent", "plan", "ready", "replies",
                  "source")  # fmt: skip
 
     def __init__(
-        self, door: Line, fates: Fates, envelope: Envelope, source: Source | None, plan: Plan, arrived: float,
+        self, door: Line, fates: Fates, read: Envelope | bytes, source: Source | None, plan: Plan, arrived: float,
         body_bytes: int, parent: Parent | None = None,
     ) -> None:  # fmt: skip
         self.door: Line = door
         self.fates = fates
-        self.envelope = envelope
+        self._read = read
         self.source = source
         self.plan = plan
         self.arrived = arrived
@@ -59,17 +60,27 @@ class Exchange:
         self.closes = False
         self.replies: Sequence[bytes] = ()
 
+    @property
+    def envelope(self) -> Envelope:
+        """The envelope of the message."""
+        if isinstance(self._read, bytes):
+            self._read = read_envelope(self._read, charset=self.source.charset if self.source else None)
+        return self._read
+
     def settled(self, answer: Answer) -> None:
         """The message is durable: answer now, or when its processing has ended."""
-        plan = self.plan
-        if plan.send and not answer.ack:
-            self._wait(answer.message_id)
+        outcome, ack, message_id = answer
+        code, send, _, application = self.plan
+        if send and not ack:
+            self._wait(message_id)
             return
-        ACKS.add(1, "resend" if answer.outcome == "resend" else plan.code if plan.send else "none")
-        refused = answer.outcome == "reused" and self.source is not None and self.source.strict_control_ids
-        if plan.application and not refused:
-            self._follow(answer.message_id)
-        self.finish((answer.ack,) if plan.send else ())
+        ACKS.add(1, "resend" if outcome == "resend" else code if send else "none")
+        if application and not (outcome == "reused" and self.source is not None and self.source.strict_control_ids):
+            self._follow(message_id)
+        self.replies = (ack,) if send else ()
+        self.ready = True
+        if self.parent is not None:
+            self.parent.member_ready()
 
     def unable(self, error: ChartwireError) -> None:
         """Nothing is promised: by the source's setting AR or CE with 207, else the connection closes without answer."""

@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from chartwire.channels.intake import Arrival, Intake
-from chartwire.channels.routing import Peer, Refusal, admitted, order_key, route
+from chartwire.channels.routing import Peer, Refusal, admitted, order_key, reads_the_visit, route
 from chartwire.channels.sources import SourceDirectory
 from chartwire.core.errors import ChartwireError, ParseError
 from chartwire.core.ids import uuid7
@@ -20,6 +20,7 @@ from chartwire.mllp import contract
 from chartwire.mllp.batches import BatchExchange
 from chartwire.mllp.contract import Plan, Verdict
 from chartwire.mllp.exchange import Exchange, Line
+from chartwire.mllp.familiar import Familiar, Kinds, learn, recognise
 from chartwire.mllp.fates import Fates
 from chartwire.mllp.keeper import Keeper
 
@@ -36,7 +37,7 @@ _log = structlog.get_logger(__name__)
 class Correspondent:
     """One connection as Reception sees it: the peer, and what was found out about it so far."""
 
-    __slots__ = ("allowed", "charset", "line", "peer", "routes", "version")
+    __slots__ = ("allowed", "charset", "kinds", "learns", "line", "peer", "routes", "version")
 
     def __init__(self, line: Line, peer: Peer) -> None:
         self.line = line
@@ -44,6 +45,8 @@ class Correspondent:
         self.allowed: tuple[Source, ...] = ()
         self.charset: str | None = None
         self.routes: dict[tuple[object, ...], Source | Refusal] = {}
+        self.kinds: Kinds = {}
+        self.learns = False
         self.version = -1
 
 
@@ -71,6 +74,10 @@ class Reception:
 
         The exchange becomes ready later, never within this call; then its connection is released.
         """
+        if who.version == self._directory.version:
+            known = recognise(who.kinds, body)
+            if known is not None:
+                return self._familiar(who, known, body, at, arrived)
         envelope = self._read(who, body)
         if not envelope.is_batch:
             return self._one(who, envelope, body, at, arrived, None)
@@ -105,7 +112,24 @@ class Reception:
             who.allowed = admitted(self._directory.of(self._listener), who.peer)
             who.charset = who.allowed[0].charset if len(who.allowed) == 1 else None
             who.routes.clear()
+            who.kinds.clear()
+            who.learns = not reads_the_visit(self._directory.all)
         return read_envelope(body, charset=who.charset)
+
+    def _familiar(self, who: Correspondent, known: Familiar, body: bytes, at: datetime, arrived: float) -> Exchange:
+        kind, control_id, body_hash, lanes = known
+        source, code = kind.source, kind.plan.code
+        exchange = Exchange(who.line, self._fates, body, source, kind.plan, arrived, len(body))
+        message_id = uuid7()
+        ack = contract.accept(kind.acceptance, contract.ack_id(message_id), at, control_id)
+        self._intake.submit(
+            Arrival(
+                source.org, source.id, message_id, at, kind.state, kind.event, control_id, body_hash, lanes.mrn,
+                lanes.lane, None, kind.charset, source.effect_mode, code, ack, None, None, None, None, body,
+            ),
+            exchange,
+        )  # fmt: skip
+        return exchange
 
     def _one(
         self, who: Correspondent, envelope: Envelope, body: bytes, at: datetime, arrived: float,
@@ -132,6 +156,8 @@ class Reception:
         plan = contract.plan(envelope, source, verdict)
         exchange = Exchange(who.line, self._fates, envelope, source, plan, arrived, len(body), parent)
         self._intake.submit(_arrival(envelope, source, verdict, plan, body, at), exchange)
+        if who.learns and parent is None:
+            learn(who.kinds, body, envelope, source, verdict, plan)
         return exchange
 
     def _route(self, who: Correspondent, envelope: Envelope) -> Source | Refusal:

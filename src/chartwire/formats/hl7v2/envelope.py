@@ -24,6 +24,7 @@ _HEADER_KEPT_MAX: Final = 512
 _EMPTY: Final = ("", NULL)
 _HEADER_FIELDS: Final = 22
 _NO_FIELDS: Final = [""] * 20
+_NO_COMPONENTS: Final = [""] * 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +169,16 @@ class _Reader:
 
     def identifiers(self, raw: str, group: int) -> list[PatientId]:
         """Every CX of the field that has an id, up to one more than may stand in a message."""
-        _, component, repetition, _, subcomponent, _ = self.delimiters
+        _, component, repetition, escape, subcomponent, _ = self.delimiters
         found = []
+        plain = not ((escape and escape in raw) or (subcomponent and subcomponent in raw) or NULL in raw)
         for one in raw.split(repetition, _READ_MAX)[:_READ_MAX] if repetition else (raw,):
             parts = one.split(component, 5)
+            if plain:
+                if parts[0]:
+                    parts += _NO_COMPONENTS
+                    found.append(PatientId(parts[0], parts[3], parts[4], "", "", group))
+                continue
             value = self.sub(parts[0])
             if not value:
                 continue
@@ -186,6 +193,14 @@ class _Reader:
 @lru_cache(maxsize=64)
 def _reader(delimiters: Delimiters, codec: str) -> _Reader:
     return _Reader(delimiters, codec)
+
+
+def read_identifiers(raw: str) -> list[PatientId]:
+    """Every CX of an undecoded ASCII field in the usual delimiters, at most ENVELOPE_IDENTIFIERS_MAX + 1 of them."""
+    return _USUAL.identifiers(raw, 1) if raw else []
+
+
+_USUAL: Final = _Reader(DEFAULT_DELIMITERS, "ascii")
 
 
 class _Fixed(NamedTuple):
