@@ -20,6 +20,12 @@ from tests.chaos.senders import Sent
 from chartwire.core.ids import from_prefixed
 
 STUCK_S = 60.0
+_LATE_S = 10.0
+_OPEN_LANES = """
+select kind, count(*) as lanes, owner is not null as owned, attempts,
+       round(extract(epoch from max(lease_until) - now())) as lease_s, max(not_before) > now() as held
+  from lane where owner is not null or ready_at < 'infinity' group by kind, owner, attempts limit 10
+"""
 _API_MAY_ANSWER = (200, 503)
 _UNSETTLED = """
 select (select count(*) from message where state = 'received') as messages,
@@ -71,14 +77,16 @@ async def judge(
 
 async def _nothing_is_stuck(admin: Any, verdict: Verdict, stuck_s: float) -> None:
     """I3."""
-    began, last = perf_counter(), ""
+    began, last, late = perf_counter(), "", ""
     while True:
         row = dict(await admin.fetchrow(_UNSETTLED))
         if not any(row.values()) or perf_counter() - began > stuck_s:
             break
         last = ", ".join(what for what, count in row.items() if count)
+        if not late and perf_counter() - began > _LATE_S:
+            late = f"; after {_LATE_S:.0f} s: " + ", ".join(str(tuple(lane)) for lane in await admin.fetch(_OPEN_LANES))
         await asyncio.sleep(0.1)
-    verdict.figures["waited_for"] = f" ({last} came last)" if last else ""
+    verdict.figures["waited_for"] = f" ({last} came last{late})" if last else ""
     verdict.figures["quiet_after_s"] = round(perf_counter() - began, 1)
     verdict.expect(not any(row.values()), f"I3 nothing is stuck {stuck_s:.0f} s after the last fault", row)
 
