@@ -17,6 +17,7 @@ from chartwire.channels.worker import IntakeWorker
 from chartwire.core.access import Access
 from chartwire.core.errors import NotFoundError
 from chartwire.core.ids import uuid7
+from chartwire.core.limits import LANE_ATTEMPTS_MAX
 from chartwire.events.lanes import Claim, Lanes, StaleLeaseError, release
 from chartwire.store.pool import Pool
 
@@ -103,7 +104,7 @@ async def test_the_lanes_of_a_living_owner_are_left_to_it(feed: Feed) -> None:
 
 async def test_a_message_that_kills_its_worker_each_time_ends_as_a_dead_letter(feed: Feed) -> None:
     [deadly, good] = await feed.store(hl7("ADT^A04", pid()), hl7("ADT^A08", pid(f13="555-0100"), at="20260302"))
-    for _ in range(5):
+    for _ in range(LANE_ATTEMPTS_MAX):
         worker = await lanes_of(feed)
         assert await worker.claim() or await worker.claim_suspect()
         await (await lanes_of(feed)).free_lanes_of_the_dead()

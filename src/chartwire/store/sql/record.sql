@@ -45,7 +45,8 @@ update source_key set resource_id = $3 where org_id = $1 and type = 'Patient' an
 -- Index rows of new values.
 insert into search_value (org_id, type, param, value, resource_id)
 select $1, v.type, v.param, v.value, v.resource_id
-  from unnest($2::text[], $3::text[], $4::text[], $5::uuid[]) as v (type, param, value, resource_id);
+  from unnest($2::text[], $3::text[], $4::text[], $5::uuid[]) as v (type, param, value, resource_id)
+    on conflict do nothing;
 
 -- name: delete_search_values
 -- Index rows of values that are gone.
