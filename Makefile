@@ -42,7 +42,7 @@ fuzz: install ## The property tests with 100 times as many examples
 chaos: install ## Kill processes for hours
 	@CHARTWIRE_CHAOS=long $(PYTEST) -q -m chaos --timeout=0 tests $(ARGS)
 
-soak: install ## Property tests and chaos, long, in turns
+soak: install ## Property tests and chaos, long, in turns, then all faults at once
 	@$(MAKE) --no-print-directory fuzz chaos
 
 lock: ## Choose versions anew and write requirements*.lock

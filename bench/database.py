@@ -66,4 +66,3 @@ async def _data_directory(admin: str) -> Path:
             return Path(str(await connection.fetchval("show data_directory")))
     finally:
         await pool.close()
-

@@ -6,9 +6,9 @@ committed and its deliveries are not (docs/decisions/0004-route-in-the-transacti
 
 from collections.abc import Sequence
 from datetime import datetime
-from fnmatch import fnmatchcase
 from uuid import UUID
 
+from chartwire.delivery.destinations import matches
 from chartwire.delivery.payload import body_of
 from chartwire.events.outbox import Event
 from chartwire.store.pool import Connection
@@ -24,7 +24,7 @@ async def route(tx: Connection, org: UUID, now: datetime, events: Sequence[Event
         (event.id, destination["id"], event.message_id, body_of(org, event, now, destination["api_version"]))
         for destination in await tx.fetch(q.enabled_destinations, org)
         for event in live
-        if wants(destination["event_types"], event.type)
+        if matches(destination["event_types"], event.type)
     ]
     if rows:
         await tx.execute(q.insert_deliveries, org, now, *map(list, zip(*rows, strict=True)))
@@ -35,8 +35,3 @@ async def wake(tx: Connection, org: UUID, destinations: Sequence[UUID]) -> None:
     """Make the lanes of destinations ready: the last statement of a transaction, since these rows are hot."""
     if destinations:
         await tx.execute(q.wake_delivery_lanes, org, list(destinations))
-
-
-def wants(patterns: Sequence[str], event_type: str) -> bool:
-    """Whether a filter (`*`, `appointment.*`, `patient.merged`) lets an event type through."""
-    return any(fnmatchcase(event_type, pattern) for pattern in patterns)
