@@ -44,6 +44,7 @@ chaos: install ## Kill processes for hours
 
 soak: install ## Property tests and chaos, long, in turns, then all faults at once
 	@$(MAKE) --no-print-directory fuzz chaos
+	@$(BIN)/python -m tests.soak --messages 1000000 $(ARGS)
 
 lock: ## Choose versions anew and write requirements*.lock
 	@$(COMPILE) --upgrade --extra dev --extra bench pyproject.toml -o requirements-dev.lock
