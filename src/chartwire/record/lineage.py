@@ -32,6 +32,14 @@ class Part(NamedTuple):
     cleared: bool = False
 
 
+class _Stored(msgspec.Struct, gc=False):
+    w: list[Stamp] = []
+    e: dict[str, list[list[Any]]] = {}
+
+
+_decoder = msgspec.json.Decoder(_Stored)
+
+
 @dataclass(slots=True)
 class Lineage:
     """The parts of every element of one resource version, by element path."""
@@ -41,9 +49,8 @@ class Lineage:
     @classmethod
     def read(cls, text: str) -> "Lineage":
         """The lineage that `write` wrote. `{}` is an empty one."""
-        raw = msgspec.json.decode(text)
-        stamps = [Stamp(*writer) for writer in raw.get("w", ())]
-        return cls({path: [_part(stamps, row) for row in rows] for path, rows in raw.get("e", {}).items()})
+        stored = _decoder.decode(text)
+        return cls({path: [_part(stored.w, row) for row in rows] for path, rows in stored.e.items()})
 
     def write(self) -> str:
         """Compact JSON text; writers that no element names any more are left out."""

@@ -139,6 +139,7 @@ class _Telling:
         self._changed: list[str] = []
         self._ties: list[str] = []
         self._refreshed = False
+        self._kept: dict[Stamp, Stamp] = {}
 
     def outcome(self) -> Merged:
         return Merged(
@@ -198,14 +199,22 @@ class _Telling:
 
     def _fresh(self, part: Part, source_field: str) -> Part:
         """The part that stands after the same value was said again: the word that counts more keeps it."""
-        mine, old = self._stamp, part.stamp
-        again = mine.source == old.source and mine.rank == old.rank and (mine.recorded or "") <= (old.recorded or "")
-        if again or judge(mine, old) <= 0:
+        old = part.stamp
+        kept = self._kept.get(old)
+        if kept is None:
+            kept = self._kept[old] = self._said_again(old)
+        if kept is old:
             return part
         self._refreshed = True
-        if mine.source == old.source:
-            return part._replace(stamp=old._replace(recorded=mine.recorded, rank=mine.rank))
-        return part._replace(stamp=mine, source_field=source_field)
+        return Part(kept, source_field if kept is self._stamp else part.source_field, part.positions, part.cleared)
+
+    def _said_again(self, old: Stamp) -> Stamp:
+        """The stamp of a value that this message says again: the old one, it with a later time, or this message's."""
+        mine = self._stamp
+        again = mine.source == old.source and mine.rank == old.rank and (mine.recorded or "") <= (old.recorded or "")
+        if again or judge(mine, old) <= 0:
+            return old
+        return old._replace(recorded=mine.recorded, rank=mine.rank) if mine.source == old.source else mine
 
     def _unite(self, path: str, new: Mapping[str, list[Any]]) -> None:
         """Replace what these fields of this source gave to an array; keep what other fields and sources gave."""
