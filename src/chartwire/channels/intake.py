@@ -279,12 +279,14 @@ class Intake:
 
     def _tell(self, batch: Sequence[tuple[Arrival, Ticket]], answers: Sequence[Answer]) -> None:
         doors: dict[Door, None] = {}
-        events = self._metric_events
+        told: dict[tuple[str, str, str], int] = {}
         for (arrival, ticket), answer in zip(batch, answers, strict=True):
-            event = arrival.event if arrival.event in events else "other"
-            MESSAGES.add(1, event, arrival.state, answer.outcome)
+            labels = arrival.event, arrival.state, answer.outcome
+            told[labels] = told.get(labels, 0) + 1
             ticket.settled(answer)
             doors[ticket.door] = None
+        for (event, state, outcome), count in told.items():
+            MESSAGES.add(count, event if event in self._metric_events else "other", state, outcome)
         for door in doors:
             door.release()
 

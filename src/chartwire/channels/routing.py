@@ -207,6 +207,8 @@ def strongest(ids: Sequence[PatientId], source: Source) -> tuple[str, str, str] 
         if value and not _IDENTITY.placeholder.fullmatch(value):
             authority = one.authority or one.authority_universal_id or source.authority
             best = rule[0], (one.type or rule[1], authority, value)
+            if not rule[0]:
+                break
     return best[1] if best else None
 
 

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from functools import lru_cache
-from uuid import UUID, uuid5
+from uuid import UUID, SafeUUID, uuid5
 
 from chartwire.core.errors import NotFoundError
 
@@ -45,36 +45,57 @@ PREFIXES = {
 """What stands before the underscore, by resource type or noun of the store: one table for API, webhooks and events."""
 
 
-class _Uuid7Clock:
-    """Hands out (millisecond, counter) pairs that never go back within a process, even when the clock does."""
+class _Uuid7Source:
+    """Hands out (millisecond, counter, random bits); the first two never go back within a process, even when the clock
+    does. The random bytes are the system's, fetched for many ids at once: a fetch costs as much as all else."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last_ms = 0
         self._counter = 0
+        self.forget_random()
 
-    def next(self) -> tuple[int, int]:
+    def forget_random(self) -> None:
+        """A forked process must not hand out its parent's."""
+        self._random = b""
+        self._used = 0
+
+    def next(self) -> tuple[int, int, int]:
         with self._lock:
             now_ms = time.time_ns() // 1_000_000
+            if self._used + 10 > len(self._random):
+                self._random, self._used = os.urandom(_RANDOM_BYTES), 0
+            drawn = int.from_bytes(self._random[self._used : self._used + 10], "big")
+            self._used += 10
             if now_ms > self._last_ms:
                 self._last_ms = now_ms
-                self._counter = int.from_bytes(os.urandom(2), "big") & 0x7FF
+                self._counter = drawn >> 64 & 0x7FF
             else:
                 self._counter += 1
                 if self._counter > 0xFFF:
                     self._last_ms += 1
                     self._counter = 0
-            return self._last_ms, self._counter
+            return self._last_ms, self._counter, drawn & 0x3FFF_FFFF_FFFF_FFFF
 
 
-_clock = _Uuid7Clock()
+_RANDOM_BYTES = 5120
+_source = _Uuid7Source()
+os.register_at_fork(after_in_child=_source.forget_random)
+_new, _set = object.__new__, object.__setattr__
+
+
+def _uuid(number: int) -> UUID:
+    """UUID(int=number) without its checks, in a third of the time."""
+    value = _new(UUID)
+    _set(value, "int", number)
+    _set(value, "is_safe", SafeUUID.unknown)
+    return value
 
 
 def uuid7() -> UUID:
     """A new uuidv7 (RFC 9562 section 5.7): sorts by creation time in ms, strictly rising within one process."""
-    now_ms, counter = _clock.next()
-    random_tail = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(int=now_ms << 80 | 0x7 << 76 | counter << 64 | 0b10 << 62 | random_tail)
+    now_ms, counter, tail = _source.next()
+    return _uuid(now_ms << 80 | (0x7000 | counter) << 64 | 0x8000_0000_0000_0000 | tail)
 
 
 def uuid7_floor(epoch_ms: int) -> UUID:
@@ -96,7 +117,7 @@ def source_key_id(resource_type: str, key: str) -> UUID:
 def order_key_digest(*parts: str) -> UUID:
     """128 bits of SHA-256 over an order key, so that a lane names its patient without showing an identifier."""
     digest = hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).digest()
-    return UUID(bytes=digest[:16])
+    return _uuid(int.from_bytes(digest[:16], "big"))
 
 
 def to_prefixed(prefix: str, value: UUID) -> str:

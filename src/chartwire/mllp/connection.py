@@ -107,14 +107,15 @@ class Connection(asyncio.Protocol):
                 deframer.feed(data)
                 self._close_when_done()
             return
+        if not self._backlog and not self._paused:
+            whole = deframer.whole(data)
+            if whole is not None:
+                self._receive(whole, now())
+                if len(self._pending) >= self._host.bounds.in_flight_per_connection:
+                    self.pause(_FULL)
+                self._account()
+                return
         was_within = deframer.in_frame
-        whole = self._whole(data)
-        if whole is not None and not self._backlog and not self._paused:
-            self._receive(whole, now())
-            if len(self._pending) >= self._host.bounds.in_flight_per_connection:
-                self.pause(_FULL)
-            self._account()
-            return
         events = deframer.feed(data)
         if deframer.in_frame and (events or not was_within):
             self._frame_since = self._last_read
@@ -123,15 +124,6 @@ class Connection(asyncio.Protocol):
             self._take()
             self._apply_pause()
         self._account()
-
-    def _whole(self, data: bytes) -> bytes | None:
-        """The usual case, one frame and nothing else in one read, without a copy through the buffer."""
-        deframer = self._deframer
-        if deframer.in_frame or deframer.buffered_bytes or len(data) > self._host.bounds.message_bytes:
-            return None
-        if data[:1] != START or data[-2:] != END or data.find(START, 1) > 0 or data.find(END[:1]) != len(data) - 2:
-            return None
-        return data[1:-2]
 
     def eof_received(self) -> bool:
         """The peer sends no more: take and answer what came, then close. (TLS cannot stay half open.)"""
@@ -167,8 +159,9 @@ class Connection(asyncio.Protocol):
         frames: list[bytes] = []
         closes = False
         sent_at = monotonic()
-        while self._pending and self._pending[0].ready and not closes:
-            one = self._pending.popleft()
+        pending = self._pending
+        while pending and pending[0].ready and not closes:
+            one = pending.popleft()
             self._exchanged_bytes -= one.body_bytes
             closes = one.closes
             for reply in one.replies:
@@ -181,8 +174,9 @@ class Connection(asyncio.Protocol):
         if closes:
             self._end()
             return
-        self._take()
-        self._apply_pause()
+        if self._backlog or self._paused:
+            self._take()
+            self._apply_pause()
         self._account()
         if self._ended:
             self._close_when_done()

@@ -74,6 +74,15 @@ class Deframer:
         """How many bytes of an unfinished frame are held."""
         return len(self._buffer)
 
+    def whole(self, data: bytes) -> bytes | None:
+        """The usual case without a copy through the buffer: the message where `data` is one frame and nothing else and
+        nothing came before it, else None and nothing is taken."""
+        if self._in_frame or self._buffer or len(data) > self._limit:
+            return None
+        if not data.startswith(START) or data.find(END[:1]) != len(data) - 2 or not data.endswith(END):
+            return None
+        return None if data.find(START, 1) > 0 else data[1:-2]
+
     def feed(self, data: bytes) -> list[Event]:
         """What these bytes complete, in stream order; [] when nothing is complete yet."""
         events: list[Event] = []
