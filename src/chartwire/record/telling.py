@@ -130,6 +130,8 @@ class Teller:
             extensions = [*body.get("extension", ()), *told, *zone_extensions(mapped.facts.get("timezone"))]
             if extensions or "extension" in held.body:
                 body["extension"] = extensions
+        elif mapped.type == "Location" and self.context.source.timezone:
+            body["extension"] = [*body.get("extension", ()), *zone_extensions(self.context.source.timezone)]
         return Mapped(mapped.type, mapped.key, mapped.id, body, mapped.lineage, mapped.clears)
 
     def _review_ties(self, held: Standing, paths: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from tests.integration.feed import Feed, hl7, pid
 
+from chartwire.record.localtime import zone_name
 from chartwire.record.status import practice_status, source_status
 
 
@@ -120,3 +121,9 @@ async def test_a_cancellation_is_never_too_old(feed: Feed) -> None:
     assert practice_status(await feed.body("Appointment")) == "cancelled"
     await feed.send(siu("S13", start="20260312090000", at="20260301160000"))
     assert practice_status(await feed.body("Appointment")) == "booked"
+
+
+async def test_a_location_keeps_the_zone_of_its_feed(feed: Feed) -> None:
+    await feed.send(siu("S12").replace(b"AIP|1|", b"AIL|1||R1^^^HOSP\rAIP|1|"))
+    zones = {zone_name(body) for body in await feed.bodies("Location")}
+    assert zones == {"Europe/Berlin"}
