@@ -33,6 +33,9 @@ def keys_of(conversion: Conversion) -> list[tuple[str, str]]:
         if mapped.type not in directory
         for key in (mapped.key, *mapped.keys)
     ]
+    keys.extend(
+        ("Appointment", mapped.facts["parent_key"]) for mapped in conversion.resources if mapped.facts.get("parent_key")
+    )
     for group in conversion.merges:
         keys.extend(("Patient", key.key) for key in (*group.survivor, *group.loser))
     return keys

@@ -1,5 +1,6 @@
 """The one status vocabulary of appointments, and how a body carries what FHIR has no element for. Pure."""
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -34,6 +35,11 @@ def status_extensions(status: str | None, source: str | None, fhir_status: str |
     if source:
         found.append({"url": _table()["source_extension"], "valueString": source})
     return found
+
+
+def replaces_extensions(references: Iterable[str]) -> list[Json]:
+    """The extensions that link a rebooking to the appointments that it replaces."""
+    return [{"url": _table()["replaces_extension"], "valueReference": {"reference": one}} for one in references]
 
 
 def provisional_tag() -> Json:

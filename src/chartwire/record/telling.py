@@ -16,7 +16,7 @@ from chartwire.record.localtime import zone_extensions
 from chartwire.record.merge import Merged, merge
 from chartwire.record.results import regresses
 from chartwire.record.standing import Standing
-from chartwire.record.status import status_extensions
+from chartwire.record.status import replaces_extensions, status_extensions
 from chartwire.record.work import Review, Work
 
 Touch = tuple[str, UUID, int, bool]
@@ -127,12 +127,23 @@ class Teller:
         body: Json = with_references(mapped.body, self.ids)
         if mapped.type == "Appointment":
             told = status_extensions(mapped.facts.get("status"), mapped.facts.get("source_status"), body.get("status"))
-            extensions = [*body.get("extension", ()), *told, *zone_extensions(mapped.facts.get("timezone"))]
+            extensions = [
+                *body.get("extension", ()),
+                *told,
+                *zone_extensions(mapped.facts.get("timezone")),
+                *replaces_extensions(self._replaced(mapped, held)),
+            ]
             if extensions or "extension" in held.body:
                 body["extension"] = extensions
         elif mapped.type == "Location" and self.context.source.timezone:
             body["extension"] = [*body.get("extension", ()), *zone_extensions(self.context.source.timezone)]
         return Mapped(mapped.type, mapped.key, mapped.id, body, mapped.lineage, mapped.clears)
+
+    def _replaced(self, mapped: Mapped, held: Standing) -> list[str]:
+        """The appointments, known to the record, that SCH-23 or SCH-24 names as the ones before this one."""
+        key = mapped.facts.get("parent_key")
+        known = self.work.resolve("Appointment", (key,)) - {held.id} if key else ()
+        return [f"Appointment/{appointment_id}" for appointment_id in known]
 
     def _review_ties(self, held: Standing, paths: list[str]) -> None:
         context, detail = self.context, {"elements": paths}

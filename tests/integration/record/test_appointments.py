@@ -127,3 +127,18 @@ async def test_a_location_keeps_the_zone_of_its_feed(feed: Feed) -> None:
     await feed.send(siu("S12").replace(b"AIP|1|", b"AIL|1||R1^^^HOSP\rAIP|1|"))
     zones = {zone_name(body) for body in await feed.bodies("Location")}
     assert zones == {"Europe/Berlin"}
+
+
+async def test_a_rebooking_is_linked_to_the_appointment_that_it_replaces(feed: Feed) -> None:
+    await feed.send(siu("S12", filler="F1"), siu("S15", filler="F1", at="20260302"))
+    rebooked = siu("S12", filler="F2", placer="P2", at="20260303").replace(
+        b"^^30^20260310090000", b"^^30^20260317090000"
+    )
+    lines = rebooked.split(b"\r")
+    fields = lines[1].split(b"|")
+    fields[24] = b"F1^HOSP"
+    lines[1] = b"|".join(fields)
+    await feed.send(b"\r".join(lines))
+    bodies = {practice_status(body): body for body in await feed.bodies("Appointment")}
+    [link] = [one for one in bodies["booked"]["extension"] if one["url"].endswith("Appointment.replaces")]
+    assert link["valueReference"]["reference"] == f"Appointment/{bodies['cancelled']['id']}"
