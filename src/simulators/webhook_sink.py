@@ -137,8 +137,10 @@ class WebhookSink:
     def page(self) -> bytes:
         """What was received, as a page."""
         rows = "".join(
-            f"<tr><td>{html.escape(each.id)}<td>{html.escape(each.type)}<td>{_WORDS[each.verified]}<td>{each.attempt}"
-            f"<td>{html.escape(each.path)}<td>{html.escape(each.correlation)}<td><code>{html.escape(each.body)}</code>"
+            f"<tr><td>{html.escape(each.type)}<td>{_WORDS[each.verified]}<td>{each.attempt}<td>{html.escape(each.path)}"
+            f"<td>{html.escape(each.id)}<td>{html.escape(each.correlation)}"
+            "<tr class=body><td colspan=6><details><summary>body</summary>"
+            f"<code>{html.escape(each.body)}</code></details>"
             for each in reversed(self.received)
         )
         return _PAGE.replace("{rows}", rows).encode()
@@ -147,9 +149,9 @@ class WebhookSink:
 _WORDS = {True: "verified", False: "WRONG SIGNATURE", None: "no secret known"}
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Webhook sink</title>
 <style>body{font:14px system-ui;margin:2em}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:4px 8px;
-text-align:left;vertical-align:top}code{word-break:break-all}</style>
+text-align:left;vertical-align:top}.body td{color:#555}code{word-break:break-all}</style>
 <h1>Webhooks received</h1><p>Newest first; <a href="/received">as JSON</a>.</p>
-<table><tr><th>webhook-id<th>type<th>signature<th>attempt<th>path<th>correlation<th>body{rows}</table>"""
+<table><tr><th>type<th>signature<th>attempt<th>path<th>webhook-id<th>correlation{rows}</table>"""
 
 
 def verified(secrets: Iterable[bytes], headers: Mapping[str, str], body: bytes, now_s: float) -> bool:

@@ -1,5 +1,6 @@
 """Pages for people: which doors there are, every operation, every problem. Self-contained, offline, without script."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from html import escape
@@ -20,6 +21,7 @@ _STYLE = (
     "td,th{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #dde3e8}"
     "h2{margin-top:2.5rem}.verb{font-weight:600}"
 )
+_CODE = re.compile(r"`([^`]+)`")
 _DOORS = (
     ("/docs", "Every operation of the practice API"),
     ("/docs/problems", "Every problem that an answer can name"),
@@ -81,15 +83,20 @@ def routes(documented: Sequence[Route]) -> tuple[Route, ...]:
     )
 
 
+def _told(text: str) -> str:
+    """Text with `code` as code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
+
+
 def _operation(route: Route) -> str:
     scope = f"needs <code>{route.scope}</code>" if route.scope else "open to everyone"
     rows = "".join(
-        f"<tr><td><code>{escape(one.name)}</code></td><td>{escape(one.description)}</td></tr>"
+        f"<tr><td><code>{escape(one.name)}</code></td><td>{_told(one.description)}</td></tr>"
         for one in route.parameters
     )
     table = f"<table>{rows}</table>" if rows else ""
     head = f'<p><span class="verb">{route.method}</span> <code>{escape(route.path)}</code> &middot; {scope}<br>'
-    return f"{head}{escape(route.summary)}</p>{table}"
+    return f"{head}{_told(route.summary)}</p>{table}"
 
 
 def _page(title: str, text: str) -> Answer:
