@@ -2,7 +2,8 @@
 
 One writer a process takes whatever has gathered, stores it by one call (one transaction, synchronous_commit on), and
 tells each waiter after the commit. No timer: while one group is being written the next one gathers, so that a lone
-message waits for nobody and a crowd shares one fsync.
+message waits for nobody and a crowd shares one fsync. A crowd is on its way to the store before the waiters of the last
+group are told: the store works while the answers leave.
 
 **Once and only once.** The ledger (organisation, source, control id, body without MSH-7) decides. A resend stores
 nothing and gets the ACK that the first one got. When the connection breaks during the commit nobody knows whether it
@@ -17,7 +18,7 @@ message is redone alone, so that none takes another one along.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
@@ -126,6 +127,13 @@ class Ticket(Protocol):
         """It may or may not have been stored: promise nothing. Must not raise."""
 
 
+class _Stored(NamedTuple):
+    """A committed group and its answers."""
+
+    batch: Sequence[tuple[Arrival, Ticket]]
+    answers: Sequence[Answer]
+
+
 class Intake:
     """The writer of one process. `metric_events` are the event names that may become metric labels."""
 
@@ -194,16 +202,28 @@ class Intake:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
+        stored: _Stored | None = None
         while self._queue or not self._closing:
             if not self._queue:
                 self._asked = loop.create_future()
                 await self._asked
                 continue
-            await self._gather()
+            if stored is None:
+                await self._gather()
             batch = self._take()
             WAITING.set(len(self._queue))
-            await self._write(batch)
+            storing = self._begin(batch)
+            if stored is not None:
+                await _sent()
+                self._tell(stored)
+            stored = await self._outcome(batch, storing)
+            if stored is not None and len(self._queue) < _GATHER_MESSAGES:
+                self._tell(stored)
+                stored = None
         self._task = None
+
+    def _begin(self, batch: Sequence[tuple[Arrival, Ticket]]) -> asyncio.Task[list[Answer]]:
+        return asyncio.create_task(self._store([arrival for arrival, _ in batch]))
 
     async def _gather(self) -> None:
         """Let the loop read what has come already: no wait, but one group for what would otherwise be several.
@@ -229,9 +249,10 @@ class Intake:
         self._queued_bytes -= sum(len(arrival.raw) + _ARRIVAL_BYTES for arrival, _ in batch)
         return batch
 
-    async def _write(self, batch: list[tuple[Arrival, Ticket]]) -> None:
+    async def _outcome(self, batch: list[tuple[Arrival, Ticket]], storing: Awaitable[list[Answer]]) -> "_Stored | None":
+        """What is to be told once `storing` is done; None where it failed, and whom that concerns has been told."""
         try:
-            answers = await self._store([arrival for arrival, _ in batch])
+            return _Stored(batch, await storing)
         except TransientError as error:
             self._tell_unable(batch, error)
         except Exception as error:  # whatever it is, the writer goes on: all later messages depend on it
@@ -239,11 +260,12 @@ class Intake:
                 problem = error if isinstance(error, ChartwireError) else _unexpected(error)
                 _log.error("message_not_storable", code=problem.code, message_id=str(batch[0][0].id))
                 self._tell_unable(batch, problem)
-                return
+                return None
             for one in batch:
-                await self._write([one])
-        else:
-            self._tell(batch, answers)
+                stored = await self._outcome([one], self._store([one[0]]))
+                if stored is not None:
+                    self._tell(stored)
+        return None
 
     async def _store(self, arrivals: Sequence[Arrival]) -> list[Answer]:
         """Commit these and read the answers of resends, again and again while the store is away, for `retry_s`."""
@@ -277,10 +299,10 @@ class Intake:
         self._notifier.notify(WAKE_CHANNEL)
         return answers
 
-    def _tell(self, batch: Sequence[tuple[Arrival, Ticket]], answers: Sequence[Answer]) -> None:
+    def _tell(self, stored: "_Stored") -> None:
         doors: dict[Door, None] = {}
         told: dict[tuple[str, str, str], int] = {}
-        for (arrival, ticket), answer in zip(batch, answers, strict=True):
+        for (arrival, ticket), answer in zip(*stored, strict=True):
             labels = arrival.event, arrival.state, answer.outcome
             told[labels] = told.get(labels, 0) + 1
             ticket.settled(answer)
@@ -301,6 +323,12 @@ class Intake:
             ticket.unable(error)
         for door in doors:
             door.release()
+
+
+async def _sent() -> None:
+    """Let a task that was just made take its first step, and the loop write what that step had to send."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 def _columns(arrivals: Sequence[Arrival]) -> list[tuple[Any, ...] | None]:
