@@ -18,7 +18,7 @@ message is redone alone, so that none takes another one along.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
@@ -212,18 +212,13 @@ class Intake:
                 await self._gather()
             batch = self._take()
             WAITING.set(len(self._queue))
-            storing = self._begin(batch)
             if stored is not None:
-                await _sent()
-                self._tell(stored)
-            stored = await self._outcome(batch, storing)
+                loop.call_soon(self._tell, stored)  # in the next turn: this one's writes come first, the group to store
+            stored = await self._outcome(batch)
             if stored is not None and len(self._queue) < _GATHER_MESSAGES:
                 self._tell(stored)
                 stored = None
         self._task = None
-
-    def _begin(self, batch: Sequence[tuple[Arrival, Ticket]]) -> asyncio.Task[list[Answer]]:
-        return asyncio.create_task(self._store([arrival for arrival, _ in batch]))
 
     async def _gather(self) -> None:
         """Let the loop read what has come already: no wait, but one group for what would otherwise be several.
@@ -249,10 +244,10 @@ class Intake:
         self._queued_bytes -= sum(len(arrival.raw) + _ARRIVAL_BYTES for arrival, _ in batch)
         return batch
 
-    async def _outcome(self, batch: list[tuple[Arrival, Ticket]], storing: Awaitable[list[Answer]]) -> "_Stored | None":
-        """What is to be told once `storing` is done; None where it failed, and whom that concerns has been told."""
+    async def _outcome(self, batch: list[tuple[Arrival, Ticket]]) -> "_Stored | None":
+        """What is to be told once this is stored; None where that failed, and whom it concerns has been told."""
         try:
-            return _Stored(batch, await storing)
+            return _Stored(batch, await self._store([arrival for arrival, _ in batch]))
         except TransientError as error:
             self._tell_unable(batch, error)
         except Exception as error:  # whatever it is, the writer goes on: all later messages depend on it
@@ -262,7 +257,7 @@ class Intake:
                 self._tell_unable(batch, problem)
                 return None
             for one in batch:
-                stored = await self._outcome([one], self._store([one[0]]))
+                stored = await self._outcome([one])
                 if stored is not None:
                     self._tell(stored)
         return None
@@ -323,12 +318,6 @@ class Intake:
             ticket.unable(error)
         for door in doors:
             door.release()
-
-
-async def _sent() -> None:
-    """Let a task that was just made take its first step, and the loop write what that step had to send."""
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
 
 
 def _columns(arrivals: Sequence[Arrival]) -> list[tuple[Any, ...] | None]:
