@@ -16,11 +16,12 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 from uuid import UUID
 
 import uvloop
 
+from bench.processes import ServerClock, cpu_s
 from chartwire.core.ids import uuid7
 from chartwire.core.source import IdentifierRule, Source
 
@@ -43,16 +44,22 @@ _BODY = (
 _PATIENTS = 10_000
 
 
+class _Target(NamedTuple):
+    port: int
+    pid: int
+
+
 def rows(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[dict[str, Any]]:
-    """One row a measurement: ACKs per second (median of the rounds), p50 and p99 in ms, ratio to the floor."""
+    """One row a measurement: ACKs per second (median of the rounds), p50 and p99 in ms, CPU of receiver and PostgreSQL
+    in us a message, ratio to the floor (median of the rounds, each measured one after the other)."""
     found: list[dict[str, Any]] = []
-    with _targets() as targets:
+    with _targets() as (targets, server):
         measured: dict[str, list[dict[str, Any]]] = {name: [] for name in targets}
         for _ in range(rounds):
-            for name, port in targets.items():
-                measured[name].append(_load(port, CONNECTIONS, seconds))
-        floor = _median([one["per_s"] for one in measured["floor"]])
+            for name, target in targets.items():
+                measured[name].append(_watched(target, server, seconds))
         for name, turns in measured.items():
+            ratios = [ours["per_s"] / floor["per_s"] for ours, floor in zip(turns, measured["floor"], strict=True)]
             found.append(
                 {
                     "name": f"durable ACKs, {name}, {CONNECTIONS} connections stop-and-wait",
@@ -60,12 +67,23 @@ def rows(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[dict[str, Any]]
                     "best_per_s": round(max(one["per_s"] for one in turns)),
                     "p50_ms": round(_median([one["p50_ms"] for one in turns]), 2),
                     "p99_ms": round(_median([one["p99_ms"] for one in turns]), 2),
-                    "ratio_to_floor": round(_median([one["per_s"] for one in turns]) / floor, 2),
+                    "receiver_us": round(_median([one["receiver_us"] for one in turns]), 1),
+                    "postgres_us": round(_median([one["postgres_us"] for one in turns]), 1),
+                    "ratio_to_floor": round(_median(ratios), 2),
                 }
             )
-        paced = _load(targets["chartwire"], 16, seconds, per_s=PACED_PER_S)
+        paced = _load(targets["chartwire"].port, 16, seconds, per_s=PACED_PER_S)
+        del paced["messages"]
         found.append({"name": f"ACK latency at {PACED_PER_S}/s, chartwire", **paced})
     return found
+
+
+def _watched(target: _Target, server: ServerClock, seconds: float) -> dict[str, Any]:
+    receiver_s, server_s = cpu_s(target.pid), server.cpu_s()
+    turn = _load(target.port, CONNECTIONS, seconds)
+    for key, spent_s in (("receiver_us", cpu_s(target.pid) - receiver_s), ("postgres_us", server.cpu_s() - server_s)):
+        turn[key] = spent_s * 1e6 / turn["messages"]
+    return turn
 
 
 def _median(values: Sequence[float]) -> float:
@@ -74,8 +92,8 @@ def _median(values: Sequence[float]) -> float:
 
 
 @contextlib.contextmanager
-def _targets() -> Iterator[dict[str, int]]:
-    """Both receivers on one PostgreSQL, each in a process of its own; ports by name."""
+def _targets() -> Iterator[tuple[dict[str, _Target], ServerClock]]:
+    """Both receivers by name, each in a process of its own, and the PostgreSQL that they share."""
     from chartwire.app.embedded import EmbeddedPostgres
 
     with tempfile.TemporaryDirectory(prefix="chartwire-bench-") as directory:
@@ -85,14 +103,16 @@ def _targets() -> Iterator[dict[str, int]]:
         children: list[subprocess.Popen[str]] = []
         try:
             dsns = [server.dsn(role) for role in ("chartwire_admin", "chartwire_app", "chartwire_engine")]
-            asyncio.run(_prepare(*dsns[:2], server))
-            ports = {}
+            admin, app, _ = dsns
+            asyncio.run(_prepare(admin, app, server))
+            targets = {}
             for name in ("chartwire", "floor"):
                 child = _child(name, dsns)
                 children.append(child)
                 assert child.stdout is not None
-                ports[name] = int(child.stdout.readline())
-            yield ports
+                targets[name] = _Target(int(child.stdout.readline()), child.pid)
+            assert server.pid is not None
+            yield targets, ServerClock(server.pid)
         finally:
             for child in children:
                 child.terminate()
@@ -204,6 +224,7 @@ async def _run_load(port: int, connections: int, seconds: float, per_s: int) -> 
     spent = time.perf_counter() - begun
     waits = sorted(load.waits)
     print(json.dumps({
+        "messages": len(waits),
         "per_s": len(waits) / spent,
         "p50_ms": round(waits[len(waits) // 2] * 1000, 2),
         "p99_ms": round(waits[int(len(waits) * 0.99)] * 1000, 2),
