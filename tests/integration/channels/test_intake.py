@@ -13,6 +13,7 @@ from chartwire.channels.intake import Answer, Arrival, Intake, forget_resends
 from chartwire.core.clock import monotonic, now
 from chartwire.core.errors import ChartwireError, TransientError
 from chartwire.core.ids import order_key_digest, uuid7
+from chartwire.core.limits import INTAKE_FLUSH_MESSAGES_MAX
 from chartwire.store.pool import Connection, Pool
 from chartwire.store.wakeup import Listener, Notifier
 
@@ -176,6 +177,34 @@ async def kill_backends(database: Any) -> None:
         )
     finally:
         await connection.close()
+
+
+async def test_a_crowd_is_told_in_order_of_arrival_even_where_its_second_group_fails(
+    intake: Intake, org_id: UUID
+) -> None:
+    told: list[tuple[str, str]] = []
+
+    class Waiter:
+        def __init__(self, name: str) -> None:
+            self.name, self.door = name, self
+
+        def settled(self, answer: Answer) -> None:
+            told.append((self.name, answer.outcome))
+
+        def unable(self, error: ChartwireError) -> None:
+            told.append((self.name, "unable"))
+
+        def release(self) -> None:
+            """Nothing is sent from here."""
+
+    names = [f"{number:03}" for number in range(INTAKE_FLUSH_MESSAGES_MAX + 40)]
+    poisoned = names[-1]
+    for name in names:
+        intake.submit(arrival(org_id, name, event="A\x00B" if name == poisoned else "ADT^A01"), Waiter(name))
+    async with asyncio.timeout(60):
+        while len(told) < len(names):
+            await asyncio.sleep(0.01)
+    assert told == [(name, "unable" if name == poisoned else "fresh") for name in names]
 
 
 async def test_connections_killed_again_and_again_lose_and_double_nothing(
