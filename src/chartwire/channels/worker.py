@@ -35,7 +35,7 @@ class IntakeWorker:
     gather, since a batch of three costs little more than a batch of one.
     """
 
-    def __init__(self, path: Path, engine: Pool, *, turns: int = 2, lease_s: float = LEASE_S) -> None:
+    def __init__(self, path: Path, engine: Pool, *, turns: int = 3, lease_s: float = LEASE_S) -> None:
         self._path = path
         self._lanes = Lanes(engine, "intake", lease_s=lease_s)
         self._one_by_one = OneByOne(path, self._lanes)
