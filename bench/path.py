@@ -20,6 +20,7 @@ from bench.processes import child, cpu_s, end, heard, tell, until_terminated
 from chartwire.channels.path import Path
 from chartwire.channels.sources import SourceDirectory, create_organisation, create_source
 from chartwire.channels.worker import IntakeWorker
+from chartwire.core import garbage
 from chartwire.core.ids import uuid7
 from chartwire.core.source import IdentifierRule, Source
 from chartwire.events.lanes import WAKE_CHANNEL
@@ -139,6 +140,7 @@ async def _run_worker(app: str, engine_dsn: str) -> None:
     listener = Listener(engine_dsn, WAKE_CHANNEL, worker.wake)
     listener.start()
     stop = until_terminated()
+    garbage.settle()
     tell(ready=True)
     await worker.run(stop)
     await listener.close()
