@@ -35,6 +35,7 @@ from simulators.segments import Profile
 
 MESSAGES = 12_000
 CONNECTIONS = 32
+WORKERS = 2
 _LISTENER, _MODULE = "bench", "bench.path"
 
 
@@ -94,11 +95,12 @@ async def _measure(server: BenchDatabase, count: int) -> dict[str, Any]:
     org = await create_organisation(pool, "bench", "live")
     await create_source(pool, Source(**{**_fields(source()), "org": org}), _LISTENER)
     listener = child(_MODULE, "listener", server.app, server.engine)
-    worker = child(_MODULE, "worker", server.app, server.engine)
+    workers = [child(_MODULE, "worker", server.app, server.engine) for _ in range(WORKERS)]
     try:
         port = int(heard(listener)["port"])
-        heard(worker)
-        cpu, used = server.cpu_s(), [cpu_s(one.pid) for one in (listener, worker)]
+        for worker in workers:
+            heard(worker)
+        cpu, used = server.cpu_s(), [cpu_s(one.pid) for one in (listener, *workers)]
         loader = child(_MODULE, "loader", server.app, server.engine, str(port), str(count))
         started = time.perf_counter()
         sent = heard(loader)
@@ -106,11 +108,12 @@ async def _measure(server: BenchDatabase, count: int) -> dict[str, Any]:
             await asyncio.sleep(0.1)
         spent = time.perf_counter() - started
         postgres = server.cpu_s() - cpu
-        listening, working = (cpu_s(one.pid) - before for one, before in zip((listener, worker), used, strict=True))
+        spent_by = [cpu_s(one.pid) - before for one, before in zip((listener, *workers), used, strict=True)]
+        listening, working = spent_by[0], sum(spent_by[1:])
     finally:
-        end(listener, worker)
+        end(listener, *workers)
     return {
-        "name": f"whole path, {count} messages, 1 worker",
+        "name": f"whole path, {count} messages, {WORKERS} workers",
         "per_s": round(count / spent),
         "accepted_per_s": round(count / sent["seconds"]),
         "listener_ms": round(listening / count * 1e3, 2),

@@ -49,7 +49,7 @@ TARGETS = (
     Target(
         "the same, share of a bare receiver", 0.5, "", "at least", "mllp", "durable ACKs, chartwire", "ratio_to_floor"
     ),
-    Target("whole path, one worker", 600, "/s", "at least", "path", "whole path", "per_s"),
+    Target("whole path, two workers", 600, "/s", "at least", "path", "whole path", "per_s"),
     Target("10,000 lanes, no-op jobs", 30_000, "/s", "at least", "lanes", "drain", "jobs_per_s"),
     Target("ACK p99 at 300/s, everything running", 25, "ms", "at most", "latency", "ACK at 300/s", "p99_ms"),
     Target("ACK p99 at saturation", 100, "ms", "at most", "latency", "ACK at saturation", "p99_ms"),

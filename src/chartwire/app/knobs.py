@@ -117,7 +117,7 @@ class Settings:
     listener_processes: Annotated[
         int, Knob("Listener processes of `up`; 0: one, and one more from 8 cores on.", least=0)
     ] = 0
-    worker_processes: Annotated[int, Knob("Worker processes of `up`; 0: half of the cores, 1 to 8.", least=0)] = 0
+    worker_processes: Annotated[int, Knob("Worker processes of `up`; 0: half of the cores, 2 to 8.", least=0)] = 0
     intake_lease_s: Annotated[
         float,
         Knob(

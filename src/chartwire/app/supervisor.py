@@ -256,7 +256,7 @@ def process_counts(settings: Settings) -> dict[str, int]:
     return {
         "api": settings.api_processes or doors,
         "listener": settings.listener_processes or doors,
-        "worker": settings.worker_processes or max(1, min(cores // 2, _WORKERS_MAX)),
+        "worker": settings.worker_processes or max(2, min(cores // 2, _WORKERS_MAX)),
     }
 
 
