@@ -88,9 +88,10 @@ class OneByOne:
         hit("worker.before_single")
         async with self._path.pool.transaction(org) as tx:
             if job.ticket_lanes:
-                turn = await self._turn_of_merge(tx, claim, job)
-                if turn != "run":
-                    return turn == "done"
+                if not await self._heads_all(tx, claim, job, job.ticket_lanes):
+                    turn = await self._turn_of_merge(tx, claim, job)
+                    if turn != "run":
+                        return turn == "done"
                 destinations = await self._run_ticket(tx, claim, reading)
             else:
                 destinations = await self._path.apply(tx, org, await self._path.still_there(tx, org, [reading]))
@@ -105,18 +106,27 @@ class OneByOne:
         """Lock all lanes of a merge and see. `done`: another of its lanes carried it since this job was loaded.
         `parked`: it does not head them all yet, so this lane waits for the last to get there."""
         await self._check_fence(tx, claim, job.ticket_lanes)
-        rows = await tx.fetch(q.lane_heads, claim.org_id, list(job.ticket_lanes))
-        heads = {row["lane_id"]: row["message_id"] for row in rows}
-        if heads.get(claim.lane_id) != job.message_id:
+        if not await self._heads_all(tx, claim, job, [claim.lane_id]):
             return "done"
-        if all(heads.get(lane_id) == job.message_id for lane_id in job.ticket_lanes):
+        if await self._heads_all(tx, claim, job, job.ticket_lanes):
             return "run"
         await tx.execute(q.park_lane, claim.lane_id)
         return "parked"
 
+    async def _heads_all(self, tx: Connection, claim: Claim, job: Job, lane_ids: Sequence[UUID]) -> bool:
+        rows = await tx.fetch(q.lane_heads, claim.org_id, list(lane_ids))
+        return {row["lane_id"] for row in rows if row["message_id"] == job.message_id} == set(lane_ids)
+
     async def _run_ticket(self, tx: Connection, claim: Claim, reading: Reading) -> list[UUID]:
+        """Work a merge and lock its lanes only at the end, as a batch does: the inbox goes on meanwhile. Whether it
+        still heads them decides then; where another lane's worker was first, this one rolls back and looks again."""
+        job = reading.job
         destinations = await self._path.apply(tx, claim.org_id, [reading])
-        await self._remove_ticket(tx, claim, reading.job)
+        await self._check_fence(tx, claim, job.ticket_lanes)
+        others = [lane_id for lane_id in job.ticket_lanes if lane_id != claim.lane_id]
+        if not await self._heads_all(tx, claim, job, others):
+            raise ConflictError("another lane's worker carried this merge", code="merge_carried")
+        await self._remove_ticket(tx, claim, job)
         return destinations
 
     async def _remove_ticket(self, tx: Connection, claim: Claim, job: Job) -> None:
