@@ -96,7 +96,7 @@ async def services(settings: Settings, *, size: int | None = None) -> AsyncItera
     """Open pools (`size` connections, default the setting), closed at the end. Raises TransientError, AuthError."""
     address = database_address(settings)
     wanted = size or settings.database_pool_size
-    pool, engine = Pool(address.app, size=wanted), Pool(address.engine, size=max(2, wanted // 2))
+    pool, engine = Pool(address.app, size=wanted), Pool(address.engine, size=max(6, wanted // 2))
     try:
         await pool.open()
         yield Services(pool, engine)

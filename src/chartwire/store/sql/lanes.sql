@@ -32,9 +32,12 @@ update lane l
 returning l.lane_id, l.org_id, l.fence, l.attempts;
 
 -- name: extend_leases
--- Keep the leases that this owner still holds.
-update lane set lease_until = now() + make_interval(secs => $2)
- where owner = $1 and lane_id = any($3::uuid[]);
+-- Keep the leases that this owner still holds. A row that is locked is left for the next time: it waits for nobody, and
+-- whoever holds it keeps others from claiming it too.
+with mine as (
+    select lane_id from lane where owner = $1 and lane_id = any($3::uuid[]) order by lane_id for update skip locked
+)
+update lane l set lease_until = now() + make_interval(secs => $2) from mine where l.lane_id = mine.lane_id;
 
 -- name: lane_owners
 -- Who holds leases now.
