@@ -5,7 +5,6 @@ everything else about a source stands behind row-level security and is read orga
 """
 
 import asyncio
-import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,6 +17,7 @@ from chartwire.channels.routing import check_sending
 from chartwire.core.errors import ChartwireError, NotFoundError
 from chartwire.core.ids import uuid7
 from chartwire.core.source import Source
+from chartwire.store.background import Background
 from chartwire.store.pool import Pool, Row
 from chartwire.store.queries import q
 
@@ -135,7 +135,7 @@ class SourceDirectory:
         self._refresh_s = refresh_s
         self._by_listener: dict[str, tuple[Source, ...]] = {}
         self._all: tuple[Source, ...] = ()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(self._run)
         self.version = 0
         """Rises whenever what the directory holds has changed."""
 
@@ -161,16 +161,11 @@ class SourceDirectory:
 
     def start(self) -> None:
         """Refresh every few seconds in the running loop."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        self._background.start()
 
     async def close(self) -> None:
         """Stop refreshing."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._background.close()
 
     async def _run(self) -> None:
         while True:

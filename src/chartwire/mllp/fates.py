@@ -4,7 +4,6 @@ One task looks, for all that wait at once, every POLL_S; with nobody waiting it 
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +14,7 @@ import structlog
 
 from chartwire.core.clock import monotonic
 from chartwire.core.errors import ChartwireError
+from chartwire.store.background import Background
 from chartwire.store.pool import Connection, Pool, Row
 from chartwire.store.queries import q
 
@@ -62,20 +62,15 @@ class Fates:
         self._poll_s = poll_s
         self._watches: dict[Watch, None] = {}
         self._asked = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(self._run)
 
     def start(self) -> None:
         """Begin looking in the running loop."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        self._background.start()
 
     async def close(self) -> None:
         """Stop looking; who still waits is told None."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._background.close()
         self._give_up(list(self._watches))
 
     def watch(self, watch: Watch) -> None:

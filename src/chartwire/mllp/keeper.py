@@ -1,7 +1,6 @@
 """What is kept of refused peers: a capped quarantine, and audit rows of senders that named another organisation."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 from uuid import UUID
@@ -13,6 +12,7 @@ from chartwire.core.clock import monotonic
 from chartwire.core.errors import ChartwireError
 from chartwire.core.limits import QUARANTINE_BYTES_PER_PEER_MAX, QUARANTINE_MESSAGES_PER_PEER_MAX
 from chartwire.core.telemetry import Counter
+from chartwire.store.background import Background
 from chartwire.store.pool import Pool
 from chartwire.store.queries import q
 
@@ -41,21 +41,17 @@ class Keeper:
         self._bytes_per_peer = bytes_per_peer
         self._full_until: dict[str, float] = {}
         self._jobs: asyncio.Queue[tuple[Callable[[], Awaitable[None]], Done]] = asyncio.Queue(_QUEUE_MAX)
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(self._run)
 
     def start(self) -> None:
         """Begin writing in the running loop."""
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        self._background.start()
 
     async def close(self) -> None:
         """Write what waits, then end."""
-        task, self._task = self._task, None
-        if task is not None:
+        if self._background.running:
             await self._jobs.join()
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._background.close()
 
     def quarantine(self, peer: str, reason: str, message_id: UUID, raw: bytes, done: Done) -> None:
         """Keep a message of an unknown peer (an IP address) as far as its caps allow; `done` comes either way."""

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from chartwire.core.errors import ChartwireError
+from chartwire.store.background import Background
 from chartwire.store.connect import RawConnection, connect
 from chartwire.store.errors import DRIVER_ERRORS
 
@@ -104,18 +105,13 @@ class _Link:
     def __init__(self, dsn: str, use: Callable[[RawConnection], Awaitable[None]]) -> None:
         self._dsn = dsn
         self._use = use
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(self._run)
 
     def start(self) -> None:
-        if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        self._background.start()
 
     async def close(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._background.close()
 
     async def _run(self) -> None:
         backoff_s = _BACKOFF_FIRST_S

@@ -26,11 +26,6 @@ select ack from intake_key
 select id, state, error_code, error_location, error_text, coalesce(processed_at, received_at) as settled_at
   from message where org_id = $1 and id = any($2::uuid[]) and state <> 'received';
 
--- name: message_fates
--- How these messages stand now, whatever their state.
-select id, state, error_code, error_location, error_text, coalesce(processed_at, received_at) as settled_at
-  from message where org_id = $1 and id = any($2::uuid[]);
-
 -- name: quarantine_message
 -- Keeps a message of an unknown peer while that peer is below $6 messages and $7 bytes. Answers whether it was kept.
 insert into quarantine (org_id, id, peer, reason, raw)

@@ -104,8 +104,3 @@ with slot as (
     returning seq
 )
 insert into job (org_id, lane_id, seq, message_id) select $1, $2, seq, $3 from slot returning seq;
-
--- name: oldest_ready_lanes
--- By kind: how many lanes are ready and since when the oldest waits (seconds); for metrics and doctor.
-select kind, count(*) as ready, extract(epoch from now() - min(ready_at))::float8 as oldest_s
-  from lane where ready_at <= now() group by kind;
