@@ -6,6 +6,7 @@ from uuid import UUID
 
 import structlog
 
+from chartwire.channels.message_keys import MessageKey, message_keys
 from chartwire.core.clock import instant
 from chartwire.core.errors import ChartwireError, MappingError, ParseError
 from chartwire.core.source import EffectMode, Source
@@ -49,28 +50,32 @@ class Spoken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A job with what it says (`spoken`) or with its `fault`."""
+    """A job with what it says (`spoken`) or with its `fault`. `keys` are the numbers that it will be found by."""
 
     job: Job
     spoken: Spoken | None = None
     fault: Fault | None = None
+    keys: tuple[MessageKey, ...] = ()
 
 
 def read(job: Job, source: Source | None, mapper: Mapper) -> Reading:
     """Parse and map one message. Every failure ends in a fault."""
     if source is None:
         return Reading(job, fault=Fault("unknown_source", "", "the message's source is no longer configured"))
+    keys: tuple[MessageKey, ...] = ()
     try:
         document = hl7v2.parse(job.raw, charset=source.charset)
+        keys = message_keys(document)
         conversion = mapper.convert(document, source)
     except ChartwireError as error:
-        return Reading(job, fault=fault_of(error))
+        return Reading(job, fault=fault_of(error), keys=keys)
     except Exception as error:
         _log.exception("reading_failed", message_id=str(job.message_id), error=type(error).__name__)
-        return Reading(job, fault=Fault("internal_error", "", f"{type(error).__name__} while reading or mapping"))
+        fault = Fault("internal_error", "", f"{type(error).__name__} while reading or mapping")
+        return Reading(job, fault=fault, keys=keys)
     recorded = instant(conversion.recorded_at) if conversion.recorded_at else None
     context = MessageContext(job.message_id, job.lane_id, source, job.mode, conversion.event, recorded, job.parent_id)
-    return Reading(job, Spoken(conversion, context))
+    return Reading(job, Spoken(conversion, context), keys=keys)
 
 
 def fault_of(error: ChartwireError) -> Fault:

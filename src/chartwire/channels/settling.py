@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from chartwire.channels.message_keys import MessageKey
 from chartwire.channels.reading import Fault, Job, Reading
 from chartwire.core.telemetry import Counter
 from chartwire.record.bodies import plain_json
@@ -19,13 +20,14 @@ _settled = Counter("chartwire_messages_settled_total", "Messages by what became 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """One message's end state, with the reason where it is not `processed`."""
+    """One message's end state, with the reason where it is not `processed`, and the numbers to find it by."""
 
     job: Job
     state: Literal["processed", "held", "dead"]
     patient_id: UUID | None = None
     fault: Fault | None = None
     outcome: str | None = None
+    keys: tuple[MessageKey, ...] = ()
 
 
 def settlement_of(reading: Reading, *, outcome: Outcome | None = None, held: str | None = None) -> Settlement:
@@ -33,10 +35,10 @@ def settlement_of(reading: Reading, *, outcome: Outcome | None = None, held: str
     summary = _summary(reading, outcome)
     if held is not None:
         fault = Fault(held, "PID-3", "held for review: nothing was changed")
-        return Settlement(reading.job, "held", fault=fault, outcome=summary)
+        return Settlement(reading.job, "held", fault=fault, outcome=summary, keys=reading.keys)
     if outcome is None:
-        return Settlement(reading.job, "dead", fault=reading.fault)
-    return Settlement(reading.job, "processed", outcome.patient_id, outcome=summary)
+        return Settlement(reading.job, "dead", fault=reading.fault, keys=reading.keys)
+    return Settlement(reading.job, "processed", outcome.patient_id, outcome=summary, keys=reading.keys)
 
 
 async def settle(tx: Connection, org: UUID, now: datetime, settlements: Sequence[Settlement]) -> None:
@@ -59,6 +61,7 @@ async def settle(tx: Connection, org: UUID, now: datetime, settlements: Sequence
         min(ids),
         max(ids),
     )
+    await _index(tx, org, settlements)
     dead = [settlement.job.message_id for settlement in settlements if settlement.state == "dead"]
     if dead:
         await tx.execute(q.move_bodies_to_dead, org, dead)
@@ -66,6 +69,12 @@ async def settle(tx: Connection, org: UUID, now: datetime, settlements: Sequence
     await tx.execute(q.delete_jobs, org, [job.lane_id for job in jobs], [job.seq for job in jobs])
     for settlement, fault in zip(settlements, faults, strict=True):
         _settled.add(1, settlement.state, fault.code)
+
+
+async def _index(tx: Connection, org: UUID, settlements: Sequence[Settlement]) -> None:
+    rows = [(*key, settlement.job.message_id) for settlement in settlements for key in settlement.keys]
+    if rows:
+        await tx.execute(q.insert_message_keys, org, *map(list, zip(*rows, strict=True)))
 
 
 def _summary(reading: Reading, outcome: Outcome | None) -> str | None:
