@@ -75,6 +75,7 @@ class Api:
         route = methods.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
             return None, _wrong_method(request, methods)
+        request.route, request.body_bytes_max = route.path, route.body_bytes_max
         if route.scope is None:
             return route, await self._handled(request, route, query_string)
         return route, await self._guarded(request, route, query_string)

@@ -33,9 +33,23 @@ _POINTER_STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
 
 
 class Request:
-    """What came in. `parts` are the variable parts of the path, `access` who asks (after the door let them in)."""
+    """What came in. `parts` are the variable parts of the path, `access` who asks (after the door let them in), `route`
+    the address as the route table writes it."""
 
-    __slots__ = ("access", "headers", "method", "parts", "path", "query", "receive", "request_id", "token")
+    __slots__ = (
+        "_content",
+        "access",
+        "body_bytes_max",
+        "headers",
+        "method",
+        "parts",
+        "path",
+        "query",
+        "receive",
+        "request_id",
+        "route",
+        "token",
+    )
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
@@ -47,6 +61,9 @@ class Request:
         self.access = NO_ACCESS
         self.token: str | None = None
         self.query: dict[str, str] = {}
+        self.route = ""
+        self.body_bytes_max = API_BODY_BYTES_MAX
+        self._content: bytes | None = None
 
     def read_query(self, query_string: bytes) -> None:
         """Fill `query`. Raises ApiError for a parameter that comes twice, and for what no value of ours can hold."""
@@ -78,12 +95,18 @@ class Request:
         if media != JSON:
             raise ApiError("the body is sent as application/json", code="media_type_unsupported")
         try:
-            return msgspec.json.decode(await self._bytes(), type=shape)
+            return msgspec.json.decode(await self.content(), type=shape)
         except msgspec.ValidationError as error:
             fault = Fault(_pointer(str(error)), "invalid_value", _rule(str(error)))
             raise ApiError(f"at `{fault.pointer}`: {fault.detail}", code="invalid_body", faults=[fault]) from None
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise ApiError("the body is not JSON in UTF-8", code="body_malformed") from None
+
+    async def content(self) -> bytes:
+        """The body as it came, read once. Raises ApiError (413, 400)."""
+        if self._content is None:
+            self._content = await self._bytes()
+        return self._content
 
     async def _bytes(self) -> bytes:
         chunks = bytearray()
@@ -92,8 +115,8 @@ class Request:
             if message["type"] == "http.disconnect":
                 raise ApiError("the request broke off", code="body_malformed")
             chunks += message.get("body", b"")
-            if len(chunks) > API_BODY_BYTES_MAX:
-                raise ApiError(f"a body has at most {API_BODY_BYTES_MAX} bytes", code="body_too_large")
+            if len(chunks) > self.body_bytes_max:
+                raise ApiError(f"a body has at most {self.body_bytes_max} bytes here", code="body_too_large")
             if not message.get("more_body"):
                 return bytes(chunks)
 

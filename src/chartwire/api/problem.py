@@ -22,6 +22,8 @@ _CODES: dict[str, tuple[int, str]] = {
     "credential_missing": (401, "A key is needed"),
     "duplicate_parameter": (400, "A parameter was given twice"),
     "gone": (410, "The resource was deleted"),
+    "idempotency_key_reused": (422, "The Idempotency-Key came with another request"),
+    "in_progress": (409, "A request with this Idempotency-Key is under way"),
     "internal": (500, "A fault in Chartwire"),
     "invalid_parameter": (400, "A parameter has a value that it cannot have"),
     "invalid_body": (422, "The body has values that it cannot have"),
@@ -47,6 +49,8 @@ _CLASSES: dict[ErrorClass, tuple[int, str]] = {
     "upstream": (502, "Another system failed"),
 }
 _RETRYABLE: frozenset[ErrorClass] = frozenset({"rate", "transient"})
+_RETRYABLE_CONFLICTS = frozenset({"in_progress"})
+"""Conflicts that pass by themselves: the same request may succeed later."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -117,20 +121,20 @@ def problem_body(error: ChartwireError, request_id: str) -> ProblemBody:
         instance=f"/requests/{request_id}",
         code=error.code,
         class_=error.error_class,
-        retryable=error.error_class in _RETRYABLE,
+        retryable=_retryable(error),
         request_id=request_id,
         errors=list(error.faults) if isinstance(error, ApiError) else [],
     )
 
 
 def problem_headers(error: ChartwireError) -> list[tuple[bytes, bytes]]:
-    """Headers that a problem needs: WWW-Authenticate on 401, Retry-After on 429 and 503, those of the error itself."""
+    """Headers that a problem needs: the error's own, WWW-Authenticate on 401, Retry-After on what is retryable."""
     headers = list(error.headers) if isinstance(error, ApiError) else []
     status = status_of(error)
     if status == 401:
         told = b'Bearer realm="chartwire"'
         headers.append((b"www-authenticate", told if error.code == "credential_missing" else told + _INVALID_TOKEN))
-    if status in {429, 503}:
+    if _retryable(error) and not any(name == b"retry-after" for name, _ in headers):
         headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
     return headers
 
@@ -141,6 +145,10 @@ def catalogue() -> list[dict[str, Any]]:
 
 
 _INVALID_TOKEN = b', error="invalid_token"'
+
+
+def _retryable(error: ChartwireError) -> bool:
+    return error.error_class in _RETRYABLE or error.code in _RETRYABLE_CONFLICTS
 
 
 def _detail(error: ChartwireError) -> str:

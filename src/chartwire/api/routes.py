@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from chartwire.api.http import Answer, Request
 from chartwire.api.services import Services
+from chartwire.core.limits import API_BODY_BYTES_MAX
 
 Handler = Callable[[Request, Services], Awaitable[Answer]]
 ParameterKind = Literal["string", "integer", "boolean", "date", "instant"]
@@ -32,7 +33,7 @@ class Route:
     `scope` is what the key needs; None is for everyone, without audit row. `resource_type` and `action` go into the
     audit row. `checked` promises that the handler reads through record.read calls that check the credential, so that
     the door may recall the key from memory. `answer` and `body` are the msgspec types of the documentation, `media`
-    what the answer is. `strict` refuses unknown query parameters.
+    what the answer is. `body_bytes_max` bounds the body.
     """
 
     method: str
@@ -49,10 +50,16 @@ class Route:
     status: int = 200
     media: str = "application/json"
     tag: str = ""
+    body_bytes_max: int = API_BODY_BYTES_MAX
     known: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "known", frozenset(parameter.name for parameter in self.parameters))
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes something: then it takes an Idempotency-Key."""
+        return self.method != "GET" and self.action not in {"read", "search"}
 
 
 class _Node:

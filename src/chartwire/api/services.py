@@ -1,7 +1,7 @@
 """What the doors need from the rest of the process, handed over once by the composition root."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from chartwire.core.source import EffectMode
 from chartwire.store.pool import Pool
 from chartwire.trust.audit import AuditTrail
 from chartwire.trust.credentials import Credentials
+from chartwire.trust.idempotency import Turns
 from chartwire.trust.seal import Sealer
 
 ReplayMode = EffectMode
@@ -28,7 +29,8 @@ RemoveEndpoint = Callable[[Access, UUID], Awaitable[None]]
 class Services:
     """`pool` is of chartwire_app. What is None is not running here: its routes answer 503 `not_available`.
 
-    `export_metrics` gives the Prometheus text of all processes.
+    `export_metrics` gives the Prometheus text of all processes. `idempotency_kept_s`: how long the answer to a request
+    with an Idempotency-Key is kept.
     """
 
     pool: Pool
@@ -40,3 +42,5 @@ class Services:
     create_endpoint: CreateEndpoint | None = None
     remove_endpoint: RemoveEndpoint | None = None
     export_metrics: Callable[[], bytes] | None = None
+    idempotency_kept_s: float = 86_400.0
+    turns: Turns = field(default_factory=Turns)

@@ -16,16 +16,14 @@ from uuid import UUID
 import msgspec
 
 from chartwire.core.access import Access
-from chartwire.core.errors import ChartwireError
 from chartwire.store import search_sql
 from chartwire.store.pool import Connection, Pool, Row
 from chartwire.store.queries import q
 from chartwire.store.search_sql import PATIENT_STATUSES, Position, Search, Term
-from chartwire.trust.credentials import invalid_credential
+from chartwire.trust.credentials import explaining
 
 __all__ = ["PATIENT_STATUSES", "Found", "Position", "Search", "Stored", "Term", "count", "read_one", "search"]
 
-_CREDENTIAL_WITHDRAWN = "sql_28000"
 _FIRST = UUID(int=0)
 _COVERAGES_MAX = 1_000
 _VERSIONS_MAX = 100
@@ -53,13 +51,11 @@ class Found(msgspec.Struct, frozen=True, gc=False):
 
 async def read_one(pool: Pool, access: Access, resource_type: str, resource_id: UUID) -> Stored | None:
     """The current version (which may be a deletion); None when this organisation has none. One round trip."""
-    try:
+    with explaining():
         async with pool.connection() as connection:
             row = await connection.fetchrow(
                 q.read_resource, access.credential_id, access.org, resource_type, resource_id
             )
-    except ChartwireError as error:
-        raise _explained(error) from None
     if row is None or row["version"] is None:
         return None
     return _stored(row, resource_id)
@@ -80,7 +76,7 @@ async def search(pool: Pool, access: Access, wanted: Search) -> list[Found]:
     A search by one equality in order of ids takes one round trip, any other four or five.
     """
     term = wanted.single_equality
-    try:
+    with explaining():
         if term is None:
             async with _reading(pool, access) as tx:
                 return await _search(tx, access.org, wanted)
@@ -97,8 +93,6 @@ async def search(pool: Pool, access: Access, wanted: Search) -> list[Found]:
         )
         async with pool.connection() as connection:
             return _found(await connection.fetch(q.search_resources, *args))
-    except ChartwireError as error:
-        raise _explained(error) from None
 
 
 async def count(pool: Pool, access: Access, wanted: Search) -> tuple[int, bool]:
@@ -176,7 +170,3 @@ def _stored(row: Row, resource_id: UUID) -> Stored:
         row["actor"],
         row["body"],
     )
-
-
-def _explained(error: ChartwireError) -> ChartwireError:
-    return invalid_credential() if error.code == _CREDENTIAL_WITHDRAWN else error

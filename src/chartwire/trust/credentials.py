@@ -12,15 +12,16 @@ never change, which is what makes remembering them sound.
 import hashlib
 import secrets
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from chartwire.core.access import Access
-from chartwire.core.errors import AuthError, NotFoundError, ValidationError
+from chartwire.core.errors import AuthError, ChartwireError, NotFoundError, ValidationError
 from chartwire.core.ids import uuid7
-from chartwire.store.pool import Pool, Row
+from chartwire.store.pool import Connection, Pool, Row
 from chartwire.store.queries import q
 
 SCOPES = frozenset(
@@ -53,6 +54,7 @@ _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PREFIXES = {"live": "cw_live_", "test": "cw_test_"}
 _SECRET_LETTERS = 43
 _CHECK_LETTERS = 6
+_CREDENTIAL_WITHDRAWN = "sql_28000"
 _LAST = UUID(int=2**128 - 1)
 
 
@@ -96,6 +98,13 @@ class Credentials:
     async def create(
         self, access: Access, *, name: str, scopes: Iterable[str], expires_at: datetime | None = None
     ) -> IssuedKey:
+        """`issue` in a transaction of its own."""
+        async with self._pool.transaction(access.org) as tx:
+            return await self.issue(tx, access, name=name, scopes=scopes, expires_at=expires_at)
+
+    async def issue(
+        self, tx: Connection, access: Access, *, name: str, scopes: Iterable[str], expires_at: datetime | None = None
+    ) -> IssuedKey:
         """A new key for the organisation of `access`, with no scope that `access` itself lacks.
 
         Raises ValidationError (`unknown_scope`, `name_invalid`) and AuthError (`scope_missing`).
@@ -104,13 +113,12 @@ class Credentials:
         if not name.strip() or len(name) > _NAME_CHARACTERS_MAX or "\x00" in name:
             raise ValidationError(f"a key has a name of 1 to {_NAME_CHARACTERS_MAX} characters", code="name_invalid")
         credential_id = uuid7()
-        async with self._pool.transaction(access.org) as tx:
-            kind = await tx.fetchval(q.organisation_kind, access.org)
-            token = _new_token("test" if kind == "sandbox" else "live")
-            digest = hashlib.sha256(token.encode()).digest()
-            last_four = token[-4:]
-            await tx.execute(q.insert_credential, digest, credential_id, access.org, wanted, last_four, expires_at)
-            await tx.execute(q.insert_credential_label, access.org, credential_id, name.strip())
+        kind = await tx.fetchval(q.organisation_kind, access.org)
+        token = _new_token("test" if kind == "sandbox" else "live")
+        digest = hashlib.sha256(token.encode()).digest()
+        last_four = token[-4:]
+        await tx.execute(q.insert_credential, digest, credential_id, access.org, wanted, last_four, expires_at)
+        await tx.execute(q.insert_credential_label, access.org, credential_id, name.strip())
         return IssuedKey(token, credential_id, last_four)
 
     async def list(self, access: Access, *, before: UUID = _LAST, limit: int = 100) -> list[Credential]:
@@ -120,10 +128,14 @@ class Credentials:
         return [_credential(row) for row in rows]
 
     async def revoke(self, access: Access, credential_id: UUID) -> None:
-        """End a key: no request that starts after this is answered with data. Raises NotFoundError; safe to repeat."""
+        """`withdraw` in a transaction of its own."""
         async with self._pool.transaction(access.org) as tx:
-            found = await tx.fetchval(q.revoke_credential, access.org, credential_id)
-        if found is None:
+            await self.withdraw(tx, access, credential_id)
+
+    async def withdraw(self, tx: Connection, access: Access, credential_id: UUID) -> None:
+        """End a key: no request that starts after the commit is answered with data. Raises NotFoundError; safe to
+        repeat."""
+        if await tx.fetchval(q.revoke_credential, access.org, credential_id) is None:
             raise NotFoundError("no key has this id", code="unknown_id")
 
     async def authenticate(self, token: str, *, request_id: str = "") -> Access:
@@ -164,6 +176,17 @@ def key_hash(token: str) -> bytes:
 def invalid_credential() -> AuthError:
     """The one answer to a key that is unknown, malformed, expired or revoked."""
     return AuthError("the key is not valid", code="credential_invalid")
+
+
+@contextmanager
+def explaining() -> Iterator[None]:
+    """Around a statement that checks the credential: raises AuthError (`credential_invalid`) for one withdrawn."""
+    try:
+        yield
+    except ChartwireError as error:
+        if error.code == _CREDENTIAL_WITHDRAWN:
+            raise invalid_credential() from None
+        raise
 
 
 def _new_token(kind: str) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from chartwire.api.http import Answer, Request, json_answer
+from chartwire.api.idempotency import idempotent
 from chartwire.api.problem import ApiError, Fault, not_found
 from chartwire.api.rest.ids import in_path, shown
 from chartwire.api.rest.lists import LIMIT, PAGE_TOKEN, page, window
@@ -15,6 +16,7 @@ from chartwire.api.routes import Route
 from chartwire.api.services import Services
 from chartwire.core.clock import instant
 from chartwire.core.errors import NotFoundError
+from chartwire.store.pool import Connection
 from chartwire.trust.credentials import Credential
 
 
@@ -54,14 +56,15 @@ class KeyPage(Page, frozen=True, omit_defaults=True):
     data: list[Key]
 
 
-async def create(request: Request, services: Services) -> Answer:
+@idempotent
+async def create(request: Request, services: Services, tx: Connection) -> Answer:
     """`POST /api/v1/keys`: 201 with the key."""
     order = await request.body(KeyOrder)
     if order.expires_at is not None and order.expires_at.tzinfo is None:
         fault = Fault("/expires_at", "invalid_value", "is a time with offset")
         raise ApiError("`expires_at` is a time with offset", code="invalid_body", faults=[fault])
-    made = await services.credentials.create(
-        request.access, name=order.name, scopes=order.scopes, expires_at=order.expires_at
+    made = await services.credentials.issue(
+        tx, request.access, name=order.name, scopes=order.scopes, expires_at=order.expires_at
     )
     return json_answer(NewKey(shown("credential", made.credential_id), made.token, made.last_four), status=201, count=1)
 
@@ -73,10 +76,11 @@ async def many(request: Request, services: Services) -> Answer:
     return page(request, services, at, found, _id, [_key(one) for one in found[: at.limit]])
 
 
-async def revoke(request: Request, services: Services) -> Answer:
+@idempotent
+async def revoke(request: Request, services: Services, tx: Connection) -> Answer:
     """`DELETE /api/v1/keys/{id}`: 204; the key is refused from now on."""
     try:
-        await services.credentials.revoke(request.access, in_path("credential", request.parts[0]))
+        await services.credentials.withdraw(tx, request.access, in_path("credential", request.parts[0]))
     except NotFoundError:
         raise not_found() from None
     return Answer(b"", 204, count=1)
