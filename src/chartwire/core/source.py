@@ -25,7 +25,8 @@ class Source:
     `identifiers` are the pairs that identify a patient, in order of preference (section 3). `accepts` are trigger
     events as `ADT^A01` or `ADT`; what is not chosen is stored as filtered; empty means everything that has a map.
     `may_set` maps a resource type to its rank for this source (0 = may not set), over the defaults of
-    record/authority.yaml.
+    record/authority.yaml. `order_key` says what has to stay in order (channels/routing.py): `patient`, `visit`,
+    `source`, or the path of a field such as `ORC-3`.
     """
 
     org: UUID
@@ -51,3 +52,4 @@ class Source:
     facility_zones: tuple[tuple[str, str], ...] = ()
     peers: tuple[str, ...] = ()
     sending: tuple[tuple[str, str], ...] = ()
+    order_key: str = "patient"
