@@ -1,0 +1,202 @@
+"""Makes the tables of the HL7 v2 validator: `python -m definitions.hl7v2` writes them, `--check` compares only.
+
+What two dictionaries say of a version becomes one, the more lenient word winning where they differ, and everything that
+several versions share stands once. Only facts are kept (codes, names, cardinalities, lengths); no prose.
+
+The file is gzipped JSON: pools of lines (`segments`, `types`, `tables`, `structures`), and for each version which line
+of the pool is whose. A segment is its fields joined by `|`, a field `type,usage,maximum,length,table` with what is
+usual left out (usage R required, W withdrawn; maximum * unbounded, else 1). A structure reads `MSH SFT* PV1?
+PROCEDURE(PR1 ROL*)* CHOICE[OBR RQD]`.
+"""
+
+import argparse
+import gzip
+import hashlib
+import json
+import re
+import sys
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from definitions.sources import UNBOUNDED, VERSIONS, Dictionary, Hl7apy, Node, Part, dictionary_tables
+
+HERE = Path(__file__).parent
+OUT = HERE.parent / "src" / "chartwire" / "formats" / "hl7v2" / "definitions"
+_EVENT = re.compile(r"\b[A-Z][A-Z0-9]{2}\b")
+_STRUCTURES_TABLE = 354
+_NO_TABLES_BEFORE = "2.3.1"
+_OPEN = re.compile(r"\.\.|^[nN]+$|[a-z]{4}.* | and |, |^$|<")
+_MANY = "\n"
+
+
+class Pool:
+    """Lines that are written once."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, int] = {}
+
+    def place(self, line: str) -> int:
+        return self.lines.setdefault(line, len(self.lines))
+
+
+class Maker:
+    """Goes through the versions and fills the pools."""
+
+    def __init__(self) -> None:
+        self.by_hand: dict[str, Any] = yaml.safe_load((HERE / "hl7v2.yaml").read_text("utf-8"))
+        self.pools = {kind: Pool() for kind in ("segments", "types", "tables", "structures")}
+        self.names: dict[str, list[str]] = {}
+        self.segment_names: dict[str, str] = dict(self.by_hand["segment_names"])
+        self.known_tables = dictionary_tables()
+        self.hl7_tables: set[int] = set()
+        self.events = self._events()
+
+    def _events(self) -> dict[str, str]:
+        """The structure of each event, by table 0354."""
+        return {
+            f"{name.partition('_')[0]}_{event}": name
+            for name, events in self.known_tables[_STRUCTURES_TABLE].items()
+            for event in _EVENT.findall(events)
+        }
+
+    def make(self) -> dict[str, Any]:
+        """The whole content of the file."""
+        versions = {version: self._version(version) for version in VERSIONS}
+        return {
+            "pools": {kind: [*pool.lines] for kind, pool in self.pools.items()},
+            "versions": versions,
+            "names": {name: "|".join(parts) for name, parts in sorted(self.names.items())},
+            "segment_names": dict(sorted(self.segment_names.items())),
+            "hl7_tables": sorted(self.hl7_tables),
+        }
+
+    def _version(self, version: str) -> dict[str, Any]:
+        mine, other = Hl7apy(version), Dictionary(version)
+        segments = {name: _merged(parts, other.segments.get(name, [])) for name, parts in mine.segments.items()}
+        segments |= {name: parts for name, parts in other.segments.items() if name not in segments}
+        types = {name: _merged(parts, other.types.get(name, [])) for name, parts in mine.types.items()}
+        structures, events = self._structures(version, mine, other)
+        self._name(segments, types, other)
+        self._note_hl7_tables(version, [*segments.values(), *types.values()])
+        return {
+            "segments": self._placed("segments", {name: _line(parts) for name, parts in segments.items()}),
+            "types": self._placed("types", {name: _line(parts) for name, parts in types.items()}),
+            "tables": self._placed("tables", self._tables(version, mine, [*segments.values(), *types.values()])),
+            "structures": self._placed("structures", {name: _text(node) for name, node in structures.items()}),
+            "events": events,
+        }
+
+    def _placed(self, kind: str, lines: dict[str, str]) -> dict[str, int]:
+        return {name: self.pools[kind].place(line) for name, line in sorted(lines.items())}
+
+    def _structures(self, version: str, mine: Hl7apy, other: Dictionary) -> tuple[dict[str, Node], dict[str, str]]:
+        structures = dict(mine.structures)
+        aliases = self.events | self.by_hand["events"].get(version, {})
+        for name, node in other.structures.items():
+            if name not in structures and aliases.get(name) not in structures:
+                structures[name] = node
+        events = {event: name for event, name in sorted(aliases.items()) if name in structures and event != name}
+        return structures, events
+
+    def _name(self, segments: dict[str, list[Part]], types: dict[str, list[Part]], other: Dictionary) -> None:
+        """The latest name that hl7-dictionary has for a part, else what hl7apy calls it."""
+        for name, parts in [*segments.items(), *types.items()]:
+            known = self.names.setdefault(name, [])
+            known += [part.name for part in parts[len(known) :]]
+            for place, part in enumerate((other.segments.get(name) or other.types.get(name) or [])[: len(known)]):
+                known[place] = part.name or known[place]
+        self.segment_names |= other.segment_names
+
+    def _note_hl7_tables(self, version: str, lists: list[list[Part]]) -> None:
+        if version in {"2.1", "2.2"}:  # before data type IS came, ID stood for both kinds of table
+            return
+        self.hl7_tables |= {part.table for parts in lists for part in parts if part.type == "ID" and part.table}
+
+    def _tables(self, version: str, mine: Hl7apy, lists: list[list[Part]]) -> dict[str, str]:
+        codes = mine.tables
+        if not codes:
+            codes = {number: [*values] for number, values in self.known_tables.items()}
+            for number, later in Hl7apy(_NO_TABLES_BEFORE).tables.items():
+                codes[number] = [*dict.fromkeys([*codes.get(number, []), *later])]
+        wanted = {part.table for parts in lists for part in parts} - {*self.by_hand["site_tables"], 0}
+        more = self.by_hand["more_codes"]
+        found = {}
+        for number in sorted(wanted & codes.keys()):
+            listed = [code.strip() for code in codes[number]]
+            if len(listed) > 1 and not any(_OPEN.search(code) for code in listed):
+                found[f"{number:04d}"] = _MANY.join(sorted({*listed, *more.get(number, ())}))
+        return found
+
+
+def _merged(ours: list[Part], theirs: list[Part]) -> list[Part]:
+    """Two words on the same parts. A longer list knows parts that the other one skipped, and then counts alone."""
+    if len(theirs) > len(ours):
+        return theirs
+    pairs = zip(ours, theirs, strict=False)
+    return [_lenient(one, other) for one, other in pairs] + ours[len(theirs) :]
+
+
+def _lenient(one: Part, other: Part) -> Part:
+    bounds = {one.maximum, other.maximum}
+    most = UNBOUNDED if UNBOUNDED in bounds else max(bounds)
+    if one.maximum == 0:
+        most = 0
+    return Part(
+        one.type if one.type or most == 0 else "" if one.name else other.type,
+        min(one.minimum, other.minimum),
+        most,
+        other.length,
+        one.table or other.table,
+        other.name or one.name,
+    )
+
+
+def _line(parts: list[Part]) -> str:
+    return "|".join(map(_word, parts))
+
+
+def _word(part: Part) -> str:
+    usage = "W" if part.maximum == 0 else "R" if part.minimum else ""
+    most = "*" if part.maximum == UNBOUNDED else str(part.maximum) if part.maximum > 1 else ""
+    table = f"{part.table:04d}" if part.table else ""
+    return ",".join((part.type, usage, most, str(part.length or ""), table)).rstrip(",")
+
+
+def _text(node: Node) -> str:
+    return " ".join(map(_node, node.children))
+
+
+def _node(node: Node) -> str:
+    mark = {(1, 1): "", (0, 1): "?", (0, UNBOUNDED): "*"}.get((node.minimum, node.maximum), "+")
+    if not node.children:
+        return f"{node.name}{mark}"
+    opening, closing = "[]" if node.choice else "()"
+    return f"{node.name}{opening}{_text(node)}{closing}{mark}"
+
+
+def content() -> bytes:
+    """The file before it is compressed; the same sources give the same bytes."""
+    return json.dumps(Maker().make(), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def main() -> int:
+    """Write the tables and their note, or compare them with what is there."""
+    parser = argparse.ArgumentParser(description="make the tables of the HL7 v2 validator")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where the tables differ")
+    only_check = parser.parse_args().check
+    data = content()
+    digest = hashlib.sha256(data).hexdigest()
+    if only_check:
+        return int(gzip.decompress((OUT / "hl7v2.json.gz").read_bytes()) != data)
+    OUT.mkdir(exist_ok=True)
+    (OUT / "hl7v2.json.gz").write_bytes(gzip.compress(data, 9, mtime=0))
+    note = (HERE / "NOTICE.txt").read_text("utf-8")
+    (OUT / "NOTICE.txt").write_text(f"{note}hl7apy {installed('hl7apy')}\nsha256 of the JSON: {digest}\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
