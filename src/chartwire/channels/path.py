@@ -18,6 +18,7 @@ from uuid import UUID
 
 from chartwire.channels import route
 from chartwire.channels.reading import Job, Reading, Spoken, read
+from chartwire.channels.retelling import read_again, retell
 from chartwire.channels.settling import Settlement, settle, settlement_of
 from chartwire.core import clock
 from chartwire.core.access import Access
@@ -32,6 +33,7 @@ from chartwire.record.directory import Directory
 from chartwire.record.identity import HeldForReviewError
 from chartwire.record.save import keys_of, save
 from chartwire.record.snapshots import scopes_of
+from chartwire.record.unmerging import Parting
 from chartwire.record.work import Review, Work
 from chartwire.store.pool import Connection, Pool
 from chartwire.store.queries import q
@@ -168,7 +170,15 @@ class Path:
             if context.source.hold_following == "wait":
                 waiting.add(job.lane_id)
             return settlement_of(reading, held=doubt.code)
+        for parting in outcome.parted:
+            await self.tell_again(work, parting)
         return settlement_of(reading, outcome=outcome)
+
+    async def tell_again(self, work: Work, parting: Parting) -> None:
+        """Tell the messages that came since a merge once more, now that it is undone."""
+        readings = await read_again(parting.messages, self.sources(), self.mapper)
+        await self._save_directory(work.access.org, readings)
+        await retell(work, readings, lambda conversion: self.directory.references(work.access, conversion))
 
     async def still_there(self, tx: Connection, org: UUID, readings: Sequence[Reading]) -> list[Reading]:
         """Lock the jobs; those that another worker did meanwhile are left out."""

@@ -6,49 +6,36 @@ source that lists networks takes a peer from one of them, a source that lists bo
 nothing takes anyone. The surest tell wins: where a candidate is recognised by certificate only such candidates stay,
 else where one is recognised by network only those. Then the message chooses among what is left, and only there, by
 `Source.sending`: pairs of field and pattern, `("MSH-4", "NORTH*")`. Fields are MSH-3 to MSH-6 and PV1-3.4, by HD part
-where one is written (`MSH-3.2`; the first without). `*` and `?` are wildcards, case counts. Patterns for one field are
-alternatives; all fields have to match. A source whose patterns match goes before one that has none.
+where one is written (`MSH-3.2`; the first without); patterns.py has the rules. A source whose patterns match goes
+before one that has none, and among those of one organisation the most specific match. Where two match equally well, or
+sources of two organisations match, the message is refused: nothing is guessed.
 
 **Naming another organisation.** A message whose fields match a source of another organisation, facility (MSH-4, MSH-6
 or PV1-3.4) spelled out without wildcard, is refused with AR, unless the peer's own sources name it by pattern too.
 
-**Which lane** (sections 3 and 4 of domain-rules.md; architecture.md, work engine). The patient key is the strongest
-identifying PID-3: rules of the source in their order, then repetitions in theirs.
+**Which lane** (sections 3 and 4 of domain-rules.md; architecture.md, work engine), by `Source.order_key`:
+`patient` (the default): the strongest identifying PID-3: rules of the source in their order, then repetitions in theirs.
+`visit`: PV1-19, else PID-18. `source`: one lane, the whole feed in order of arrival. A path (`ORC-3`): that field. What
+has no such key queues in the source's own lane. A merge queues in the lanes of its patients besides.
 """
 
 import ipaddress
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
-from chartwire.core.errors import ValidationError
+from chartwire.channels.patterns import CERTIFICATE_KINDS, FIELDS, Weight, names_facility, split_part, weigh
+from chartwire.core.errors import ParseError, ValidationError
 from chartwire.core.ids import order_key_digest
 from chartwire.core.source import Source
+from chartwire.formats.hl7v2 import NULL, parse
 from chartwire.formats.hl7v2.envelope import Envelope, PatientId
-from chartwire.mapping.identity import read_identity
+from chartwire.mapping.identity import MERGE_EVENTS, read_identity
 
 RefusalCode = Literal["unknown_peer", "unknown_sender", "ambiguous_sender", "names_another_organisation"]
-
-_FIELDS: Final[dict[str, Callable[[Envelope], tuple[str, ...]]]] = {
-    "MSH-3": lambda envelope: envelope.sending_application,
-    "MSH-4": lambda envelope: envelope.sending_facility,
-    "MSH-5": lambda envelope: envelope.receiving_application,
-    "MSH-6": lambda envelope: envelope.receiving_facility,
-    "PV1-3.4": lambda envelope: envelope.visit_location[3:4],
-}
-_FACILITY_FIELDS: Final = ("MSH-4", "MSH-6", "PV1-3.4")
-_CERTIFICATE_KINDS: Final = ("cn:", "san:", "sha256:")
-
-MERGE_EVENTS: Final = frozenset(
-    f"ADT^{event}"
-    for event in ("A18", "A24", "A30", "A34", "A35", "A36", "A37", "A39", "A40", "A41", "A42", "A43", "A44", "A45",
-                  "A46", "A47", "A48", "A49", "A50", "A51")
-)  # fmt: skip
-"""Events that touch the records of two patients or keys: merges, moves, changes of identifiers, link and unlink."""
 
 _IDENTITY: Final = read_identity(
     (resources.files("chartwire.mapping") / "maps" / "identity.yaml").read_text("utf-8"), "identity.yaml"
@@ -73,14 +60,6 @@ class Refusal:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The outcome, a Source or a Refusal, and the steps that led there, in words for `chartwire hl7 route`."""
-
-    outcome: Source | Refusal
-    steps: tuple[str, ...] = field(default=())
-
-
 class Lanes(NamedTuple):
     """Where a message queues. `partners` are the further lanes of a merge; `mrn` is the value to find it by."""
 
@@ -92,12 +71,12 @@ class Lanes(NamedTuple):
 def check_sending(source: Source) -> None:
     """Raises ValidationError for a `sending` or `peers` entry that routing does not know."""
     for name, _ in source.sending:
-        if _split_part(name)[0] not in _FIELDS:
-            known = ", ".join(_FIELDS)
+        if split_part(name)[0] not in FIELDS:
+            known = ", ".join(FIELDS)
             raise ValidationError(f"source {source.name}: {name} cannot choose a source; known are {known}",
                                   code="bad_sending")  # fmt: skip
     for entry in source.peers:
-        if not entry.startswith(_CERTIFICATE_KINDS):
+        if not entry.startswith(CERTIFICATE_KINDS):
             try:
                 ipaddress.ip_network(entry, strict=False)
             except ValueError:
@@ -120,60 +99,78 @@ def route(allowed: Sequence[Source], everyone: Iterable[Source], envelope: Envel
     """The source of a message among those that its peer may be (`admitted`); `everyone` is the whole directory."""
     if not allowed:
         return Refusal("unknown_peer", "no source of this listener knows this peer")
-    named = [source for source in allowed if source.sending and _names(source, envelope)]
+    named = [source for source in allowed if weigh(source, envelope)]
     if not named:
         home = {source.org for source in allowed}
         for other in everyone:
-            if other.org not in home and _names_facility(other) and _names(other, envelope):
+            if other.org not in home and names_facility(other) and weigh(other, envelope):
                 reason = "this sender may not act for that organisation"
                 return Refusal("names_another_organisation", reason, allowed[0])
         named = [source for source in allowed if not source.sending]
+    elif len(named) > 1:
+        named = _most_specific(named, envelope)
     if len(named) == 1:
         return named[0]
     own = allowed[0] if len({source.org for source in allowed}) == 1 else None
     if named:
-        return Refusal("ambiguous_sender", "several sources take this sender", own)
+        return Refusal("ambiguous_sender", "several sources take this sender equally well", own)
     return Refusal("unknown_sender", "no source of this peer takes this sender", own)
 
 
-def explain(
-    listener: str, candidates: Sequence[Source], everyone: Iterable[Source], peer: Peer, envelope: Envelope
-) -> Route:
-    """`admitted` and `route` in one, with each step in words. Tells names of sources and fields, no patient data."""
-    steps = [f"listener {listener}: {_list(candidates)}"]
-    allowed = admitted(candidates, peer)
-    shown = f" with certificate {', '.join(sorted(peer.certificate))}" if peer.certificate else ""
-    steps.append(f"peer {peer.address}{shown} may be: {_list(allowed)}")
-    for name, read in _FIELDS.items():
-        steps.append(f"{name} is {'&'.join(read(envelope)) or 'empty'}")
-    for source in allowed:
-        if source.sending:
-            verdict = "matches" if _names(source, envelope) else "does not match"
-            patterns = ", ".join(f"{name}={pattern}" for name, pattern in source.sending)
-            steps.append(f"{source.name} wants {patterns}: {verdict}")
-        else:
-            steps.append(f"{source.name} takes any sender")
-    outcome = route(allowed, everyone, envelope)
-    steps.append(f"refused: {outcome.reason}" if isinstance(outcome, Refusal) else f"source: {outcome.name}")
-    return Route(outcome, tuple(steps))
+def _most_specific(named: list[Source], envelope: Envelope) -> list[Source]:
+    """Those that match best; all where they are of several organisations, between which no pattern may decide."""
+    if len({source.org for source in named}) > 1:
+        return named
+    weights = [weigh(source, envelope) or _NO_WEIGHT for source in named]
+    return [source for source, weight in zip(named, weights, strict=True) if weight == max(weights)]
 
 
-def order_key(envelope: Envelope, source: Source, event: str) -> Lanes:
-    """The lanes of a message. Without an identifying PID-3 that is the source's own lane, in order of arrival.
+_NO_WEIGHT: Final = Weight(0, 0, 0)
+
+
+def order_key(envelope: Envelope, source: Source, event: str, body: bytes = b"") -> Lanes:
+    """The lanes of a message. Without the key that the source names that is the source's own lane, in order of arrival.
 
     The lane of a patient is `order_key_digest(organisation, type, authority, value)` of the strongest PID-3 of the
     first patient group. A merge event also takes the strongest of each further group and of each group's MRG-1.
+    `body` is read where the source names a field that the light check does not hold.
     """
-    ids = envelope.patient_ids
-    keys = _merge_keys(envelope, source) if event in MERGE_EVENTS else None
-    if keys is None:
-        return patient_lane(ids, source)
-    org = _text(source.org)
+    merges = event in MERGE_EVENTS
+    by_patient = _merge(envelope, source) if merges else patient_lane(envelope.patient_ids, source)
+    if source.order_key == "patient":
+        return by_patient
+    lane = _named_lane(envelope, source, body)
+    partners = (by_patient.lane, *by_patient.partners) if merges else ()
+    return Lanes(lane, tuple(partner for partner in partners if partner != lane), by_patient.mrn)
+
+
+def _merge(envelope: Envelope, source: Source) -> Lanes:
+    keys = _merge_keys(envelope, source)
     if not keys:
-        return _own_lane(ids, source)
-    lanes = [order_key_digest(org, *key) for key in keys]
+        return _own_lane(envelope.patient_ids, source)
+    lanes = [order_key_digest(_text(source.org), *key) for key in keys]
     partners = tuple(dict.fromkeys(lane for lane in lanes[1:] if lane != lanes[0]))
     return Lanes(lanes[0], partners, keys[0][2][:_MRN_LETTERS_MAX])
+
+
+def _named_lane(envelope: Envelope, source: Source, body: bytes) -> UUID:
+    value = order_value(envelope, source, body)
+    if not value:
+        return _own_lane((), source).lane
+    return order_key_digest(_text(source.org), f"by {source.order_key}", source.authority, value)
+
+
+def order_value(envelope: Envelope, source: Source, body: bytes) -> str:
+    """What a message has as order key by a rule other than `patient`; '' where it has nothing."""
+    if source.order_key == "source":
+        return ""
+    if source.order_key == "visit":
+        return envelope.visit_number or envelope.account_number
+    try:
+        value = parse(body, charset=source.charset).get(source.order_key)
+    except ParseError:
+        return ""
+    return value.strip() if value and value != NULL else ""
 
 
 def patient_lane(ids: Sequence[PatientId], source: Source) -> Lanes:
@@ -245,8 +242,8 @@ def _merge_keys(envelope: Envelope, source: Source) -> list[tuple[str, str, str]
 
 def _recognised(source: Source, peer: Peer) -> int:
     """0 not this peer, 1 open to anyone, 2 by network, 3 by certificate."""
-    certificates = [entry for entry in source.peers if entry.startswith(_CERTIFICATE_KINDS)]
-    networks = [entry for entry in source.peers if not entry.startswith(_CERTIFICATE_KINDS)]
+    certificates = [entry for entry in source.peers if entry.startswith(CERTIFICATE_KINDS)]
+    networks = [entry for entry in source.peers if not entry.startswith(CERTIFICATE_KINDS)]
     if certificates and peer.certificate.isdisjoint(certificates):
         return 0
     if networks and not _within(peer.address, networks):
@@ -263,35 +260,6 @@ def _within(address: str, networks: Iterable[str]) -> bool:
     return any((mapped or parsed) in ipaddress.ip_network(network, strict=False) for network in networks)
 
 
-def _names(source: Source, envelope: Envelope) -> bool:
-    verdicts: dict[str, bool] = {}
-    for name, pattern in source.sending:
-        base, part = _split_part(name)
-        parts = _FIELDS[base](envelope)
-        value = parts[part - 1] if part <= len(parts) else ""
-        verdicts[name] = verdicts.get(name, False) or fnmatchcase(value, pattern)
-    return bool(verdicts) and all(verdicts.values())
-
-
-def _names_facility(source: Source) -> bool:
-    return any(
-        _split_part(name)[0] in _FACILITY_FIELDS and pattern and not set(pattern) & set("*?[")
-        for name, pattern in source.sending
-    )
-
-
-def _split_part(name: str) -> tuple[str, int]:
-    """`MSH-3.2` -> (`MSH-3`, 2). PV1-3.4 is a component by itself."""
-    if name in _FIELDS:
-        return name, 1
-    base, _, part = name.rpartition(".")
-    return base, int(part) if part.isascii() and part.isdigit() and int(part) else 1
-
-
 def reads_the_visit(sources: Iterable[Source]) -> bool:
     """Whether PV1-3.4 has a say in the route of some message."""
     return any(name.startswith("PV1") for source in sources for name, _ in source.sending)
-
-
-def _list(sources: Sequence[Source]) -> str:
-    return ", ".join(source.name for source in sources) or "no source"

@@ -20,7 +20,10 @@ _settled = Counter("chartwire_messages_settled_total", "Messages by what became 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """One message's end state, with the reason where it is not `processed`, and the numbers to find it by."""
+    """One message's end state, with the reason where it is not `processed`, and the numbers to find it by.
+
+    `named_id` is the patient that its number named before merges, where that is another one than `patient_id`.
+    """
 
     job: Job
     state: Literal["processed", "held", "dead"]
@@ -28,6 +31,7 @@ class Settlement:
     fault: Fault | None = None
     outcome: str | None = None
     keys: tuple[MessageKey, ...] = ()
+    named_id: UUID | None = None
 
 
 def settlement_of(reading: Reading, *, outcome: Outcome | None = None, held: str | None = None) -> Settlement:
@@ -38,7 +42,8 @@ def settlement_of(reading: Reading, *, outcome: Outcome | None = None, held: str
         return Settlement(reading.job, "held", fault=fault, outcome=summary, keys=reading.keys)
     if outcome is None:
         return Settlement(reading.job, "dead", fault=reading.fault, keys=reading.keys)
-    return Settlement(reading.job, "processed", outcome.patient_id, outcome=summary, keys=reading.keys)
+    patient_id, named_id = outcome.patient_id, outcome.named_id
+    return Settlement(reading.job, "processed", patient_id, None, summary, reading.keys, named_id)
 
 
 async def settle(tx: Connection, org: UUID, now: datetime, settlements: Sequence[Settlement]) -> None:
@@ -62,6 +67,7 @@ async def settle(tx: Connection, org: UUID, now: datetime, settlements: Sequence
         max(ids),
     )
     await _index(tx, org, settlements)
+    await _name(tx, org, [settlement for settlement in settlements if settlement.named_id])
     dead = [settlement.job.message_id for settlement in settlements if settlement.state == "dead"]
     if dead:
         await tx.execute(q.move_bodies_to_dead, org, dead)
@@ -69,6 +75,14 @@ async def settle(tx: Connection, org: UUID, now: datetime, settlements: Sequence
     await tx.execute(q.delete_jobs, org, [job.lane_id for job in jobs], [job.seq for job in jobs])
     for settlement, fault in zip(settlements, faults, strict=True):
         _settled.add(1, settlement.state, fault.code)
+
+
+async def _name(tx: Connection, org: UUID, moved: Sequence[Settlement]) -> None:
+    """Remember whom the numbers of these messages named before merges: an unmerge sorts by it."""
+    if moved:
+        ids = [settlement.job.message_id for settlement in moved]
+        patients = [settlement.patient_id for settlement in moved]
+        await tx.execute(q.name_messages, org, ids, patients, [settlement.named_id for settlement in moved])
 
 
 async def _index(tx: Connection, org: UUID, settlements: Sequence[Settlement]) -> None:

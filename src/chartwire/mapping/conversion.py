@@ -80,6 +80,15 @@ class Merge:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Two PATIENT groups of a link event: keys of each. `apart` unlinks, and unmerges what was merged (A37)."""
+
+    one: tuple[PatientKey, ...]
+    other: tuple[PatientKey, ...]
+    apart: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MapFinding:
     """Something the reader of the message should know: a place, a rule and words. Never a value."""
 
@@ -106,6 +115,7 @@ class Conversion:
     resources: list[Mapped]
     snapshots: list[Snapshot] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
     findings: list[MapFinding] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     map_version: str = ""

@@ -16,7 +16,7 @@ from chartwire.formats.hl7v2 import Document, Segment
 from chartwire.mapping import moments
 from chartwire.mapping.compile import Named, compile_let
 from chartwire.mapping.context import Context
-from chartwire.mapping.conversion import Conversion, Mapped, Merge, PatientKey
+from chartwire.mapping.conversion import Conversion, Link, Mapped, Merge, PatientKey
 from chartwire.mapping.groups import Frame, Structure, read_structures
 from chartwire.mapping.identity import IdentityRules, read_identity
 from chartwire.mapping.language import MapError, Path, Reader, suggest
@@ -27,7 +27,7 @@ from chartwire.mapping.snapshots import gather, snapshots
 from chartwire.mapping.tables import Tables, read_tables
 
 _MESSAGE_KEYS: Final = (
-    "map", "events", "structure", "recorded", "zone", "patient", "merge", "snapshots", "let", "resources",
+    "map", "events", "structure", "recorded", "zone", "patient", "merge", "link", "snapshots", "let", "resources",
     "read_elsewhere",
 )  # fmt: skip
 _PATIENT_KEYS: Final = ("required",)
@@ -44,6 +44,8 @@ class MessageMap:
     zone: tuple[Path, ...] = ()
     patient_required: bool = True
     merge: Path | None = None
+    link: str | None = None
+    """`together` or `apart` for an event that speaks of two patients as they are."""
     snapshots: bool = True
     lets: list[tuple[str, list[Named]]] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
@@ -77,7 +79,7 @@ class Mapper:
         record. Bodies share constant parts with each other: read them, do not change what is inside.
 
         Raises MappingError: `event_unsupported` (MSH-9), `patient_identifier_missing` (PID-3),
-        `merge_identifier_missing` (MRG-1), `too_many_resources`.
+        `merge_identifier_missing` (MRG-1), `link_needs_two_patients`, `too_many_resources`.
         """
         event = event_of(document)
         message_map = self._by_event.get(event)
@@ -88,6 +90,7 @@ class Mapper:
         root = message_map.structure.arrange(document.segments, document.delimiters.field)
         patients = self._patients(context, root, message_map, anonymous)
         merges = self._merges(context, root, message_map)
+        links = self._links(context, root, message_map)
         for group, lets in message_map.lets:
             for frame in root.inside(group):
                 set_variables(context, frame, lets)
@@ -104,6 +107,7 @@ class Mapper:
             resources=context.resources,
             snapshots=lists,
             merges=merges,
+            links=links,
             findings=context.findings,
             unread=_unread(document.segments, message_map),
             map_version=self.version,
@@ -127,7 +131,8 @@ class Mapper:
                 context.find("patient_identifier_missing", "PID-3", message)
                 keys = (PatientKey(context.source.authority, "MSG", f"{context.control_id}/{position}"),)
             context.keys_of[id(frame)] = keys
-        if message_map.merge is None and len({context.keys_of[id(frame)] for frame in frames}) > 1:
+        one_patient = message_map.merge is None and message_map.link is None
+        if one_patient and len({context.keys_of[id(frame)] for frame in frames}) > 1:
             context.find("several_patients", "PID-3", "the message names several patients; the first is its patient")
         return context.keys_of[id(frames[0])] if frames else ()
 
@@ -143,6 +148,15 @@ class Mapper:
                                    field=where.label, rule="source.identifiers")  # fmt: skip
             found.append(Merge(context.keys_of[id(frame)], loser))
         return found
+
+    def _links(self, context: Context, root: Frame, message_map: MessageMap) -> list[Link]:
+        if message_map.link is None:
+            return []
+        frames = root.inside("PATIENT")
+        if len(frames) != 2:
+            raise MappingError("a link names two patients", code="link_needs_two_patients", field="PID-3", rule="link")
+        one, other = (context.keys_of[id(frame)] for frame in frames)
+        return [Link(one, other, message_map.link == "apart")]
 
 
 def event_of(document: Document) -> str:
@@ -261,6 +275,8 @@ def _message_map(
         found.patient_required = bool(reader.plain(entries["patient"]).get("required", True))
     if "merge" in entries:
         found.merge = reader.path(entries["merge"])
+    if "link" in entries:
+        found.link = reader.choice(entries["link"], ("together", "apart"))
     if "snapshots" in entries:
         found.snapshots = bool(reader.plain(entries["snapshots"]))
     variables = _message_lets(found, reader, entries["let"], library) if "let" in entries else set()

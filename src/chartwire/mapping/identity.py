@@ -6,12 +6,20 @@ domain-rules.md section 3. The lists stand in maps/identity.yaml.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from chartwire.core.source import IdentifierRule, Source
 from chartwire.formats.hl7v2 import NULL, Segment
 from chartwire.mapping.context import Context
 from chartwire.mapping.conversion import PatientKey
 from chartwire.mapping.language import Reader
+
+MERGE_EVENTS: Final = frozenset(
+    f"ADT^{event}"
+    for event in ("A18", "A24", "A30", "A34", "A35", "A36", "A37", "A39", "A40", "A41", "A42", "A43", "A44", "A45",
+                  "A46", "A47", "A48", "A49", "A50", "A51")
+)  # fmt: skip
+"""Events that touch the records of two patients or keys: merges, moves, changes of identifiers, link and unlink."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ with file, line and, where one is near, the name that was probably meant.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final
@@ -161,6 +161,13 @@ class Reader:
         if not isinstance(node, yaml.ScalarNode):
             raise MapError("a single word is expected here", self.mark(node))
         return str(node.value)
+
+    def choice(self, node: yaml.Node, words: Sequence[str]) -> str:
+        """One of these words. Raises MapError with the nearest."""
+        word = self.text(node)
+        if word not in words:
+            raise MapError(f"{word} is none of {', '.join(words)}{suggest(word, words)}", self.mark(node))
+        return word
 
     def sequence(self, node: yaml.Node) -> list[yaml.Node]:
         """A list as it is, anything else as a list of one."""

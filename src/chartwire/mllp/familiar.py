@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from chartwire.channels.routing import MERGE_EVENTS, Lanes, patient_lane
+from chartwire.channels.routing import Lanes, patient_lane
 from chartwire.core.source import Source
 from chartwire.formats.hl7v2.envelope import Envelope, read_identifiers
 from chartwire.formats.hl7v2.escapes import DEFAULT_DELIMITERS
 from chartwire.formats.hl7v2.parser import PADDING, segment_id
+from chartwire.mapping.identity import MERGE_EVENTS
 from chartwire.mllp import contract
 from chartwire.mllp.contract import Acceptance, Plan, State, Verdict
 
@@ -105,9 +106,11 @@ def _all_plain(names: Iterable[str]) -> bool:
 def learn(kinds: Kinds, body: bytes, envelope: Envelope, source: Source, verdict: Verdict, plan: Plan) -> None:
     """Keep the kind of a message that went the whole way, where the next one of it may go the short one.
 
-    That is: accepted by one answer after the commit, in the usual delimiters, no merge, control ids not strict.
+    That is: accepted by one answer after the commit, in the usual delimiters, no merge, control ids not strict,
+    order by patient.
     """
-    if verdict.fault or source.strict_control_ids or plan != Plan(plan.code):
+    plain = source.order_key == "patient" and not source.strict_control_ids
+    if verdict.fault or not plain or plan != Plan(plan.code):
         return
     if envelope.charset not in _CODECS or envelope.delimiters[:5] != DEFAULT_DELIMITERS[:5]:
         return

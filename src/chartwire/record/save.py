@@ -8,20 +8,27 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chartwire.mapping.conversion import Conversion, Json, Mapped
-from chartwire.record import authority, merging, snapshots
+from chartwire.record import authority, linking, merging, snapshots
 from chartwire.record.bodies import plain_json
 from chartwire.record.identity import HeldForReviewError, overlays
 from chartwire.record.standing import Standing
 from chartwire.record.telling import MessageContext, Teller, Touch
+from chartwire.record.unmerging import Parting
 from chartwire.record.work import Work
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a message touched: (type, id, version, whether it changed), and the patient it is about."""
+    """What a message touched: (type, id, version, whether it changed), and the patient it is about.
+
+    `named_id` is the patient that its number named before merges, where that is another one. `parted` are unmerges
+    whose messages are still to be told again.
+    """
 
     touched: list[Touch]
     patient_id: UUID | None
+    named_id: UUID | None = None
+    parted: Sequence[Parting] = ()
 
 
 def keys_of(conversion: Conversion) -> list[tuple[str, str]]:
@@ -38,6 +45,8 @@ def keys_of(conversion: Conversion) -> list[tuple[str, str]]:
     )
     for group in conversion.merges:
         keys.extend(("Patient", key.key) for key in (*group.survivor, *group.loser))
+    for link in conversion.links:
+        keys.extend(("Patient", key.key) for key in (*link.one, *link.other))
     return keys
 
 
@@ -54,19 +63,26 @@ async def save(work: Work, conversion: Conversion, context: MessageContext, dire
     owner = {mapped.id: _owner(mapped, patients) for mapped in others}
     known = {mapped.id: _recognise(work, mapped, standing.get(owner[mapped.id])) for mapped in others}
     merging.check(work, conversion, context.source)
+    linking.check(work, conversion, context.source)
 
     teller = Teller(work, context, dict(directory))
     for patient, held in recognised:
         _tell_patient(teller, patient, held)
     await merging.carry_out(teller, conversion)
+    parted = await linking.carry_out(teller, conversion)
     named: dict[UUID | None, UUID | None] = {patient.id: _named(teller, patient) for patient in patients}
-    pairs = [(mapped, _known_or_new(work, mapped, known[mapped.id], named.get(owner[mapped.id]))) for mapped in others]
+    origins: dict[UUID | None, UUID | None] = {patient.id: _origin(work, patient) for patient in patients}
+    pairs = [
+        (mapped, _known_or_new(work, mapped, known[mapped.id], named.get(whose), origins.get(whose)))
+        for mapped in others
+        for whose in (owner[mapped.id],)
+    ]
     teller.ids.update({f"{mapped.type}/{mapped.id}": held.reference for mapped, held in pairs})
     for mapped, held in pairs:
         teller.tell(mapped, held, context.stamp(mapped.type))
     for snapshot in conversion.snapshots:
         await snapshots.take(teller, snapshot)
-    return Outcome(teller.touched, next(iter(named.values()), None))
+    return Outcome(teller.touched, next(iter(named.values()), None), next(iter(origins.values()), None), parted)
 
 
 def _recognise_patient(work: Work, patient: Mapped) -> Standing | None:
@@ -121,10 +137,12 @@ def _fillers(body: Json) -> set[tuple[str, str]]:
     }
 
 
-def _known_or_new(work: Work, mapped: Mapped, held: Standing | None, patient_id: UUID | None) -> Standing:
+def _known_or_new(
+    work: Work, mapped: Mapped, held: Standing | None, patient_id: UUID | None, origin: UUID | None
+) -> Standing:
     keys = (mapped.key, *mapped.keys)
     if held is None:
-        return work.create(mapped.type, keys, patient_id)
+        return work.create(mapped.type, keys, patient_id, origin)
     work.add_keys(held, keys)
     return held
 
@@ -136,6 +154,10 @@ def _named(teller: Teller, patient: Mapped) -> UUID | None:
         return None
     teller.ids[f"{patient.type}/{patient.id}"] = standing.reference
     return standing.id
+
+
+def _origin(work: Work, patient: Mapped) -> UUID | None:
+    return work.first_moved_from((patient.key, *patient.keys))
 
 
 def _tell_patient(teller: Teller, patient: Mapped, standing: Standing | None) -> None:
@@ -158,7 +180,7 @@ def _tell_patient(teller: Teller, patient: Mapped, standing: Standing | None) ->
         teller.leave(standing)
         return
     standing.provisional = standing.provisional and not completes
-    work.add_keys(standing, keys)
+    work.add_keys(standing, keys, origin=origin)
     # A message under a number that was merged away speaks of this person, but its PID-3 is not the survivor's list.
     bar = ("identifier",) if origin else ()
     teller.tell(patient, standing, stamp, force=completes, bar=bar)

@@ -36,11 +36,13 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class PatientMerge:
-    """A merge that this unit of work carries out."""
+    """A merge that this unit of work carries out. `named_id` is the patient that the survivor's number named before
+    merges, where that is another one."""
 
     loser_id: UUID
     survivor_id: UUID
     message_id: UUID | None
+    named_id: UUID | None
 
 
 @dataclass(slots=True)
@@ -68,19 +70,49 @@ class Work:
         """
         wanted = {(resource_type, source_key_id(resource_type, key)) for resource_type, key in keys}
         unknown = [ref for ref in wanted if ref not in self._keys]
-        types, ids = [ref[0] for ref in unknown], [ref[1] for ref in unknown]
-        for row in await self.tx.fetch(q.resolve_keys, self.access.org, types, ids):
-            self._keys[row["type"], row["key"]] = row["resource_id"]
-            if row["original_id"] != row["resource_id"]:
-                self._moved[row["type"], row["key"]] = row["original_id"]
+        await self._read_keys(unknown)
         named = {(ref[0], self._keys[ref]) for ref in unknown if ref in self._keys}
         await self.load(named, lock=lock)
+        await self._check_moved([ref for ref in unknown if ref in self._moved])
         # Keys lead to no loser of a merge: this one became one while its lock was waited for.
         if any(self._standing[ref].replaced for ref in named if ref[0] == "Patient"):
             raise ConflictError("a patient was merged meanwhile", code="merged_meanwhile")
         if scopes:
             rows = await self.tx.fetch(q.read_snapshots, self.access.org, list(scopes))
             self._snapshots.update({row["scope"]: list(row["members"]) for row in rows})
+
+    async def _read_keys(self, refs: Sequence[Ref]) -> None:
+        types, ids = [ref[0] for ref in refs], [ref[1] for ref in refs]
+        for row in await self.tx.fetch(q.resolve_keys, self.access.org, types, ids):
+            self._keys[row["type"], row["key"]] = row["resource_id"]
+            if row["original_id"] != row["resource_id"]:
+                self._moved[row["type"], row["key"]] = row["original_id"]
+
+    async def _check_moved(self, moved: Sequence[Ref]) -> None:
+        """A key that a merge moved may have gone back by an unmerge while the survivor's lock was waited for."""
+        if not moved:
+            return
+        led = [self._keys[ref] for ref in moved]
+        await self._read_keys(moved)
+        if led != [self._keys[ref] for ref in moved]:
+            raise ConflictError("a patient was unmerged meanwhile", code="merged_meanwhile")
+
+    async def read_keys(self, keys: Iterable[tuple[str, str]]) -> set[Ref]:
+        """Read where source keys lead; answers the resources that they name. `check_keys` when these are locked."""
+        wanted = [(resource_type, source_key_id(resource_type, key)) for resource_type, key in keys]
+        await self._read_keys(wanted)
+        return {(ref[0], self._keys[ref]) for ref in wanted if ref in self._keys}
+
+    async def check_keys(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Raises ConflictError where one of these keys leads elsewhere since it was read: redo."""
+        refs = [(resource_type, source_key_id(resource_type, key)) for resource_type, key in keys]
+        await self._check_moved([ref for ref in refs if ref in self._moved])
+        if any(
+            ref[0] == "Patient" and self._standing[ref[0], self._keys[ref]].replaced
+            for ref in refs
+            if ref in self._keys
+        ):
+            raise ConflictError("a patient was merged meanwhile", code="merged_meanwhile")
 
     async def load(self, refs: Iterable[Ref], *, lock: bool = False) -> None:
         """Read current versions that are not here yet; patients (and all, with `lock`) are locked first."""
@@ -117,28 +149,52 @@ class Work:
         """The patient to whom a key led before a merge made it lead elsewhere; the merge message for a tombstone."""
         return self._moved.get(("Patient", source_key_id("Patient", key)))
 
+    def first_moved_from(self, keys: Iterable[str]) -> UUID | None:
+        """`moved_from` of the strongest of these keys that leads to a patient."""
+        return next((self.moved_from(key) for key in keys if self.resolve("Patient", (key,))), None)
+
+    def forget_patient_keys(self) -> None:
+        """Read again where the patients' keys lead: an unmerge let them lead elsewhere."""
+        for known in (self._keys, self._moved):
+            for ref in [ref for ref in known if ref[0] == "Patient"]:
+                del known[ref]
+
+    def known(self, resource_type: str, resource_id: UUID) -> Standing | None:
+        """The resource as it stands; None when it was not read, or is not there."""
+        return self._standing.get((resource_type, resource_id))
+
     def standing(self, resource_type: str, resource_id: UUID) -> Standing:
         """The resource as it stands. Raises KeyError when it was not prefetched."""
         return self._standing[resource_type, resource_id]
 
-    def create(self, resource_type: str, keys: Iterable[str], patient_id: UUID | None) -> Standing:
-        """A new resource with a new id, known by these source keys."""
-        held = Standing(resource_type, uuid7(), patient_id=patient_id, original_subject=patient_id)
+    def create(
+        self, resource_type: str, keys: Iterable[str], patient_id: UUID | None, origin: UUID | None = None
+    ) -> Standing:
+        """A new resource with a new id, known by these source keys. `origin` is the patient that the message's number
+        named before merges, where that is another one than `patient_id`: whose resource it is after an unmerge."""
+        held = Standing(resource_type, uuid7(), patient_id=patient_id, original_subject=origin or patient_id)
         self._standing[resource_type, held.id] = held
         self.add_keys(held, keys)
         return held
 
-    def add_keys(self, held: Standing, keys: Iterable[str], *, merged_by: UUID | None = None) -> int:
+    def add_keys(self, held: Standing, keys: Iterable[str], *, origin: UUID | None = None) -> int:
         """Let further source keys lead to a resource; keys that lead somewhere already stay. Answers how many are new.
 
-        `merged_by` makes tombstones of that message: numbers of a patient that was merged before it was ever seen.
+        `origin` is whom they lead back to at an unmerge: the patient whose message named them, or the message of a
+        merge, which makes tombstones of the numbers of a patient that was never seen.
         """
         unknown = [ref for ref in ((held.type, source_key_id(held.type, key)) for key in keys) if ref not in self._keys]
         for ref in unknown:
             self._keys[ref] = self._new_keys[ref] = held.id
-            if merged_by:
-                self._moved[ref] = merged_by
+            if origin:
+                self._moved[ref] = origin
         return len(unknown)
+
+    def drop_key(self, held: Standing, key: str) -> None:
+        """Let a source key lead to a resource no longer, from now on in this unit of work; the caller deletes its row."""
+        ref = (held.type, source_key_id(held.type, key))
+        self._keys.pop(ref, None)
+        self._new_keys.pop(ref, None)
 
     def repoint_keys(self, loser_id: UUID, survivor_id: UUID) -> None:
         """Let everything that led to one patient lead to another, from now on in this unit of work too."""
@@ -245,6 +301,7 @@ class Work:
             [merge.survivor_id for merge in self.merges],
             [merge.message_id for merge in self.merges],
             [self.access.actor for _ in self.merges],
+            [merge.named_id for merge in self.merges],
         )
 
     async def _write_reviews(self) -> None:

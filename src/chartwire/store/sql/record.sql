@@ -68,9 +68,10 @@ select $1, s.scope, s.members::uuid[], s.message_id
 
 -- name: insert_merges
 -- A merge that took place.
-insert into merge (org_id, id, loser_id, survivor_id, message_id, actor)
-select $1, m.id, m.loser, m.survivor, m.message, m.actor
-  from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[]) as m (id, loser, survivor, message, actor);
+insert into merge (org_id, id, loser_id, survivor_id, message_id, actor, named_id)
+select $1, m.id, m.loser, m.survivor, m.message, m.actor, m.named
+  from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[])
+       as m (id, loser, survivor, message, actor, named);
 
 -- name: insert_reviews
 -- Cases for a person. A tie of the same elements that is open already is the same case.
