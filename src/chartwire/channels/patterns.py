@@ -1,5 +1,5 @@
-"""Which senders a source takes: patterns over MSH-3 to MSH-6 and PV1-3.4, how specific they are, and whether two sources
-could both take one message. Pure.
+"""Which senders a source takes: patterns over MSH-3 to MSH-6 and PV1-3.4, how specific they are, and whether two
+sources could both take one message. Pure.
 
 `Source.sending` are pairs of field and pattern. `*` and `?` are wildcards, case counts. Patterns for one field are
 alternatives; all fields have to match. Of two sources that match, the more specific one has more fields, then more
@@ -58,7 +58,7 @@ def weigh(source: Source, envelope: Envelope) -> Weight | None:
     best: list[tuple[int, int]] = []
     for name, patterns in by_field(source).items():
         value = value_of(name, envelope)
-        found = [_weight(pattern) for pattern in patterns if _compiled(pattern)(value)]
+        found = [_weight(pattern) for pattern in patterns if matches(pattern, value)]
         if not found:
             return None
         best.append(max(found))
@@ -88,16 +88,17 @@ def rival(source: Source, others: Iterable[Source]) -> Source | None:
     source already where it matches both at all: no setting of one organisation takes messages from another.
     """
     for other in others:
-        if other.id == source.id or not _same_peers(source, other):
-            continue
-        if other.org != source.org:
-            if not (source.sending and other.sending) or _differences(source, other):
-                return other
-        elif not source.sending and not other.sending:
-            return other
-        elif source.sending and other.sending and (0, 0, 0) in _differences(source, other):
+        if other.id != source.id and _same_peers(source, other) and _collide(source, other):
             return other
     return None
+
+
+def _collide(source: Source, other: Source) -> bool:
+    """Whether a message of one peer could leave the choice between these two open."""
+    if not source.sending or not other.sending:
+        return source.org != other.org or source.sending == other.sending
+    differences = _differences(source, other)
+    return bool(differences) if source.org != other.org else (0, 0, 0) in differences
 
 
 def _differences(one: Source, other: Source) -> set[tuple[int, int, int]]:
@@ -168,6 +169,11 @@ def _networks(source: Source) -> list[IPv4Network | IPv6Network]:
 def _weight(pattern: str) -> tuple[int, int]:
     wild = sum(letter in _WILDCARDS for letter in pattern)
     return int(not wild), len(pattern) - wild
+
+
+def matches(pattern: str, value: str) -> bool:
+    """Whether the whole value is as the pattern says."""
+    return _compiled(pattern)(value) is not None
 
 
 @lru_cache(maxsize=4096)

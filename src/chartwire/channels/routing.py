@@ -14,9 +14,9 @@ sources of two organisations match, the message is refused: nothing is guessed.
 or PV1-3.4) spelled out without wildcard, is refused with AR, unless the peer's own sources name it by pattern too.
 
 **Which lane** (sections 3 and 4 of domain-rules.md; architecture.md, work engine), by `Source.order_key`:
-`patient` (the default): the strongest identifying PID-3: rules of the source in their order, then repetitions in theirs.
-`visit`: PV1-19, else PID-18. `source`: one lane, the whole feed in order of arrival. A path (`ORC-3`): that field. What
-has no such key queues in the source's own lane. A merge queues in the lanes of its patients besides.
+`patient` (the default) is the strongest identifying PID-3: rules of the source in their order, then repetitions in
+theirs. `visit`: PV1-19, else PID-18. `source`: one lane, the whole feed in order of arrival. A path (`ORC-3`): that
+field. What has no such key queues in the source's own lane. A merge queues in the lanes of its patients besides.
 """
 
 import ipaddress

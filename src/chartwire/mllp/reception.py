@@ -220,7 +220,7 @@ def _arrival(envelope: Envelope, source: Source, verdict: Verdict, plan: Plan, b
     message_id = uuid7()
     fault = verdict.fault
     event = contract.event_of(envelope)
-    lanes = order_key(envelope, source, event)
+    lanes = order_key(envelope, source, event, body)
     strict = source.strict_control_ids and verdict.state != "dead"
     return Arrival(
         source.org,

@@ -49,24 +49,33 @@ _PARAMETER = re.compile(r"[a-z_]{1,40}")
 _LAST_LETTER = "\U0010ffff"
 
 _MESSAGE_CONDITIONS = {
-    "before": "m.id < {0}",
-    "id_from": "m.id >= {0}",
-    "id_to": "m.id <= {0}",
     "received_from": "m.received_at >= {0}",
     "received_before": "m.received_at < {0}",
-    "states": "m.state = any({0}::text[])",
     "event": "m.event = {0}",
     "event_from": "m.event >= {0}",
     "event_before": "m.event < {0}",
     "control_id": "m.control_id = {0}",
-    "mrn": "m.mrn = {0}",
     "source_id": "m.source_id = {0}",
+    "patient_id": "m.patient_id = {0}",
+    "error_code": "m.error_code = {0}",
 }
+_MESSAGE_BOUNDS = {"before": "{id} < {0}", "id_from": "{id} >= {0}", "id_to": "{id} <= {0}"}
 _MESSAGE_COLUMNS = (
-    "m.id, m.source_id, s.name as source_name, m.received_at, m.processed_at, m.state, m.event, m.control_id, m.mrn,"
-    " m.charset, m.body_bytes, m.mode, m.ack_code, m.parent_id, m.patient_id, m.error_code, m.error_location,"
-    " m.error_text"
+    "m.id, m.source_id, m.received_at, m.processed_at, m.state, m.event, m.control_id, m.mrn, m.charset, m.body_bytes,"
+    " m.mode, m.ack_code, m.parent_id, m.patient_id, m.error_code, m.error_location, m.error_text"
 )
+MESSAGE_STATES = ("received", "processed", "filtered", "held", "dead")
+_USUAL_STATE = "processed"
+_EQUALITIES = frozenset({"control_id", "patient_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number that a message carries (`message_key`): its kind, its value, and its authority where that counts."""
+
+    kind: str
+    value: str
+    authority: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,17 +229,85 @@ def counting(org: UUID, search: Search) -> tuple[str, list[Any]]:
 
 
 def messages(org: UUID, conditions: Mapping[str, Any], limit: int) -> tuple[str, list[Any]]:
-    """SQL and parameters of a list of messages, newest first, by the conditions named in _MESSAGE_CONDITIONS."""
-    args: list[Any] = [org, limit]
-    where = ["m.org_id = $1"]
-    for name, value in conditions.items():
-        args.append(value)
-        where.append(_MESSAGE_CONDITIONS[name].format(f"${len(args)}"))
+    """SQL and parameters of a list of messages, newest first.
+
+    `conditions` are those of _MESSAGE_CONDITIONS and _MESSAGE_BOUNDS by name, `states` (of MESSAGE_STATES), `numbers`
+    (of Number; all of them) and `mrn`, which a message has in its column or among its numbers. Each way to the rows
+    comes by an index that gives them in order of ids and stops after `limit`; the ways are put together afterwards.
+    """
+    statement = _Messages(org, limit)
+    rest = [
+        _MESSAGE_CONDITIONS[name].format(statement.parameter(value))
+        for name, value in conditions.items()
+        if name in _MESSAGE_CONDITIONS
+    ]
+    bounds = [
+        (_MESSAGE_BOUNDS[name], statement.parameter(value))
+        for name, value in conditions.items()
+        if name in _MESSAGE_BOUNDS
+    ]
+    numbers = [statement.number(number) for number in conditions.get("numbers", ())]
+    ways = statement.ways(conditions, numbers, rest, bounds)
+    found = ways[0] if len(ways) == 1 else f"{' union '.join(f'({way})' for way in ways)} order by id desc limit $2"
     sql = (
-        f"select {_MESSAGE_COLUMNS} from message m left join source s on s.org_id = m.org_id and s.id = m.source_id"
-        f" where {' and '.join(where)} order by m.id desc limit $2"
+        f"select m.*, s.name as source_name from ({found}) m"
+        " left join source s on s.org_id = $1 and s.id = m.source_id order by m.id desc"
     )
-    return sql, args
+    return sql, statement.args
+
+
+class _Messages:
+    """The ways to a list of messages and their parameters; $1 is the organisation, $2 the limit."""
+
+    def __init__(self, org: UUID, limit: int) -> None:
+        self.args: list[Any] = [org, limit]
+
+    def parameter(self, value: Any) -> str:
+        """The placeholder of a value."""
+        self.args.append(value)
+        return f"${len(self.args)}"
+
+    def number(self, number: Number) -> str:
+        """The condition on message_key, as `k`, that a number asks for."""
+        condition = f"k.org_id = $1 and k.kind = {literal(number.kind)} and k.value = {self.parameter(number.value)}"
+        if number.authority is not None:
+            condition += f" and k.authority = {self.parameter(number.authority)}"
+        return condition
+
+    def ways(
+        self, conditions: Mapping[str, Any], numbers: list[str], rest: list[str], bounds: list[tuple[str, str]]
+    ) -> list[str]:
+        """One SELECT for each way, all with the same conditions."""
+        states = conditions.get("states", ())
+        if states:
+            rest = [*rest, f"m.state in ({', '.join(map(literal, states))})"]
+        mrn = conditions.get("mrn")
+        if mrn is not None:
+            column = [f"m.mrn = {self.parameter(mrn.value)}"] if mrn.authority is None else []
+            by_key = self._by_number([self.number(mrn), *numbers], rest, bounds)
+            return [by_key, *(self._by_column([one, *rest], numbers, bounds) for one in column)]
+        if numbers:
+            return [self._by_number(numbers, rest, bounds)]
+        if len(states) > 1 and _USUAL_STATE not in states and not _EQUALITIES & conditions.keys():
+            return [self._by_column([*rest, f"m.state = {literal(state)}"], [], bounds) for state in states]
+        return [self._by_column(rest, [], bounds)]
+
+    def _by_column(self, conditions: list[str], numbers: list[str], bounds: list[tuple[str, str]]) -> str:
+        carried = [f"exists (select 1 from message_key k where {one} and k.message_id = m.id)" for one in numbers]
+        within = [form.format(value, id="m.id") for form, value in bounds]
+        where = " and ".join(["m.org_id = $1", *conditions, *carried, *within])
+        return f"select {_MESSAGE_COLUMNS} from message m where {where} order by m.id desc limit $2"
+
+    def _by_number(self, numbers: list[str], conditions: list[str], bounds: list[tuple[str, str]]) -> str:
+        first, *others = numbers
+        carried = [f"exists (select 1 from message_key k where {one} and k.message_id = m.id)" for one in others]
+        within = [form.format(value, id="k.message_id") for form, value in bounds]
+        where = " and ".join([first, *within, *conditions, *carried])
+        return (
+            f"select distinct on (k.message_id) {_MESSAGE_COLUMNS} from message_key k"
+            f" join message m on m.org_id = $1 and m.id = k.message_id where {where}"
+            " order by k.message_id desc limit $2"
+        )
 
 
 def literal(param: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chartwire.channels.routing import Peer, Refusal, admitted, check_sending, explain, order_key, route, strongest
+from chartwire.channels.routing import Peer, Refusal, admitted, check_sending, order_key, route, strongest
 from chartwire.core.errors import MappingError, ValidationError
 from chartwire.core.ids import order_key_digest
 from chartwire.core.source import IdentifierRule, Source
@@ -131,11 +131,19 @@ def test_a_peer_may_name_what_its_own_source_names_too() -> None:
     assert route([own], [own, foreign], message()) == own
 
 
-def test_explain_tells_each_step_and_no_patient_data() -> None:
-    steps = explain("plain", [source(1)], [], ANYONE, message()).steps
-    assert steps[0] == "listener plain: source 1"
-    assert steps[-1] == "source: source 1"
-    assert "4711" not in " ".join(steps)
+def test_within_an_organisation_the_more_specific_pattern_wins() -> None:
+    wide, near, exact = (source(n, sending=(("MSH-4", text),)) for n, text in ((1, "*"), (2, "NO*"), (3, "NORTH")))
+    assert route([wide, near, exact], [], message()) == exact
+    assert route([wide, near], [], message()) == near
+    both = source(4, sending=(("MSH-3", "*"), ("MSH-4", "*")))
+    assert route([exact, both], [], message()) == both
+
+
+def test_no_pattern_decides_between_organisations() -> None:
+    wide, exact = source(1, sending=(("MSH-4", "NO*"),)), source(2, ORG_B, sending=(("MSH-4", "NORTH"),))
+    outcome = route([wide, exact], [], message())
+    assert isinstance(outcome, Refusal)
+    assert (outcome.code, outcome.source) == ("ambiguous_sender", None)
 
 
 @pytest.mark.parametrize("fields", [{"sending": (("MSH-9", "X"),)}, {"peers": ("north.example",)}])
@@ -187,6 +195,39 @@ def test_a_merge_of_several_groups_queues_in_all_their_lanes() -> None:
 def test_organisations_never_share_a_lane() -> None:
     own = order_key(message(), source(1), "ADT^A01").lane
     assert order_key(message(), source(1, ORG_B), "ADT^A01").lane != own
+
+
+VISIT = "PV1|1|I" + "|" * 17 + "V1\r"
+
+
+@pytest.mark.parametrize(
+    ("rule", "more", "same", "other"),
+    [
+        ("visit", VISIT, VISIT, VISIT.replace("V1\r", "V2\r")),
+        ("ORC-3", "ORC|NW||F1^LAB\r", "ORC|SC||F1\r", "ORC|NW||F2^LAB\r"),
+        ("source", VISIT, "", None),
+    ],
+)
+def test_the_order_key_of_the_source_decides_what_shares_a_lane(
+    rule: str, more: str, same: str, other: str | None
+) -> None:
+    own = source(1, order_key=rule)
+
+    def lanes(pid: str, segments: str) -> UUID:
+        data = raw(pid=pid, more=segments)
+        return order_key(read_envelope(data), own, "ADT^A01", data).lane
+
+    assert lanes("4711^^^NORTH^MR", more) == lanes("815^^^NORTH^MR", same)
+    if other is not None:
+        assert lanes("4711^^^NORTH^MR", more) != lanes("4711^^^NORTH^MR", other)
+        assert lanes("4711^^^NORTH^MR", "") == order_key_digest(str(ORG_A), str(UUID(int=1)))
+
+
+def test_a_merge_of_a_feed_in_strict_order_also_bars_the_lanes_of_its_patients() -> None:
+    data = raw(event="ADT^A40", more="MRG|0815^^^NORTH^MR\r")
+    lanes = order_key(read_envelope(data), source(1, order_key="source"), "ADT^A40", data)
+    assert lanes.lane == order_key_digest(str(ORG_A), str(UUID(int=1)))
+    assert lanes.partners == (lane("4711"), lane("0815"))
 
 
 VALUES = st.sampled_from(
