@@ -68,8 +68,7 @@ async def save(work: Work, conversion: Conversion, context: MessageContext, dire
     teller = Teller(work, context, dict(directory))
     for patient, held in recognised:
         _tell_patient(teller, patient, held)
-    await merging.carry_out(teller, conversion)
-    parted = await linking.carry_out(teller, conversion)
+    parted = await _merge_and_link(teller, conversion)
     named: dict[UUID | None, UUID | None] = {patient.id: _named(teller, patient) for patient in patients}
     origins: dict[UUID | None, UUID | None] = {patient.id: _origin(work, patient) for patient in patients}
     pairs = [
@@ -83,6 +82,16 @@ async def save(work: Work, conversion: Conversion, context: MessageContext, dire
     for snapshot in conversion.snapshots:
         await snapshots.take(teller, snapshot)
     return Outcome(teller.touched, next(iter(named.values()), None), next(iter(origins.values()), None), parted)
+
+
+async def _merge_and_link(teller: Teller, conversion: Conversion) -> list[Parting]:
+    """Merges and links, once: a replay does not undo what people or messages decided about these patients since."""
+    if not conversion.merges and not conversion.links:
+        return []
+    if await teller.work.took_effect(teller.context.parent_id):
+        return []
+    await merging.carry_out(teller, conversion)
+    return await linking.carry_out(teller, conversion)
 
 
 def _recognise_patient(work: Work, patient: Mapped) -> Standing | None:

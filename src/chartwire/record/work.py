@@ -24,7 +24,7 @@ Ref = tuple[str, UUID]
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A case for a person. `detail` names places and rules, never values."""
+    """A case for a person. `detail` names places and rules, never values; `proposal` is the word that lost a tie."""
 
     kind: str
     message_id: UUID | None
@@ -32,6 +32,10 @@ class Review:
     resource_type: str | None
     resource_id: UUID | None
     detail: dict[str, Any]
+    source_id: UUID | None = None
+    patient_id: UUID | None = None
+    proposal: dict[str, Any] | None = None
+    id: UUID = field(default_factory=uuid7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,10 @@ class Work:
     def moved_from(self, key: str) -> UUID | None:
         """The patient to whom a key led before a merge made it lead elsewhere; the merge message for a tombstone."""
         return self._moved.get(("Patient", source_key_id("Patient", key)))
+
+    async def took_effect(self, message_id: UUID | None) -> bool:
+        """Whether this message was told to the record already."""
+        return bool(message_id and await self.tx.fetchval(q.message_took_effect, self.access.org, message_id))
 
     def first_moved_from(self, keys: Iterable[str]) -> UUID | None:
         """`moved_from` of the strongest of these keys that leads to a patient."""
@@ -310,11 +318,14 @@ class Work:
         await self.tx.execute(
             q.insert_reviews,
             self.access.org,
-            [uuid7() for _ in self.reviews],
+            [review.id for review in self.reviews],
             [review.kind for review in self.reviews],
             [review.message_id for review in self.reviews],
             [review.lane_id for review in self.reviews],
             [review.resource_type for review in self.reviews],
             [review.resource_id for review in self.reviews],
             [plain_json(review.detail) for review in self.reviews],
+            [review.source_id for review in self.reviews],
+            [review.patient_id for review in self.reviews],
+            [plain_json(review.proposal) if review.proposal else None for review in self.reviews],
         )

@@ -54,3 +54,7 @@ select version, updated_at, body, lineage from resource_history
 -- name: merges_of_survivor
 -- Losers of the merges into a patient that stand.
 select loser_id from merge where org_id = $1 and survivor_id = $2 and undone_at is null order by merged_at;
+
+-- name: message_took_effect
+-- Whether a message was told to the record.
+select exists (select 1 from message where org_id = $1 and id = $2 and state = 'processed' and mode <> 'preview');
