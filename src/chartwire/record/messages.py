@@ -66,6 +66,12 @@ async def children(pool: Pool, access: Access, message_id: UUID) -> list[Row]:
         return await tx.fetch(q.read_children, access.org, message_id, _CHILDREN_MAX)
 
 
+async def reviews_of(pool: Pool, access: Access, message_id: UUID) -> list[Row]:
+    """The cases that a message made, newest first, at most 100: id, kind, state, created_at."""
+    async with pool.transaction(access.org) as tx:
+        return await tx.fetch(q.reviews_of_message, access.org, message_id, _CHILDREN_MAX)
+
+
 async def deliveries_of(pool: Pool, access: Access, message: Row) -> list[Row]:
     """What a message caused to be sent, at most 1,000; empty until it is processed."""
     done = message["processed_at"]

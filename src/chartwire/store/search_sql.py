@@ -66,7 +66,7 @@ _MESSAGE_COLUMNS = (
 )
 MESSAGE_STATES = ("received", "processed", "filtered", "held", "dead")
 _USUAL_STATE = "processed"
-_EQUALITIES = frozenset({"control_id", "patient_id"})
+_EQUALITIES = frozenset({"control_id", "error_code", "patient_id"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,3 +270,82 @@ async def test_readiness_names_the_check_that_fails(app, services, pool, databas
     down = await Client(make_app(type(services)(**{**parts, "pool": unreachable}))).get("/health/ready")
     assert (down.status, down.json["checks"]["database"]["ok"]) == (503, False)
     await asyncio.sleep(0)
+
+
+async def a_number(pool, org, kind, value, message, authority=""):
+    async with pool.transaction(org) as tx:
+        await tx.execute(q.insert_message_keys, org, [kind], [value], [authority], [message])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "kind"),
+    [("visit", "visit"), ("placer_order", "placer_order"), ("filler_order", "filler_order"),
+     ("accession", "accession"), ("appointment_id", "appointment"), ("mrn", "patient")],
+)  # fmt: skip
+async def test_messages_are_found_by_the_numbers_that_they_carry(client, record, pool, org_id, parameter, kind):
+    first, second = await record.message(), await record.message(state="dead")
+    await a_number(pool, org_id, kind, "12", first, "NORTH")
+    await a_number(pool, org_id, kind, "12", second, "SOUTH")
+    await a_number(pool, org_id, kind, "12", second, "EAST")
+    await a_number(pool, org_id, kind, "13", await record.message())
+    assert await listed(client, {parameter: "12"}) == [shown(second), shown(first)]
+    assert await listed(client, {parameter: "NORTH|12"}) == [shown(first)]
+    assert await listed(client, {parameter: "12", "state": "dead"}) == [shown(second)]
+    page = (await client.get("/api/v1/hl7/messages", {parameter: "12", "limit": "1"})).json
+    assert await listed(client, {"page_token": page["next_page_token"]}) == [shown(first)]
+
+
+async def test_an_mrn_finds_messages_that_no_worker_has_read_and_those_that_carry_it_besides(
+    client, record, pool, org_id
+):
+    waiting = await record.message(state="received", mrn="77")
+    both = await record.message(mrn="77")
+    merged = await record.message(mrn="78")
+    for message in (both, merged):
+        await a_number(pool, org_id, "patient", "77", message)
+    assert await listed(client, {"mrn": "77"}) == [shown(merged), shown(both), shown(waiting)]
+
+
+async def test_several_numbers_have_to_be_in_one_message(client, record, pool, org_id):
+    one, other = await record.message(), await record.message()
+    await a_number(pool, org_id, "visit", "V", one)
+    await a_number(pool, org_id, "visit", "V", other)
+    await a_number(pool, org_id, "filler_order", "F", other)
+    assert await listed(client, {"visit": "V", "filler_order": "F"}) == [shown(other)]
+    assert await listed(client, {"mrn": "1", "visit": "V"}) == []
+
+
+async def test_messages_are_found_by_patient_and_by_reason(client, record):
+    patient = await record.save("Patient", a_patient())
+    mine = await record.message(patient_id=patient, state="held", error_code="overlay")
+    await record.message(state="dead", error_code="unmapped_code")
+    assert await listed(client, {"patient_id": to_prefixed("pat", patient)}) == [shown(mine)]
+    assert await listed(client, {"error_code": "overlay"}) == [shown(mine)]
+    assert await listed(client, {"error_code": "overlay", "state": "dead"}) == []
+
+
+async def test_a_message_links_to_its_source_patient_parent_and_cases(client, record, pool, org_id):
+    patient, parent, source = await record.save("Patient", a_patient()), await record.message(), uuid7()
+    message = await record.message(patient_id=patient, parent_id=parent, source_id=source)
+    async with pool.transaction(org_id) as tx:
+        await tx.execute(
+            "insert into review (org_id, id, kind, message_id) values ($1, $2, 'identity', $3)",
+            org_id,
+            uuid7(),
+            message,
+        )
+    told = (await client.get(f"/api/v1/hl7/messages/{shown(message)}")).json
+    assert told["links"] == {
+        "self": f"/api/v1/hl7/messages/{shown(message)}",
+        "source": f"/api/v1/sources/{to_prefixed('src', source)}",
+        "patient": f"/api/v1/patients/{to_prefixed('pat', patient)}",
+        "parent": f"/api/v1/hl7/messages/{shown(parent)}",
+    }
+    (case,) = told["reviews"]
+    assert (case["kind"], case["state"]) == ("identity", "open")
+    assert (await client.get(case["link"])).json["id"] == case["id"]
+
+
+async def test_another_organisation_finds_nothing_by_these_numbers(client, other_client, record, pool, org_id):
+    await a_number(pool, org_id, "visit", "V", await record.message())
+    assert await listed(other_client, {"visit": "V"}) == []

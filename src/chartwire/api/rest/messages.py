@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,22 +10,17 @@ import msgspec
 from chartwire.api.http import Answer, Request, json_answer
 from chartwire.api.problem import ApiError, not_found
 from chartwire.api.rest.deliveries import Delivery, delivery_of
-from chartwire.api.rest.filters import chosen, read_instant
-from chartwire.api.rest.ids import in_path, in_query, shown, shown_or_none
+from chartwire.api.rest.ids import in_path, shown, shown_or_none
 from chartwire.api.rest.lineage import Elements, elements_of
-from chartwire.api.rest.lists import LIMIT, PAGE_TOKEN, page, window
+from chartwire.api.rest.lists import page, window
+from chartwire.api.rest.message_filters import SEARCH, STATE, conditions_of
 from chartwire.api.rest.models import Page
-from chartwire.api.routes import Parameter, Route
+from chartwire.api.routes import Route
 from chartwire.api.services import Services
 from chartwire.core.clock import instant
 from chartwire.core.errors import NotFoundError
-from chartwire.core.ids import uuid7_floor
 from chartwire.record import messages
 from chartwire.store.pool import Row
-
-STATES = ("received", "processed", "filtered", "held", "dead")
-# A message's id is made when it is accepted, within moments of `received_at`: bounds the partitions that are read.
-_ID_SLACK = timedelta(minutes=5)
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -42,6 +36,15 @@ class Feed(msgspec.Struct, frozen=True):
 
     id: str
     name: str | None
+
+
+class MessageLinks(msgspec.Struct, frozen=True):
+    """Where a message, and what belongs to it, stands."""
+
+    itself: str = msgspec.field(name="self")
+    source: str
+    patient: str | None
+    parent: str | None
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -62,6 +65,7 @@ class Message(msgspec.Struct, frozen=True):
     fault: Fault | None
     patient_id: str | None
     parent_id: str | None
+    links: MessageLinks
     object: Literal["hl7_message"] = "hl7_message"
 
 
@@ -100,6 +104,16 @@ class Child(msgspec.Struct, frozen=True):
     mode: str
 
 
+class Case(msgspec.Struct, frozen=True):
+    """A review that a message made, and where it stands."""
+
+    id: str
+    kind: str
+    state: str
+    created_at: str
+    link: str
+
+
 class MessageDetail(Message, frozen=True, kw_only=True):
     """A message with all that it caused. `raw` only for a key with the scope messages.raw."""
 
@@ -108,6 +122,7 @@ class MessageDetail(Message, frozen=True, kw_only=True):
     unread_fields: list[str]
     deliveries: list[Delivery]
     replays: list[Child]
+    reviews: list[Case]
     raw: Raw | None
 
 
@@ -150,6 +165,7 @@ async def one(request: Request, services: Services) -> Answer:
         unread_fields=outcome.unread,
         deliveries=[delivery_of(each) for each in await messages.deliveries_of(pool, access, row)],
         replays=[_child(each) for each in await messages.children(pool, access, message_id)],
+        reviews=[_case(each) for each in await messages.reviews_of(pool, access, message_id)],
         raw=_raw(raw, row["charset"]) if raw is not None else None,
     )
     return Answer(msgspec.json.encode(detail), count=1, patients=_patients(row))
@@ -189,45 +205,22 @@ def message_of(row: Row) -> Message:
         fault=fault,
         patient_id=shown_or_none("Patient", row["patient_id"]),
         parent_id=shown_or_none("message", row["parent_id"]),
+        links=MessageLinks(
+            itself=f"{_BASE}/{shown('message', row['id'])}",
+            source=f"/api/v1/sources/{shown('source', row['source_id'])}",
+            patient=f"/api/v1/patients/{shown('Patient', row['patient_id'])}" if row["patient_id"] else None,
+            parent=f"{_BASE}/{shown('message', row['parent_id'])}" if row["parent_id"] else None,
+        ),
     )
 
 
 async def _list(request: Request, services: Services, name: str, fixed: dict[str, Any]) -> Answer:
     at = window(request, services, name)
-    conditions = {"before": at.before[0], **_conditions(at.query), **fixed}
+    conditions = {"before": at.before[0], **conditions_of(at.query), **fixed}
     rows = await messages.search_messages(services.pool, request.access, conditions, at.limit + 1)
     shown_rows = rows[: at.limit]
     patients = [patient for row in shown_rows for patient in _patients(row)]
     return page(request, services, at, rows, _key, [message_of(row) for row in shown_rows], patients)
-
-
-def _conditions(query: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {name: query[name] for name in ("control_id", "mrn") if name in query}
-    if "state" in query:
-        found["states"] = list(chosen("state", query["state"], STATES))
-    if "source" in query:
-        found["source_id"] = in_query("source", "source", query["source"])
-    found |= _of_event(query.get("event") or query.get("type"))
-    if "received_at_gte" in query:
-        moment = read_instant("received_at_gte", query["received_at_gte"])
-        found |= {"received_from": moment, "id_from": _id_at(moment - _ID_SLACK)}
-    if "received_at_lt" in query:
-        moment = read_instant("received_at_lt", query["received_at_lt"])
-        found |= {"received_before": moment, "id_to": _id_at(moment + _ID_SLACK)}
-    return found
-
-
-def _of_event(event: str | None) -> dict[str, str]:
-    """`ADT^A01` is one event; `ADT` all of its kind."""
-    if event is None:
-        return {}
-    if "^" in event:
-        return {"event": event}
-    return {"event_from": f"{event}^", "event_before": f"{event}_"}  # _ follows ^
-
-
-def _id_at(moment: datetime) -> UUID:
-    return uuid7_floor(max(0, int(moment.timestamp() * 1000)))
 
 
 def _key(row: Row) -> tuple[UUID, ...]:
@@ -254,6 +247,11 @@ def _child(row: Row) -> Child:
     return Child(shown("message", row["id"]), instant(row["received_at"]), row["state"], row["mode"])
 
 
+def _case(row: Row) -> Case:
+    shown_id = shown("review", row["id"])
+    return Case(shown_id, row["kind"], row["state"], instant(row["created_at"]), f"/api/v1/reviews/{shown_id}")
+
+
 def _raw(raw: bytes, charset: str) -> Raw:
     try:
         return Raw("utf-8", charset, raw.decode("utf-8"))
@@ -261,18 +259,6 @@ def _raw(raw: bytes, charset: str) -> Raw:
         return Raw("base64", charset, base64.b64encode(raw).decode())
 
 
-_SEARCH = (
-    Parameter("event", "`ADT^A01`, or `ADT` for all of that kind"),
-    Parameter("type", "The same as `event`"),
-    Parameter("control_id", "MSH-10"),
-    Parameter("mrn", "The identifier that the message was filed under, as it was sent"),
-    Parameter("source", "The id of a source"),
-    Parameter("received_at_gte", "Received at or after this time", "instant"),
-    Parameter("received_at_lt", "Received before this time", "instant"),
-    LIMIT,
-    PAGE_TOKEN,
-)
-_STATE = Parameter("state", f"One or more of {', '.join(STATES)}, joined by commas", "string", STATES)
 _BASE = "/api/v1/hl7/messages"
 ROUTES = (
     Route(
@@ -283,7 +269,7 @@ ROUTES = (
         "messages.read",
         "Message",
         "search",
-        parameters=(_STATE, *_SEARCH),
+        parameters=(STATE, *SEARCH),
         answer=MessagePage,
         tag="messages",
     ),
@@ -318,7 +304,7 @@ ROUTES = (
         "messages.read",
         "Message",
         "search",
-        parameters=_SEARCH,
+        parameters=SEARCH,
         answer=MessagePage,
         tag="messages",
     ),
