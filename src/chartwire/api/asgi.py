@@ -106,8 +106,8 @@ class Api:
             if not accepts(request.headers.get(b"accept"), route.media.encode(), JSON):
                 raise ApiError(f"this address gives {route.media}", code="not_acceptable")
             request.read_query(query_string)
-            if not request.query.keys() <= route.known:
-                raise _unknown_parameter(request, route)
+            if unknown := route.unknown(request.query):
+                raise _unknown_parameter(unknown, route)
             return await route.handle(request, self._services)
         except ChartwireError as error:
             if error.error_class in {"transient", "upstream"} or error.code.startswith("sql_"):
@@ -136,10 +136,10 @@ def _token(request: Request) -> str:
     return key.decode("latin-1").strip()
 
 
-def _unknown_parameter(request: Request, route: Route) -> ApiError:
+def _unknown_parameter(unknown: set[str], route: Route) -> ApiError:
     """Names the parameter that comes nearest, not what was sent: a name that we do not know may be anything."""
     faults = []
-    for name in sorted(request.query.keys() - route.known)[:5]:
+    for name in sorted(unknown)[:5]:
         near = difflib.get_close_matches(name, route.known, n=1)
         detail = f"not known here; the nearest is `{near[0]}`" if near else "not known here"
         faults.append(Fault(f"/{near[0]}" if near else "", "unknown_parameter", detail))

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from chartwire.core.errors import ChartwireError, ErrorClass
+from chartwire.core.errors import ChartwireError, ErrorClass, FaultsError
 
 RETRY_AFTER_S = 2
 
@@ -21,6 +21,9 @@ _CODES: dict[str, tuple[int, str]] = {
     "credential_invalid": (401, "The key is not valid"),
     "credential_missing": (401, "A key is needed"),
     "duplicate_parameter": (400, "A parameter was given twice"),
+    "custom_field_exists": (409, "A custom field has this name"),
+    "custom_field_in_use": (409, "Values of this custom field exist"),
+    "custom_fields_max": (422, "There are as many custom fields as there may be"),
     "gone": (410, "The resource was deleted"),
     "idempotency_key_reused": (422, "The Idempotency-Key came with another request"),
     "in_progress": (409, "A request with this Idempotency-Key is under way"),
@@ -111,7 +114,7 @@ def status_of(error: ChartwireError) -> int:
 
 
 def problem_body(error: ChartwireError, request_id: str) -> ProblemBody:
-    """The problem that tells of an error. Only ApiError carries places and a text of the API's own."""
+    """The problem that tells of an error. ApiError and FaultsError carry places."""
     status, title = _CODES.get(error.code, _CLASSES[error.error_class])
     return ProblemBody(
         type=f"/docs/problems#{error.code}",
@@ -123,7 +126,7 @@ def problem_body(error: ChartwireError, request_id: str) -> ProblemBody:
         class_=error.error_class,
         retryable=_retryable(error),
         request_id=request_id,
-        errors=list(error.faults) if isinstance(error, ApiError) else [],
+        errors=_faults(error),
     )
 
 
@@ -145,6 +148,12 @@ def catalogue() -> list[dict[str, Any]]:
 
 
 _INVALID_TOKEN = b', error="invalid_token"'
+
+
+def _faults(error: ChartwireError) -> list[Fault]:
+    if isinstance(error, FaultsError):
+        return [Fault(*one) for one in error.faults]
+    return list(error.faults) if isinstance(error, ApiError) else []
 
 
 def _retryable(error: ChartwireError) -> bool:

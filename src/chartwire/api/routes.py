@@ -13,7 +13,7 @@ ParameterKind = Literal["string", "integer", "boolean", "date", "instant"]
 ANY_RESOURCE = "Resource"
 """The resource type of a route whose first variable part names the type."""
 
-Action = Literal["read", "search", "create", "delete", "replay"]
+Action = Literal["read", "search", "create", "update", "delete", "replay"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class Route:
     `scope` is what the key needs; None is for everyone, without audit row. `resource_type` and `action` go into the
     audit row. `checked` promises that the handler reads through record.read calls that check the credential, so that
     the door may recall the key from memory. `answer` and `body` are the msgspec types of the documentation, `media`
-    what the answer is. `body_bytes_max` bounds the body.
+    what the answer is. `body_bytes_max` bounds the body. `families` are beginnings of parameters whose names are the
+    organisation's own (`custom.`); the handler judges those.
     """
 
     method: str
@@ -51,10 +52,15 @@ class Route:
     media: str = "application/json"
     tag: str = ""
     body_bytes_max: int = API_BODY_BYTES_MAX
+    families: tuple[str, ...] = ()
     known: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "known", frozenset(parameter.name for parameter in self.parameters))
+
+    def unknown(self, names: Iterable[str]) -> set[str]:
+        """Those of the names of query parameters that this route does not know."""
+        return {name for name in names if name not in self.known and not name.startswith(self.families)}
 
     @property
     def changes(self) -> bool:

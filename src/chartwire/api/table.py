@@ -2,7 +2,7 @@
 
 from chartwire.api import docs, health
 from chartwire.api.fhir import read as fhir_read
-from chartwire.api.rest import collections, deliveries, endpoints, feed, keys, lineage, messages, reviews
+from chartwire.api.rest import collections, custom_fields, deliveries, endpoints, feed, keys, lineage, messages, reviews
 
 _DOCUMENTED = (
     *collections.ROUTES,
@@ -13,6 +13,7 @@ _DOCUMENTED = (
     *deliveries.ROUTES,
     *reviews.ROUTES,
     *keys.ROUTES,
+    *custom_fields.ROUTES,
     *fhir_read.ROUTES,
     *health.ROUTES,
 )

@@ -1,4 +1,5 @@
-"""What has to be done now and then: the intake ledger forgets resend keys that are older than its window."""
+"""What has to be done now and then: the intake ledger forgets resend keys that are older than its window, and answers
+kept for an Idempotency-Key go when their time is over."""
 
 import asyncio
 import contextlib
@@ -10,6 +11,7 @@ from chartwire.channels.sources import list_organisations
 from chartwire.core import clock
 from chartwire.core.errors import ChartwireError
 from chartwire.store.pool import Pool
+from chartwire.trust.idempotency import forget as forget_answers
 
 EVERY_S = 900.0
 _log = structlog.get_logger(__name__)
@@ -21,6 +23,8 @@ async def keep_in_order(pool: Pool, engine: Pool, stop: asyncio.Event, *, every_
         try:
             for organisation in await list_organisations(pool, engine):
                 while await forget_resends(pool, organisation.id, clock.now()) and not stop.is_set():
+                    pass
+                while await forget_answers(pool, organisation.id) and not stop.is_set():
                     pass
         except ChartwireError as error:
             _log.warning("maintenance_waits", code=error.code)

@@ -3,6 +3,7 @@
 No error text carries patient data: messages name places (a segment, a field, a pointer) and rules, never values.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 ErrorClass = Literal["auth", "validation", "not_found", "conflict", "rate", "transient", "upstream"]
@@ -29,6 +30,14 @@ class ValidationError(ChartwireError):
     """The input is wrong and stays wrong: mend it before sending again."""
 
     error_class = "validation"
+
+
+class FaultsError(ValidationError):
+    """Input with one or more faults at places that can be named: (JSON pointer, code, rule in words), never a value."""
+
+    def __init__(self, message: str, *, code: str, faults: Sequence[tuple[str, str, str]]) -> None:
+        super().__init__(message, code=code)
+        self.faults = tuple(faults)
 
 
 class ParseError(ValidationError):

@@ -34,11 +34,13 @@ PREFIXES = {
     "ServiceRequest": "srv",
     "Specimen": "spm",
     "credential": "key",
+    "custom_field": "cfd",
     "endpoint": "whe",
     "event": "evt",
     "merge": "mrg",
     "message": "msg",
     "organisation": "org",
+    "replay": "rpl",
     "review": "rev",
     "source": "src",
 }

@@ -14,6 +14,7 @@ import yaml
 
 from chartwire.core.clock import instant
 from chartwire.mapping.conversion import Json
+from chartwire.record import custom_values
 from chartwire.record.identity import folded
 from chartwire.record.localtime import local_day
 from chartwire.record.status import practice_status
@@ -94,6 +95,11 @@ def _typed(value: Json, wanted: str) -> Iterator[str]:
         yield folded(value["value"])
 
 
+def _of_system(value: Json, wanted: str) -> Iterator[str]:
+    if value.get("system") == wanted:
+        yield value.get("value", "")
+
+
 def _coding(value: Json, _: str) -> Iterator[str]:
     if code := value.get("code"):
         yield code
@@ -151,12 +157,18 @@ def _practice_status(value: Json, _: str) -> Iterator[str]:
     yield practice_status(value)
 
 
+def _custom(value: Json, _: str) -> Iterator[str]:
+    if (held := custom_values.held(value)) is not None:
+        yield custom_values.index_value(*held)
+
+
 _FORMS: dict[str, Callable[[Any, str], Iterator[str]]] = {
     "text": _text,
     "word": _word,
     "token": _token,
     "identifier": _identifier,
     "typed": _typed,
+    "of": _of_system,
     "coding": _coding,
     "reference": _reference,
     "human_name": _human_name,
@@ -167,4 +179,5 @@ _FORMS: dict[str, Callable[[Any, str], Iterator[str]]] = {
     "practice_status": _practice_status,
     "sort_name": _sort_name,
     "local_day": _local_day,
+    "custom": _custom,
 }

@@ -29,6 +29,8 @@ SCOPES = frozenset(
         "*",
         "appointments.read",
         "audit.read",
+        "custom_fields.read",
+        "custom_fields.write",
         "events.read",
         "fhir.read",
         "keys.read",

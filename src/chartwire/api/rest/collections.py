@@ -17,12 +17,14 @@ from chartwire.api.services import Services
 from chartwire.core.access import Access
 from chartwire.core.errors import ChartwireError
 from chartwire.core.ids import PREFIXES, from_prefixed
-from chartwire.record import read
+from chartwire.record import custom_fields, read
+from chartwire.record.custom_values import FHIR_TYPES, INDEX_PARAMETER, searched
 from chartwire.record.read import Found, Search, Stored, Term
 from chartwire.store.pool import Pool
 from chartwire.store.search_sql import PATIENT_STATUSES
 
 Build = Callable[[Request, Services, Sequence[Stored]], Awaitable[list[Any]]]
+_CUSTOM = "custom."
 _REPLACED = '"replaced-by"'
 
 
@@ -144,6 +146,7 @@ def routes_of(collection: Collection) -> tuple[Route, Route]:
             "search",
             checked=True,
             parameters=_parameters(collection),
+            families=(_CUSTOM,),
             answer=collection.page,
             tag=collection.name,
         ),
@@ -185,7 +188,7 @@ async def _list(collection: Collection, request: Request, services: Services) ->
     wants_total = filters.flag(request.query, "include_total")
     limit = page_limit(request.query)
     query, position = resume(services.sealer, request.access, collection.name, request.query, 2)
-    wanted = _search(collection, query, position, limit)
+    wanted = _search(collection, query, position, limit, await _custom_terms(collection, request, services, query))
     found = await read.search(services.pool, request.access, wanted)
     has_more, found = len(found) > limit, found[:limit]
     token = _next_token(collection, request, services, query, found[-1]) if has_more else None
@@ -200,9 +203,29 @@ async def _list(collection: Collection, request: Request, services: Services) ->
     )
 
 
-def _search(collection: Collection, query: Mapping[str, str], position: list[str | None] | None, limit: int) -> Search:
+async def _custom_terms(
+    collection: Collection, request: Request, services: Services, query: Mapping[str, str]
+) -> list[Term]:
+    """The conditions of parameters `custom.<name>`."""
+    asked = {name.removeprefix(_CUSTOM): text for name, text in query.items() if name.startswith(_CUSTOM)}
+    if not asked:
+        return []
+    noun = next(noun for noun, fhir_type in FHIR_TYPES.items() if fhir_type == collection.fhir_type)
+    async with services.pool.transaction(request.access.org) as tx:
+        known = {one.name: one for one in await custom_fields.many(tx, request.access, noun) if one.searchable}
+    if not asked.keys() <= known.keys():
+        raise bad_parameter("custom", "is followed by a dot and the name of a searchable custom field of this noun")
+    return [Term(INDEX_PARAMETER, "eq", searched(known[name], text)) for name, text in asked.items()]
+
+
+def _search(
+    collection: Collection,
+    query: Mapping[str, str],
+    position: list[str | None] | None,
+    limit: int,
+    terms: list[Term],
+) -> Search:
     sort, descending = _sort(collection, query.get("sort") or _natural_sort(collection, query))
-    terms: list[Term] = []
     for one in collection.filters:
         if one.name in query:
             terms += one.terms(query[one.name])
