@@ -53,6 +53,7 @@ class Maker:
         self.known_tables = dictionary_tables()
         self.hl7_tables: set[int] = set()
         self.events = self._events()
+        self.types: dict[str, list[Part]] = {}
 
     def _events(self) -> dict[str, str]:
         """The structure of each event, by table 0354."""
@@ -78,13 +79,14 @@ class Maker:
         segments = {name: _merged(parts, other.segments.get(name, [])) for name, parts in mine.segments.items()}
         segments |= {name: parts for name, parts in other.segments.items() if name not in segments}
         types = {name: _merged(parts, other.types.get(name, [])) for name, parts in mine.types.items()}
+        self.types = types = {name: _with_tables(parts, self.types.get(name, [])) for name, parts in types.items()}
         structures, events = self._structures(version, mine, other)
         self._name(segments, types, other)
         self._note_hl7_tables(version, [*segments.values(), *types.values()])
         return {
             "segments": self._placed("segments", {name: _line(parts) for name, parts in segments.items()}),
             "types": self._placed("types", {name: _line(parts) for name, parts in types.items()}),
-            "tables": self._placed("tables", self._tables(version, mine, [*segments.values(), *types.values()])),
+            "tables": self._placed("tables", self._tables(mine, [*segments.values(), *types.values()])),
             "structures": self._placed("structures", {name: _text(node) for name, node in structures.items()}),
             "events": events,
         }
@@ -115,7 +117,7 @@ class Maker:
             return
         self.hl7_tables |= {part.table for parts in lists for part in parts if part.type == "ID" and part.table}
 
-    def _tables(self, version: str, mine: Hl7apy, lists: list[list[Part]]) -> dict[str, str]:
+    def _tables(self, mine: Hl7apy, lists: list[list[Part]]) -> dict[str, str]:
         codes = mine.tables
         if not codes:
             codes = {number: [*values] for number, values in self.known_tables.items()}
@@ -152,6 +154,14 @@ def _lenient(one: Part, other: Part) -> Part:
         one.table or other.table,
         other.name or one.name,
     )
+
+
+def _with_tables(parts: list[Part], before: list[Part]) -> list[Part]:
+    """From 2.8 on hl7apy names no tables of components: the version before tells them, where the type is the same."""
+    if any(part.table for part in parts):
+        return parts
+    tables = [older.table if older.type == part.type else 0 for part, older in zip(parts, before, strict=False)]
+    return [part._replace(table=table) for part, table in zip(parts, tables, strict=False)] + parts[len(tables) :]
 
 
 def _line(parts: list[Part]) -> str:

@@ -118,7 +118,8 @@ class Dictionary:
 
     def __init__(self, version: str) -> None:
         file = DICTIONARY / f"v{version}.json.gz"
-        self._raw: dict[str, Any] = read_json(file) if file.is_file() else {"segments": {}, "fields": {}, "messages": {}}
+        nothing = {"segments": {}, "fields": {}, "messages": {}}
+        self._raw: dict[str, Any] = read_json(file) if file.is_file() else nothing
 
     @cached_property
     def segments(self) -> dict[str, list[Part]]:
