@@ -11,7 +11,8 @@ from uuid import UUID
 
 import structlog
 
-from chartwire.channels import route
+from chartwire.channels import holds, route
+from chartwire.channels.holds import Wait, wait_of
 from chartwire.channels.path import Path
 from chartwire.channels.reading import Fault, Job, Reading, fault_of
 from chartwire.channels.settling import Settlement, settle
@@ -50,6 +51,10 @@ class OneByOne:
                 exhausted = Fault("attempts_exhausted", "", f"tried {claim.attempts - 1} times without an end")
                 await self._bury(claim, jobs.pop(0), exhausted)
             for job in jobs:
+                wait = wait_of(job)
+                if wait:
+                    await self._path.park(claim.org_id, [(claim, wait)])
+                    return
                 if not await self._carry(claim, job):
                     return
             async with self._path.pool.transaction(claim.org_id) as tx:
@@ -61,7 +66,7 @@ class OneByOne:
             await self._lanes.back_off(claim)
 
     async def _carry(self, claim: Claim, job: Job) -> bool:
-        """Carry one message; False where its lane is parked at a merge."""
+        """Carry one message; False where its lane is parked, at a merge or to wait."""
         try:
             return await self._carry_through_conflicts(claim, job)
         except (StaleLeaseError, TransientError, ConflictError):
@@ -87,20 +92,24 @@ class OneByOne:
         [reading] = await self._path.read(org, [job])
         hit("worker.before_single")
         async with self._path.pool.transaction(org) as tx:
+            if await holds.on_hold(tx, org, [job.source_id]):
+                await holds.park(tx, org, [(claim, Wait(source_id=job.source_id))])
+                return False
             if job.ticket_lanes:
                 if not await self._heads_all(tx, claim, job, job.ticket_lanes):
                     turn = await self._turn_of_merge(tx, claim, job)
                     if turn != "run":
                         return turn == "done"
-                destinations = await self._run_ticket(tx, claim, reading)
+                destinations, waits = await self._run_ticket(tx, claim, reading)
             else:
-                destinations = await self._path.apply(tx, org, await self._path.still_there(tx, org, [reading]))
+                destinations, waits = await self._path.apply(tx, org, await self._path.still_there(tx, org, [reading]))
                 await self._check_fence(tx, claim, [claim.lane_id])
             await tx.execute(q.forgive_lane, claim.lane_id, claim.fence)
+            await holds.hold_lanes(tx, org, waits)
             await route.wake(tx, org, destinations)
         if destinations:
             self._path.deliveries_made()
-        return True
+        return not waits
 
     async def _turn_of_merge(self, tx: Connection, claim: Claim, job: Job) -> Literal["run", "done", "parked"]:
         """Lock all lanes of a merge and see. `done`: another of its lanes carried it since this job was loaded.
@@ -117,17 +126,18 @@ class OneByOne:
         rows = await tx.fetch(q.lane_heads, claim.org_id, list(lane_ids))
         return {row["lane_id"] for row in rows if row["message_id"] == job.message_id} == set(lane_ids)
 
-    async def _run_ticket(self, tx: Connection, claim: Claim, reading: Reading) -> list[UUID]:
+    async def _run_ticket(self, tx: Connection, claim: Claim, reading: Reading) -> tuple[list[UUID], dict[UUID, Wait]]:
         """Work a merge and lock its lanes only at the end, as a batch does: the inbox goes on meanwhile. Whether it
         still heads them decides then; where another lane's worker was first, this one rolls back and looks again."""
         job = reading.job
-        destinations = await self._path.apply(tx, claim.org_id, [reading])
+        destinations, waits = await self._path.apply(tx, claim.org_id, [reading])
         await self._check_fence(tx, claim, job.ticket_lanes)
         others = [lane_id for lane_id in job.ticket_lanes if lane_id != claim.lane_id]
         if not await self._heads_all(tx, claim, job, others):
             raise ConflictError("another lane's worker carried this merge", code="merge_carried")
-        await self._remove_ticket(tx, claim, job)
-        return destinations
+        if not (waits and await self._heads_all(tx, claim, job, [claim.lane_id])):  # else it waits behind a case
+            await self._remove_ticket(tx, claim, job)
+        return destinations, waits
 
     async def _remove_ticket(self, tx: Connection, claim: Claim, job: Job) -> None:
         await tx.execute(q.delete_ticket, claim.org_id, list(job.ticket_lanes), job.message_id)

@@ -7,6 +7,8 @@
     route     event x destination -> delivery, in the same transaction
     settle    message states, jobs done, lanes released    fenced: a worker that lost a lane writes nothing
 
+A message of a source on hold, and what comes behind it in its lane, is left there: the lane waits (`holds.py`).
+
 One batch is one transaction: up to LANES_PER_CLAIM_MAX lanes of one organisation. Whatever breaks it rolls it back;
 `one_by_one.py` then redoes it one message a transaction, so that the one at fault is found and the others go on.
 """
@@ -16,10 +18,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from chartwire.channels import route
+from chartwire.channels import holds, route
+from chartwire.channels.holds import Wait
 from chartwire.channels.reading import Job, Reading, Spoken, read
 from chartwire.channels.retelling import read_again, retell
-from chartwire.channels.settling import Settlement, settle, settlement_of
+from chartwire.channels.settling import Settlement, case_of, settle, settlement_of
 from chartwire.core import clock
 from chartwire.core.access import Access
 from chartwire.core.crashpoints import hit
@@ -34,7 +37,7 @@ from chartwire.record.identity import HeldForReviewError
 from chartwire.record.save import keys_of, save
 from chartwire.record.snapshots import scopes_of
 from chartwire.record.unmerging import Parting
-from chartwire.record.work import Review, Work
+from chartwire.record.work import Work
 from chartwire.store.pool import Connection, Pool
 from chartwire.store.queries import q
 
@@ -71,6 +74,9 @@ class Path:
                 row["mode"] or "record-only",
                 row["raw"] or b"",
                 row["parent_id"],
+                row["decision"],
+                row["source_on_hold"],
+                row["under_review"],
             )
             for row in rows
         ]
@@ -112,63 +118,76 @@ class Path:
         """
         hit("worker.before_batch")
         async with self.pool.transaction(org) as tx:
-            standing = await self.still_there(tx, org, readings)
-            destinations = await self.apply(tx, org, standing)
+            held = await holds.on_hold(tx, org, (reading.job.source_id for reading in readings))
+            standing = await self.still_there(tx, org, holds.before_hold(readings, held))
+            destinations, waits = await self.apply(tx, org, standing)
             await lane_engine.release(tx, claims)
+            await holds.hold_lanes(tx, org, waits)
             await route.wake(tx, org, destinations)
             hit("worker.before_commit")
         hit("worker.after_commit")
         if destinations:
             self.deliveries_made()
 
-    async def apply(self, tx: Connection, org: UUID, readings: Sequence[Reading]) -> list[UUID]:
-        """Save, emit, route and settle within `tx`; answers the destinations to wake."""
+    async def park(self, org: UUID, waiting: Sequence[tuple[Claim, Wait]]) -> None:
+        """End claims of lanes whose head waits. Raises StaleLeaseError."""
+        async with self.pool.transaction(org) as tx:
+            await holds.park(tx, org, waiting)
+
+    async def apply(
+        self, tx: Connection, org: UUID, readings: Sequence[Reading]
+    ) -> tuple[list[UUID], dict[UUID, Wait]]:
+        """Save, emit, route and settle within `tx`; answers the destinations to wake, and the lanes that wait from now
+        on: what stands behind the case that they wait for is left in them."""
         told = [reading for reading in readings if reading.job.mode != "preview"]
-        work, settlements = await self._meet(tx, org, told)
+        waits: dict[UUID, Wait] = {}
+        work, settlements = await self._meet(tx, org, told, waits)
         now = clock.now()  # after every id of this unit was made: nothing is changed before it was created
         await work.flush(now)
         await emit(tx, org, now, work.events)
         destinations = await route.route(tx, org, now, work.events)
         for reading in readings:
             if reading.job.mode == "preview":
-                settlements += (await self._meet(tx, org, [reading]))[1]  # and what it would change is not written
+                settlements += (await self._meet(tx, org, [reading], waits))[1]  # what it would change is not written
         await settle(tx, org, now, settlements)
-        return destinations
+        return destinations, waits
 
-    async def _meet(self, tx: Connection, org: UUID, readings: Sequence[Reading]) -> tuple[Work, list[Settlement]]:
-        """Let these messages meet the record in one unit of work, which is not written yet."""
+    async def _meet(
+        self, tx: Connection, org: UUID, readings: Sequence[Reading], waits: dict[UUID, Wait]
+    ) -> tuple[Work, list[Settlement]]:
+        """Let these messages meet the record in one unit of work, which is not written yet. Lanes that a case stops are
+        added to `waits`; what waits in them is not settled."""
         work = Work(self.access(org), tx)
         spoken = [reading.spoken for reading in readings if reading.spoken]
         keys = [key for conversion, _ in spoken for key in keys_of(conversion)]
         scopes = [scope for conversion, context in spoken for scope in scopes_of(context.source.id, conversion)]
         await work.prefetch(keys, scopes)
-        waiting = await self._lanes_that_wait(tx, org, spoken)
-        return work, [await self._settlement(work, reading, waiting) for reading in readings]
+        under_review = await self._lanes_under_review(tx, org, spoken)
+        settlements = []
+        for reading in readings:
+            lane_id = reading.job.lane_id
+            if lane_id in under_review and _waits_behind_a_case(reading):
+                waits.setdefault(lane_id, Wait(review_id=under_review[lane_id]))
+            if lane_id not in waits:
+                settlements.append(await self._settlement(work, reading, waits))
+        return work, settlements
 
-    async def _settlement(self, work: Work, reading: Reading, waiting: set[UUID]) -> Settlement:
-        """One message meets the record; a doubt about identity becomes a review."""
+    async def _settlement(self, work: Work, reading: Reading, waits: dict[UUID, Wait]) -> Settlement:
+        """One message meets the record; a doubt becomes a case, and stops the lane where the source wants that."""
         job = reading.job
         if reading.spoken is None:
             return settlement_of(reading)
         conversion, context = reading.spoken
-        if job.lane_id in waiting:
-            return settlement_of(reading, held="waits_for_review")
         references = self.directory.references(work.access, conversion) if job.mode != "preview" else {}
         try:
+            if reading.held_by and job.decision is None:
+                raise HeldForReviewError("strictness", "", None)
             outcome = await save(work, conversion, context, references)
         except HeldForReviewError as doubt:
-            work.reviews.append(
-                Review(
-                    "identity",
-                    job.message_id,
-                    job.lane_id,
-                    doubt.resource_type,
-                    doubt.resource_id,
-                    {"code": doubt.code},
-                )
-            )
-            if context.source.hold_following == "wait":
-                waiting.add(job.lane_id)
+            case = case_of(reading, doubt, context.source.id)
+            work.reviews.append(case)
+            if context.source.hold_following == "wait" and job.mode != "preview":
+                waits[job.lane_id] = Wait(review_id=case.id)
             return settlement_of(reading, held=doubt.code)
         for parting in outcome.parted:
             await self.tell_again(work, parting)
@@ -187,9 +206,16 @@ class Path:
         there = {(row["lane_id"], row["seq"]) for row in rows}
         return [reading for reading in readings if (reading.job.lane_id, reading.job.seq) in there]
 
-    async def _lanes_that_wait(self, tx: Connection, org: UUID, spoken: Sequence[Spoken]) -> set[UUID]:
-        """Lanes whose source says that later messages wait while it is open whose record this is."""
+    async def _lanes_under_review(self, tx: Connection, org: UUID, spoken: Sequence[Spoken]) -> dict[UUID, UUID]:
+        """The oldest open case of each lane in which a source wants later messages to wait for it."""
         lanes = {context.lane_id for _, context in spoken if context.source.hold_following == "wait"}
         if not lanes:
-            return set()
-        return {row["lane_id"] for row in await tx.fetch(q.lanes_under_review, org, list(lanes))}
+            return {}
+        return {row["lane_id"]: row["id"] for row in await tx.fetch(q.lanes_under_review, org, list(lanes))}
+
+
+def _waits_behind_a_case(reading: Reading) -> bool:
+    """Whether a message waits for an open case of its lane. One about which a person has decided does not."""
+    if reading.spoken is None or reading.job.decision is not None:
+        return False
+    return reading.spoken.context.source.hold_following == "wait"

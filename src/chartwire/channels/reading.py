@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 
 from chartwire.channels.message_keys import MessageKey, message_keys
+from chartwire.channels.strictness import NO_OBJECTION, Place, judge
 from chartwire.core.clock import instant
 from chartwire.core.errors import ChartwireError, MappingError, ParseError
 from chartwire.core.source import EffectMode, Source
@@ -20,7 +21,11 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One message at its place in a lane. `ticket_lanes` are all the lanes of a merge, () for other messages."""
+    """One message at its place in a lane. `ticket_lanes` are all the lanes of a merge, () for other messages.
+
+    `decision` is what a person said about a doubt that the message was held for. While its source is on hold, or its
+    lane waits for the case `under_review`, it is loaded without its bytes and not worked.
+    """
 
     lane_id: UUID
     seq: int
@@ -30,6 +35,9 @@ class Job:
     mode: EffectMode
     raw: bytes
     parent_id: UUID | None = None
+    decision: str | None = None
+    source_on_hold: bool = False
+    under_review: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +58,18 @@ class Spoken(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A job with what it says (`spoken`) or with its `fault`. `keys` are the numbers that it will be found by."""
+    """A job with what it says (`spoken`) or with its `fault`. `keys` are the numbers that it will be found by.
+
+    `held_by` and `warned_of` are the issues, as (rule, location), for which the source's strictness holds a message or
+    only tells of them.
+    """
 
     job: Job
     spoken: Spoken | None = None
     fault: Fault | None = None
     keys: tuple[MessageKey, ...] = ()
+    held_by: tuple[Place, ...] = ()
+    warned_of: tuple[Place, ...] = ()
 
 
 def read(job: Job, source: Source | None, mapper: Mapper) -> Reading:
@@ -66,6 +80,10 @@ def read(job: Job, source: Source | None, mapper: Mapper) -> Reading:
     try:
         document = hl7v2.parse(job.raw, charset=source.charset)
         keys = message_keys(document)
+        verdict = judge(document, source) if source.strictness and job.decision is None else NO_OBJECTION
+        if verdict.refused:
+            fault = Fault(verdict.refused.rule, verdict.refused.location, verdict.refused.text)
+            return Reading(job, fault=fault, keys=keys)
         conversion = mapper.convert(document, source)
     except ChartwireError as error:
         return Reading(job, fault=fault_of(error), keys=keys)
@@ -75,7 +93,7 @@ def read(job: Job, source: Source | None, mapper: Mapper) -> Reading:
         return Reading(job, fault=fault, keys=keys)
     recorded = instant(conversion.recorded_at) if conversion.recorded_at else None
     context = MessageContext(job.message_id, job.lane_id, source, job.mode, conversion.event, recorded, job.parent_id)
-    return Reading(job, Spoken(conversion, context), keys=keys)
+    return Reading(job, Spoken(conversion, context), None, keys, verdict.held_by, verdict.warned_of)
 
 
 def fault_of(error: ChartwireError) -> Fault:

@@ -10,7 +10,9 @@ from chartwire.channels.message_keys import MessageKey
 from chartwire.channels.reading import Fault, Job, Reading
 from chartwire.core.telemetry import Counter
 from chartwire.record.bodies import plain_json
+from chartwire.record.identity import HeldForReviewError
 from chartwire.record.save import Outcome
+from chartwire.record.work import Review
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
@@ -38,12 +40,32 @@ def settlement_of(reading: Reading, *, outcome: Outcome | None = None, held: str
     """Processed with an outcome, held for a reason, or dead by the reading's fault."""
     summary = _summary(reading, outcome)
     if held is not None:
-        fault = Fault(held, "PID-3", "held for review: nothing was changed")
+        location = reading.held_by[0][1] if held == "strictness" else "PID-3"
+        fault = Fault(held, location, "held for review: nothing was changed")
         return Settlement(reading.job, "held", fault=fault, outcome=summary, keys=reading.keys)
     if outcome is None:
         return Settlement(reading.job, "dead", fault=reading.fault, keys=reading.keys)
     patient_id, named_id = outcome.patient_id, outcome.named_id
     return Settlement(reading.job, "processed", patient_id, None, summary, reading.keys, named_id)
+
+
+def case_of(reading: Reading, doubt: HeldForReviewError, source_id: UUID) -> Review:
+    """The case that a doubt about a message makes for a person."""
+    job = reading.job
+    patient_id = doubt.resource_id if doubt.resource_type == "Patient" else None
+    detail: dict[str, Any] = {"code": doubt.code}
+    if doubt.code == "strictness":
+        detail["issues"] = [list(place) for place in reading.held_by]
+    return Review(
+        "strictness" if doubt.code == "strictness" else "identity",
+        job.message_id,
+        job.lane_id,
+        doubt.resource_type or None,
+        doubt.resource_id,
+        detail,
+        source_id,
+        patient_id,
+    )
 
 
 async def settle(tx: Connection, org: UUID, now: datetime, settlements: Sequence[Settlement]) -> None:
@@ -98,8 +120,9 @@ def _summary(reading: Reading, outcome: Outcome | None) -> str | None:
     summary: dict[str, Any] = {"map": conversion.map_version}
     if outcome is not None:
         summary["resources"] = [[kind, str(id_), version, changed] for kind, id_, version, changed in outcome.touched]
-    if conversion.findings:
-        summary["findings"] = [[f.code, f.location] for f in conversion.findings[:_FINDINGS_MAX]]
+    findings = [*((f.code, f.location) for f in conversion.findings), *reading.warned_of]
+    if findings:
+        summary["findings"] = [list(place) for place in findings[:_FINDINGS_MAX]]
     if conversion.unread:
         summary["unread"] = conversion.unread[:_FINDINGS_MAX]
     return plain_json(summary)

@@ -122,7 +122,8 @@ def _from_rows(org: UUID, kind: OrganisationKind, rows: Iterable[Row]) -> list[S
         except msgspec.DecodeError as error:
             _log.error("source_unreadable", org_id=str(org), source_id=str(row["id"]), reason=str(error))
         else:
-            sources.append(replace(source, org=org, id=row["id"], name=row["name"], live=kind == "live"))
+            now = {"live": kind == "live", "paused": row["paused"]}
+            sources.append(replace(source, org=org, id=row["id"], name=row["name"], **now))
     return sources
 
 

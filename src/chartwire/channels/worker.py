@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
 from itertools import groupby
+from uuid import UUID
 
 import structlog
 
+from chartwire.channels.holds import Wait, wait_of
 from chartwire.channels.one_by_one import OneByOne
 from chartwire.channels.path import Path
 from chartwire.channels.reading import Job
@@ -121,12 +123,14 @@ class IntakeWorker:
             await asyncio.gather(keeper, return_exceptions=True)
 
     async def _carry(self, claims: list[Claim]) -> None:
-        """Carry a batch; lanes headed by a merge, and all lanes of a batch that breaks, are worked one by one."""
+        """Carry a batch; lanes headed by a merge, and all lanes of a batch that breaks, are worked one by one. Lanes
+        whose head waits are parked."""
         started_s = monotonic()
         org = claims[0].org_id
         jobs_per_lane = min(max(_MESSAGES_PER_BATCH // len(claims), 1), JOBS_PER_LANE_MAX)
         jobs = await self._path.load(org, [claim.lane_id for claim in claims], jobs_per_lane)
-        merging, plain = _parted(claims, jobs)
+        merging, waiting, plain = _parted(claims, jobs)
+        await self._park(org, waiting)
         try:
             if plain:
                 readings = await self._path.read(org, [job for _, held in plain for job in held])
@@ -143,6 +147,17 @@ class IntakeWorker:
         await self._one_by_one.work_all(merging)
         _batch_seconds.observe(monotonic() - started_s)
 
+    async def _park(self, org: UUID, waiting: Sequence[tuple[Claim, Wait]]) -> None:
+        """A lane that somebody took over meanwhile is theirs; the others are looked at again."""
+        if not waiting:
+            return
+        try:
+            await self._path.park(org, waiting)
+            _batches.add(1, "parked")
+        except StaleLeaseError:
+            _batches.add(1, "stale")
+            await self._lanes.give_back([claim for claim, _ in waiting])
+
     async def _mind_the_dead(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await self._lanes.check_alive()
@@ -157,19 +172,25 @@ class IntakeWorker:
         self._wake.set()
 
 
-def _parted(claims: Sequence[Claim], jobs: Sequence[Job]) -> tuple[list[Claim], list[tuple[Claim, list[Job]]]]:
-    """(lanes headed by a merge, lanes with the jobs that come before their first merge)."""
+def _parted(
+    claims: Sequence[Claim], jobs: Sequence[Job]
+) -> tuple[list[Claim], list[tuple[Claim, Wait]], list[tuple[Claim, list[Job]]]]:
+    """(lanes headed by a merge, lanes whose head waits, lanes with the jobs that come before the first of either)."""
     by_lane = {lane_id: list(held) for lane_id, held in groupby(jobs, key=lambda job: job.lane_id)}
     merging: list[Claim] = []
+    waiting: list[tuple[Claim, Wait]] = []
     plain: list[tuple[Claim, list[Job]]] = []
     for claim in claims:
         held = by_lane.get(claim.lane_id, [])
-        until = next((number for number, job in enumerate(held) if job.ticket_lanes), len(held))
-        if held and until == 0:
+        wait = wait_of(held[0]) if held else None
+        until = next((number for number, job in enumerate(held) if job.ticket_lanes or wait_of(job)), len(held))
+        if wait:
+            waiting.append((claim, wait))
+        elif held and until == 0:
             merging.append(claim)
         else:
             plain.append((claim, held[:until]))
-    return merging, plain
+    return merging, waiting, plain
 
 
 def _code(group: BaseException) -> str:

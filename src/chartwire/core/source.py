@@ -26,7 +26,9 @@ class Source:
     events as `ADT^A01` or `ADT`; what is not chosen is stored as filtered; empty means everything that has a map.
     `may_set` maps a resource type to its rank for this source (0 = may not set), over the defaults of
     record/authority.yaml. `order_key` says what has to stay in order (channels/routing.py): `patient`, `visit`,
-    `source`, or the path of a field such as `ORC-3`.
+    `source`, or the path of a field such as `ORC-3`. `strictness` are pairs of what the validator finds (a rule, the
+    beginning of one with `*`, or a severity) and what then happens (channels/strictness.py), the last that fits counts;
+    without any, messages are not validated. `paused` is no setting: it says how the source stands now.
     """
 
     org: UUID
@@ -53,3 +55,10 @@ class Source:
     peers: tuple[str, ...] = ()
     sending: tuple[tuple[str, str], ...] = ()
     order_key: str = "patient"
+    strictness: tuple[tuple[str, str], ...] = ()
+    paused: bool = False
+
+    @property
+    def refuses(self) -> bool:
+        """Whether some issue of a message is a reason not to take it, so that all are validated before the answer."""
+        return any(action == "refuse" for _, action in self.strictness)

@@ -107,9 +107,9 @@ def learn(kinds: Kinds, body: bytes, envelope: Envelope, source: Source, verdict
     """Keep the kind of a message that went the whole way, where the next one of it may go the short one.
 
     That is: accepted by one answer after the commit, in the usual delimiters, no merge, control ids not strict,
-    order by patient.
+    order by patient, nothing that is refused for what stands in the body.
     """
-    plain = source.order_key == "patient" and not source.strict_control_ids
+    plain = source.order_key == "patient" and not source.strict_control_ids and not source.refuses
     if verdict.fault or not plain or plan != Plan(plan.code):
         return
     if envelope.charset not in _CODECS or envelope.delimiters[:5] != DEFAULT_DELIMITERS[:5]:

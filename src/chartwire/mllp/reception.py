@@ -1,5 +1,6 @@
 """From a frame's bytes to the inbox: route, judge, plan the answer, submit. One Reception a listener, no socket."""
 
+import asyncio
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -10,7 +11,8 @@ import structlog
 from chartwire.channels.intake import Arrival, Intake
 from chartwire.channels.routing import Peer, Refusal, admitted, order_key, reads_the_visit, route
 from chartwire.channels.sources import SourceDirectory
-from chartwire.core.errors import ChartwireError, ParseError
+from chartwire.channels.strictness import refusal, table_0357
+from chartwire.core.errors import ChartwireError, ParseError, TransientError
 from chartwire.core.ids import uuid7
 from chartwire.core.source import Source
 from chartwire.core.telemetry import Counter
@@ -30,6 +32,7 @@ _EVENT_LETTERS_MAX: Final = 40
 _UNROUTED: Final = UUID(int=0)
 
 INBOUND_ACKS = Counter("chartwire_mllp_inbound_acks_total", "Acknowledgements received: counted, never answered")
+TURNED_AWAY = Counter("chartwire_mllp_turned_away_total", "Messages that came while their source was paused")
 REFUSED = Counter("chartwire_mllp_refused_total", "Messages that no source takes", ("reason",))
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +40,7 @@ _log = structlog.get_logger(__name__)
 class Correspondent:
     """One connection as Reception sees it: the peer, and what was found out about it so far."""
 
-    __slots__ = ("allowed", "charset", "kinds", "learns", "line", "peer", "routes", "version")
+    __slots__ = ("allowed", "charset", "kinds", "learns", "line", "peer", "routes", "turned_away", "version")
 
     def __init__(self, line: Line, peer: Peer) -> None:
         self.line = line
@@ -47,6 +50,7 @@ class Correspondent:
         self.routes: dict[tuple[object, ...], Source | Refusal] = {}
         self.kinds: Kinds = {}
         self.learns = False
+        self.turned_away = False
         self.version = -1
 
 
@@ -149,8 +153,12 @@ class Reception:
             return self._refuse(who, source, envelope, body, at, arrived, parent, fault)
         if source.charset and source.charset != who.charset:
             envelope = read_envelope(body, charset=source.charset)
+        if source.paused or who.turned_away:
+            return self._turn_away(who, envelope, source, arrived, len(body), parent)
         if fault is None:
             verdict = contract.judge(envelope, source, self._mapped)
+            if source.refuses and verdict.state == "received":
+                verdict = _strict(body, source) or verdict
         else:
             verdict = Verdict("dead", fault.ack_code, fault, f"hl7_{fault.code}")
         plan = contract.plan(envelope, source, verdict)
@@ -158,6 +166,20 @@ class Reception:
         self._intake.submit(_arrival(envelope, source, verdict, plan, body, at), exchange)
         if who.learns and parent is None:
             learn(who.kinds, body, envelope, source, verdict, plan)
+        return exchange
+
+    def _turn_away(
+        self, who: Correspondent, envelope: Envelope, source: Source, arrived: float, body_bytes: int,
+        parent: BatchExchange | None,
+    ) -> Exchange:  # fmt: skip
+        """The source is paused: answer as a hub that is unable does. Where that closes the connection, nothing that
+        came behind is taken either: the sender sends all of it again, in order."""
+        if source.unable_answers == "close":
+            who.turned_away, who.learns = True, False
+            who.kinds.clear()
+        TURNED_AWAY.add()
+        exchange = Exchange(who.line, self._fates, envelope, source, Plan("AA"), arrived, body_bytes, parent)
+        asyncio.get_running_loop().call_soon(_told_unable, exchange)
         return exchange
 
     def _route(self, who: Correspondent, envelope: Envelope) -> Source | Refusal:
@@ -206,6 +228,19 @@ class Reception:
         else:
             exchange.unable(problem)
             exchange.door.release()
+
+
+def _told_unable(exchange: Exchange) -> None:
+    exchange.unable(TransientError("this source is paused", code="source_paused"))
+    exchange.door.release()
+
+
+def _strict(body: bytes, source: Source) -> Verdict | None:
+    """The refusal of a message for what the source is strict about; None where it may pass."""
+    issue = refusal(body, source)
+    if issue is None:
+        return None
+    return Verdict("dead", "AE", Fault(table_0357(issue.rule), issue.text, issue.location), issue.rule)
 
 
 def _quarantined(exchange: Exchange, ack: bytes, problem: ChartwireError | None) -> None:

@@ -73,7 +73,7 @@ select org_id, name, kind from organisation where org_id = $1;
 
 -- name: list_sources
 -- The sources of this scope, oldest first.
-select id, name, settings from source where org_id = $1 order by id;
+select id, name, settings, paused from source where org_id = $1 order by id;
 
 -- name: audit_refused_sender
 -- A sender of this organisation named another one.

@@ -1,13 +1,19 @@
 -- name: load_jobs
 -- The first $3 jobs of each lane, with the message and its raw bytes, in lane order. A job whose message or bytes are gone
 -- is here too: it has to end as a dead letter, or its lane would never be empty.
-select j.lane_id, j.seq, j.message_id, j.ticket_lanes, m.source_id, m.mode, m.parent_id, b.raw
+-- What waits comes without its bytes: its source is on hold, or its lane waits for an open case.
+select j.lane_id, j.seq, j.message_id, j.ticket_lanes, j.decision, m.source_id, m.mode, m.parent_id,
+       coalesce(s.on_hold, false) as source_on_hold, r.id as under_review,
+       case when s.on_hold or r.id is not null then null else b.raw end as raw
   from unnest($2::uuid[]) as wanted (lane_id)
  cross join lateral (
         select * from job where org_id = $1 and lane_id = wanted.lane_id order by seq limit $3
        ) j
   left join message m on m.org_id = $1 and m.id = j.message_id
   left join message_body b on b.org_id = $1 and b.id = j.message_id
+  left join source s on s.org_id = $1 and s.id = m.source_id
+  left join lane_hold h on h.org_id = $1 and h.lane_id = j.lane_id
+  left join review r on r.org_id = $1 and r.id = h.review_id and r.state = 'open'
  order by j.lane_id, j.seq;
 
 -- name: lock_jobs

@@ -74,20 +74,31 @@ select $1, m.id, m.loser, m.survivor, m.message, m.actor, m.named
        as m (id, loser, survivor, message, actor, named);
 
 -- name: insert_reviews
--- Cases for a person. A tie of the same elements that is open already is the same case.
-insert into review (org_id, id, kind, message_id, lane_id, resource_type, resource_id, detail)
-select $1, r.id, r.kind, r.message_id, r.lane_id, r.resource_type, r.resource_id, r.detail
-  from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[], $8::text[])
-       as r (id, kind, message_id, lane_id, resource_type, resource_id, detail)
- where r.kind <> 'tie' or not exists (
-        select 1 from review o
-         where o.org_id = $1 and o.state = 'open' and o.kind = 'tie' and o.resource_type = r.resource_type
-           and o.resource_id = r.resource_id and o.detail = r.detail);
+-- Cases for a person. A tie of the same elements that is open already is the same case, with the latest word.
+with told as (
+    select * from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::uuid[], $8::text[], $9::uuid[],
+                         $10::uuid[], $11::text[])
+           as r (id, kind, message_id, lane_id, resource_type, resource_id, detail, source_id, patient_id, proposal)
+), known as (
+    update review o set proposal = t.proposal, message_id = t.message_id, source_id = t.source_id
+      from told t
+     where t.kind = 'tie' and o.org_id = $1 and o.state = 'open' and o.kind = 'tie'
+       and o.resource_type = t.resource_type and o.resource_id = t.resource_id and o.detail = t.detail
+    returning t.id
+)
+insert into review (org_id, id, kind, message_id, lane_id, resource_type, resource_id, detail, source_id, patient_id,
+                    proposal)
+select $1, t.id, t.kind, t.message_id, t.lane_id, t.resource_type, t.resource_id, t.detail, t.source_id, t.patient_id,
+       t.proposal
+  from told t where not exists (select 1 from known k where k.id = t.id);
 
 -- name: lanes_under_review
--- Lanes with an open case about who the patient is.
-select distinct lane_id from review
- where org_id = $1 and state = 'open' and kind = 'identity' and lane_id = any($2::uuid[]);
+-- Lanes with an open case about one of their messages, and the oldest such; it stays open until the transaction ends.
+select distinct on (lane_id) lane_id, id
+  from (select lane_id, id from review
+         where org_id = $1 and state = 'open' and kind in ('identity', 'strictness') and lane_id = any($2::uuid[])
+         order by id for share) as open_cases
+ order by lane_id, id;
 
 -- name: save_resources
 -- New versions; see record_save.

@@ -1,0 +1,63 @@
+"""Maintenance windows: when a source, or every source of an organisation, is to stand still. Pure.
+
+A window is a span of time (UTC). With a zone it comes again each week at the same local time there, so that a change
+of the clocks moves it in UTC and not on the wall.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+HaltMode = Literal["hold", "pause"]
+_WEEK = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One window. `source_id` None is every source; times are aware; `weekly_zone` is an IANA name or None for once."""
+
+    id: UUID
+    source_id: UUID | None
+    mode: HaltMode
+    starts_at: datetime
+    ends_at: datetime
+    weekly_zone: str | None
+    reason: str
+
+
+def occurrence(window: Window, at: datetime) -> tuple[datetime, datetime] | None:
+    """The occurrence (start, end; UTC) that covers `at`, else the next one, None when there is none any more."""
+    if window.weekly_zone is None:
+        return (window.starts_at, window.ends_at) if at < window.ends_at else None
+    zone = ZoneInfo(window.weekly_zone)
+    first, last = (moment.astimezone(zone).replace(tzinfo=None) for moment in (window.starts_at, window.ends_at))
+    weeks = max(0, (at.astimezone(zone).replace(tzinfo=None) - first) // _WEEK - 1)
+    while True:
+        start, end = (_utc(moment + weeks * _WEEK, zone) for moment in (first, last))
+        if at < end:
+            return start, end
+        weeks += 1
+
+
+def ends_of(windows: Iterable[Window], source_id: UUID, at: datetime) -> dict[UUID, datetime]:
+    """The windows that cover a source at `at`, each with the end of this occurrence."""
+    found: dict[UUID, datetime] = {}
+    for window in windows:
+        if window.source_id in (None, source_id):
+            span = occurrence(window, at)
+            if span and span[0] <= at:
+                found[window.id] = span[1]
+    return found
+
+
+def next_change(windows: Iterable[Window], at: datetime) -> datetime | None:
+    """The next moment after `at` at which a window begins or ends; None when all are over."""
+    spans = [span for span in (occurrence(window, at) for window in windows) if span]
+    return min((start if at < start else end for start, end in spans), default=None)
+
+
+def _utc(local: datetime, zone: ZoneInfo) -> datetime:
+    return local.replace(tzinfo=zone).astimezone(UTC)
