@@ -3,8 +3,8 @@
 What two dictionaries say of a version becomes one, the more lenient word winning where they differ, and everything that
 several versions share stands once. Only facts are kept (codes, names, cardinalities, lengths); no prose.
 
-The file is gzipped JSON: pools of lines (`segments`, `types`, `tables`, `structures`), and for each version which line
-of the pool is whose. A segment is its fields joined by `|`, a field `type,usage,maximum,length,table` with what is
+The file is gzipped JSON: pools of lines (`segments`, `types`, `structures`), and for each version which line of the pool
+is whose. Tables hold the codes of all versions: HL7 lets a message use those of a later one. A segment is its fields joined by `|`, a field `type,usage,maximum,length,table` with what is
 usual left out (usage R required, W withdrawn; maximum * unbounded, else 1). A structure reads `MSH SFT* PV1?
 PROCEDURE(PR1 ROL*)* CHOICE[OBR RQD]`.
 """
@@ -27,9 +27,10 @@ HERE = Path(__file__).parent
 OUT = HERE.parent / "src" / "chartwire" / "formats" / "hl7v2" / "definitions"
 _EVENT = re.compile(r"\b[A-Z][A-Z0-9]{2}\b")
 _STRUCTURES_TABLE = 354
-_NO_TABLES_BEFORE = "2.3.1"
-_OPEN = re.compile(r"\.\.|^[nN]+$|[a-z]{4}.* | and |, |^$|<")
+_OPEN = re.compile(r"\.\.|^nn+$|[a-z]{4}.* | and |^$|<")
 _MANY = "\n"
+_ID_FOR_ALL_TABLES = {"2.1", "2.2", "2.3", "2.3.1"}
+"""Versions before data type IS had come into use for all tables that sites fill."""
 
 
 class Pool:
@@ -47,12 +48,15 @@ class Maker:
 
     def __init__(self) -> None:
         self.by_hand: dict[str, Any] = yaml.safe_load((HERE / "hl7v2.yaml").read_text("utf-8"))
-        self.pools = {kind: Pool() for kind in ("segments", "types", "tables", "structures")}
+        self.pools = {kind: Pool() for kind in ("segments", "types", "structures")}
         self.names: dict[str, list[str]] = {}
-        self.segment_names: dict[str, str] = dict(self.by_hand["segment_names"])
+        self.segment_names: dict[str, str] = {}
         self.known_tables = dictionary_tables()
+        self.codes: dict[int, set[str]] = {number: {*values} for number, values in self.known_tables.items()}
+        self.used_tables: set[int] = set()
         self.hl7_tables: set[int] = set()
         self.events = self._events()
+        self.segments: dict[str, list[Part]] = {}
         self.types: dict[str, list[Part]] = {}
 
     def _events(self) -> dict[str, str]:
@@ -69,6 +73,8 @@ class Maker:
         return {
             "pools": {kind: [*pool.lines] for kind, pool in self.pools.items()},
             "versions": versions,
+            "tables": self._tables(),
+            "open_segments": self.by_hand["open_segments"],
             "names": {name: "|".join(parts) for name, parts in sorted(self.names.items())},
             "segment_names": dict(sorted(self.segment_names.items())),
             "hl7_tables": sorted(self.hl7_tables),
@@ -79,29 +85,33 @@ class Maker:
         segments = {name: _merged(parts, other.segments.get(name, [])) for name, parts in mine.segments.items()}
         segments |= {name: parts for name, parts in other.segments.items() if name not in segments}
         types = {name: _merged(parts, other.types.get(name, [])) for name, parts in mine.types.items()}
-        self.types = types = {name: _with_tables(parts, self.types.get(name, [])) for name, parts in types.items()}
+        if not other.segments:
+            segments = {name: _as_before(parts, self.segments.get(name, [])) for name, parts in segments.items()}
+            types = {name: _with_tables(parts, self.types.get(name, [])) for name, parts in types.items()}
+        self.segments, self.types = segments, types
         structures, events = self._structures(version, mine, other)
         self._name(segments, types, other)
-        self._note_hl7_tables(version, [*segments.values(), *types.values()])
+        self._note_tables(version, mine, [*segments.values(), *types.values()])
         return {
             "segments": self._placed("segments", {name: _line(parts) for name, parts in segments.items()}),
             "types": self._placed("types", {name: _line(parts) for name, parts in types.items()}),
-            "tables": self._placed("tables", self._tables(mine, [*segments.values(), *types.values()])),
-            "structures": self._placed("structures", {name: _text(node) for name, node in structures.items()}),
+            "structures": self._placed("structures", structures),
             "events": events,
         }
 
     def _placed(self, kind: str, lines: dict[str, str]) -> dict[str, int]:
         return {name: self.pools[kind].place(line) for name, line in sorted(lines.items())}
 
-    def _structures(self, version: str, mine: Hl7apy, other: Dictionary) -> tuple[dict[str, Node], dict[str, str]]:
+    def _structures(self, version: str, mine: Hl7apy, other: Dictionary) -> tuple[dict[str, str], dict[str, str]]:
         structures = dict(mine.structures)
         aliases = self.events | self.by_hand["events"].get(version, {})
         for name, node in other.structures.items():
             if name not in structures and aliases.get(name) not in structures:
                 structures[name] = node
         events = {event: name for event, name in sorted(aliases.items()) if name in structures and event != name}
-        return structures, events
+        texts = {name: _text(node) for name, node in structures.items()}
+        texts |= {name: text for name, text in self.by_hand["structures"].items() if name in structures}
+        return texts, events
 
     def _name(self, segments: dict[str, list[Part]], types: dict[str, list[Part]], other: Dictionary) -> None:
         """The latest name that hl7-dictionary has for a part, else what hl7apy calls it."""
@@ -112,24 +122,20 @@ class Maker:
                 known[place] = part.name or known[place]
         self.segment_names |= other.segment_names
 
-    def _note_hl7_tables(self, version: str, lists: list[list[Part]]) -> None:
-        if version in {"2.1", "2.2"}:  # before data type IS came, ID stood for both kinds of table
-            return
-        self.hl7_tables |= {part.table for parts in lists for part in parts if part.type == "ID" and part.table}
+    def _note_tables(self, version: str, mine: Hl7apy, lists: list[list[Part]]) -> None:
+        for number, codes in mine.tables.items():
+            self.codes.setdefault(number, set()).update(codes)
+        parts = [part for parts in lists for part in parts if part.table]
+        self.used_tables |= {part.table for part in parts}
+        if version not in _ID_FOR_ALL_TABLES:
+            self.hl7_tables |= {part.table for part in parts if part.type == "ID"}
 
-    def _tables(self, mine: Hl7apy, lists: list[list[Part]]) -> dict[str, str]:
-        codes = mine.tables
-        if not codes:
-            codes = {number: [*values] for number, values in self.known_tables.items()}
-            for number, later in Hl7apy(_NO_TABLES_BEFORE).tables.items():
-                codes[number] = [*dict.fromkeys([*codes.get(number, []), *later])]
-        wanted = {part.table for parts in lists for part in parts} - {*self.by_hand["site_tables"], 0}
-        more = self.by_hand["more_codes"]
+    def _tables(self) -> dict[str, str]:
         found = {}
-        for number in sorted(wanted & codes.keys()):
-            listed = [code.strip() for code in codes[number]]
-            if len(listed) > 1 and not any(_OPEN.search(code) for code in listed):
-                found[f"{number:04d}"] = _MANY.join(sorted({*listed, *more.get(number, ())}))
+        for number in sorted(self.used_tables & self.codes.keys() - {*self.by_hand["site_tables"]}):
+            codes = {code.strip() for listed in self.codes[number] for code in listed.split(",")}
+            if len(codes) > 1 and not any(map(_OPEN.search, codes)):
+                found[f"{number:04d}"] = _MANY.join(sorted(codes))
         return found
 
 
@@ -156,6 +162,13 @@ def _lenient(one: Part, other: Part) -> Part:
     )
 
 
+def _as_before(parts: list[Part], before: list[Part]) -> list[Part]:
+    """From 2.8 on only hl7apy speaks: it leaves out withdrawn fields at the end, and calls some required that were not."""
+    pairs = zip(parts, before, strict=False)
+    told = [one._replace(minimum=min(one.minimum, older.minimum)) for one, older in pairs]
+    return told + parts[len(before) :] + [older for older in before[len(parts) :] if older.maximum == 0]
+
+
 def _with_tables(parts: list[Part], before: list[Part]) -> list[Part]:
     """From 2.8 on hl7apy names no tables of components: the version before tells them, where the type is the same."""
     if any(part.table for part in parts):
@@ -170,7 +183,13 @@ def _line(parts: list[Part]) -> str:
 
 def _word(part: Part) -> str:
     usage = "W" if part.maximum == 0 else "R" if part.minimum else ""
-    most = "*" if part.maximum == UNBOUNDED else str(part.maximum) if part.maximum > 1 else ""
+    most = (
+        "*"
+        if part.maximum == UNBOUNDED or (part.maximum and not part.type)
+        else str(part.maximum)
+        if part.maximum > 1
+        else ""
+    )
     table = f"{part.table:04d}" if part.table else ""
     return ",".join((part.type, usage, most, str(part.length or ""), table)).rstrip(",")
 

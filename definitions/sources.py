@@ -9,7 +9,7 @@ import gzip
 import importlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,12 +61,12 @@ class Hl7apy:
     @cached_property
     def segments(self) -> dict[str, list[Part]]:
         rows = self._facts("segments", "SEGMENTS").items()
-        return {name: [*self._parts(row)] for name, row in rows if _SEGMENT.fullmatch(name)}
+        return {name: self._parts(row) for name, row in rows if _SEGMENT.fullmatch(name)}
 
     @cached_property
     def types(self) -> dict[str, list[Part]]:
         rows = self._facts("datatypes", "DATATYPES_STRUCTS").items()
-        return {name: [*self._parts(("sequence", row))] for name, row in rows}
+        return {name: self._parts(("sequence", row)) for name, row in rows}
 
     @cached_property
     def tables(self) -> dict[int, list[str]]:
@@ -78,20 +78,23 @@ class Hl7apy:
         rows = self._facts("messages", "MESSAGES").items()
         return {name: _structure(name, row, 1, 1) for name, row in rows if name == name.upper()}
 
-    def _parts(self, row: Any) -> Iterator[Part]:
+    def _parts(self, row: Any) -> list[Part]:
+        """The parts by number. Fields that were withdrawn before 2.8 are skipped there: their names tell the numbers."""
         # Behind a word stand the children, or nothing; one segment of 2.1 lacks the word.
         children = row if not isinstance(row[0], str) else row[1] if len(row) > 1 else ()
+        found: list[Part] = []
         for name, facts, (minimum, maximum), _ in children:
-            table = (facts[4] or "")[3:]
-            number = int(table) if table.isdigit() else 0
+            number = int(name.rpartition("_")[2])
+            found += [Part("", maximum=0)] * (number - len(found) - 1)
             kind = facts[2] or ""
-            yield Part(
-                "" if kind in {"varies", "WD"} else kind,
-                minimum,
-                maximum,
-                table=0 if number == _LOCAL_TABLE else number,
-                name=_words(facts[3] or name),
-            )
+            kind = "" if kind in {"varies", "WD"} else kind
+            found.append(Part(kind, minimum, maximum, table=_table(facts[4]), name=_words(facts[3] or name)))
+        return found
+
+
+def _table(name: str | None) -> int:
+    digits = (name or "")[3:]
+    return int(digits) if digits.isdigit() and int(digits) != _LOCAL_TABLE else 0
 
 
 def _structure(name: str, row: Any, minimum: int, maximum: int, prefix: str = "") -> Node:

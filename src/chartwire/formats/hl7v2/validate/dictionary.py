@@ -54,11 +54,6 @@ class Version:
         """The components of a composite data type, None for a simple or unknown one."""
         return self._read("types", name)
 
-    def table(self, number: str) -> frozenset[str] | None:
-        """The codes of a table, None where this version lists none or each site has its own."""
-        place = self._index.tables.get(number)
-        return None if place is None else frozenset(self._content.pools.tables[place].split("\n"))
-
     def structure(self, name: str) -> str | None:
         """The grammar of a message structure such as ADT_A01."""
         place = self._index.structures.get(name)
@@ -111,6 +106,18 @@ def segment_name(segment: str) -> str:
     return _content().segment_names.get(segment, "")
 
 
+@cache
+def table(number: str) -> frozenset[str] | None:
+    """The codes of a table in any version, None where HL7 lists none or each site has its own."""
+    codes = _content().tables.get(number)
+    return None if codes is None else frozenset(codes.split("\n"))
+
+
+def is_open(segment: str) -> bool:
+    """Whether any number of fields may follow the last one of a segment."""
+    return segment in _content().open_segments
+
+
 def is_hl7_table(number: str) -> bool:
     """Whether HL7 defines the codes of a table; of the others it only suggests them."""
     return int(number) in _content().hl7_tables
@@ -119,14 +126,12 @@ def is_hl7_table(number: str) -> bool:
 class _Pools(msgspec.Struct):
     segments: list[str]
     types: list[str]
-    tables: list[str]
     structures: list[str]
 
 
 class _Index(msgspec.Struct):
     segments: dict[str, int]
     types: dict[str, int]
-    tables: dict[str, int]
     structures: dict[str, int]
     events: dict[str, str]
 
@@ -134,6 +139,8 @@ class _Index(msgspec.Struct):
 class _Content(msgspec.Struct):
     pools: _Pools
     versions: dict[str, _Index]
+    tables: dict[str, str]
+    open_segments: frozenset[str]
     names: dict[str, str]
     segment_names: dict[str, str]
     hl7_tables: frozenset[int]

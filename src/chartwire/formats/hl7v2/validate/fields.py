@@ -5,13 +5,21 @@ from typing import Final, NamedTuple
 
 from chartwire.formats.hl7v2.document import NULL
 from chartwire.formats.hl7v2.escapes import Delimiters, unescaper
-from chartwire.formats.hl7v2.validate.dictionary import Part, Version, field_name, is_hl7_table, version_of
+from chartwire.formats.hl7v2.validate.dictionary import (
+    Part,
+    Version,
+    field_name,
+    is_hl7_table,
+    table,
+    version_of,
+)
 from chartwire.formats.hl7v2.validate.issues import Findings
 from chartwire.formats.hl7v2.validate.leaves import PATTERNS, holds_stray_escape, judge_leaf
 
 CODED: Final = frozenset({"CE", "CWE", "CNE", "CF"})
 """Data types whose first component is a code of the field's table, unless the third names another coding system."""
 
+_CODES: Final = frozenset({"ID", "IS"})
 SIMPLE: Final = frozenset({"DT", "DTM", "FT", "GTS", "ID", "IS", "NM", "SI", "SNM", "ST", "TM", "TN", "TX"})
 """Data types without components."""
 
@@ -48,6 +56,11 @@ class Place(NamedTuple):
 def segment_place(segment: str, occurrence: int) -> str:
     """`OBX(3)`; `OBX` for the first."""
     return f"{segment}({occurrence})" if occurrence > 1 else segment
+
+
+def listed(part: Part) -> frozenset[str] | None:
+    """The codes that a simple value may have, None where any value will do."""
+    return table(part.table) if part.table and part.type in _CODES else None
 
 
 class Form:
@@ -113,7 +126,7 @@ class Form:
         return self._within(parts[0], level) + tail
 
     def _leaf(self, part: Part, level: int, required: bool) -> str:
-        codes = self.version.table(part.table) if part.table and part.type not in CODED else None
+        codes = listed(part)
         if part.type in PATTERNS:
             body = PATTERNS[part.type]
         elif codes is not None:
@@ -147,8 +160,8 @@ class FieldCheck:
         self.part = part
         self._form = form
         self._pattern = None if part.withdrawn else form.pattern(part)
-        self._length = part.length or _NO_LIMIT
-        self._codes = form.version.table(part.table) if part.table and part.type in CODED else None
+        self._length = part.length or _NO_LIMIT if form.version.type(part.type) is None else _NO_LIMIT
+        self._codes = table(part.table) if part.table and part.type in CODED else None
         self._system = f"HL7{part.table}"
 
     def sound(self, raw: str) -> bool:
@@ -187,7 +200,6 @@ class FieldCheck:
         if parts is None or not self._form.delimiters.component:
             self._judge(part, text, place, "", findings)
             return
-        self._judge_length(part, text, place, "", findings)
         values = self._divide(part, parts, text, place, findings)
         if self._codes is not None and values[0] not in ("", NULL):
             system = values[_SYSTEM] if len(values) > _SYSTEM else ""
@@ -195,9 +207,7 @@ class FieldCheck:
                 strict = is_hl7_table(part.table) and (part.type == "CNE" or system != "")
                 self._tell_table(part.table, strict, place._replace(component=1), part.type, findings)
 
-    def _divide(
-        self, part: Part, parts: tuple[Part, ...], text: str, place: Place, findings: Findings
-    ) -> list[str]:
+    def _divide(self, part: Part, parts: tuple[Part, ...], text: str, place: Place, findings: Findings) -> list[str]:
         """Judge the components of a field, or the subcomponents of a component."""
         delimiters = self._form.delimiters
         mark = delimiters.subcomponent if place.component else delimiters.component
@@ -205,7 +215,7 @@ class FieldCheck:
         while len(values) > 1 and not values[-1]:
             values.pop()
         if len(values) > len(parts):
-            findings.add("component_unexpected", str(place), type=part.type, alike=place.alike)
+            findings.add("component_further", str(place), type=part.type, alike=place.alike)
         for number, inner in enumerate(parts, 1):
             there = place._replace(sub=number) if place.component else place._replace(component=number)
             value = values[number - 1] if number <= len(values) else ""
@@ -224,7 +234,6 @@ class FieldCheck:
             return
         parts = self._form.version.type(part.type)
         if parts is not None and not place.sub:
-            self._judge_length(part, text, place, kind, findings)
             self._divide(part, parts, text, place, findings)
         else:
             self._judge(parts[0] if parts else part, text, place, kind, findings)
@@ -241,17 +250,20 @@ class FieldCheck:
             if holds_stray_escape(raw, delimiters.escape):
                 findings.add("escape_unknown", str(place), alike=place.alike)
             text = self._form.unescape(raw)
-        self._judge_length(part, text, place, kind, findings)
         self._judge_value(part, text, place, kind, findings)
 
     def _judge_value(self, part: Part, text: str, place: Place, kind: str, findings: Findings) -> None:
         bare = text.strip()
-        codes = self._form.version.table(part.table) if part.table and part.type not in CODED else None
+        codes = listed(part)
         if bare != text and (codes is not None or part.type in PATTERNS):
             findings.add("value_padded", str(place), name=self._form.name(place, kind), alike=place.alike)
-        if codes is not None and part.type not in PATTERNS and bare not in codes:
-            strict = part.type == "ID" and is_hl7_table(part.table)
-            self._tell_table(part.table, strict, place, kind, findings)
+        if codes is not None:
+            if bare not in codes:
+                strict = part.type == "ID" and is_hl7_table(part.table)
+                self._tell_table(part.table, strict, place, kind, findings)
+        elif 0 < part.length < len(text):
+            findings.add(self._form.long, str(place), name=self._form.name(place, kind), maximum=part.length,
+                         alike=place.alike)  # fmt: skip
         broken = judge_leaf(part.type, bare)
         if broken:
             findings.add(broken, str(place), name=self._form.name(place, kind), alike=place.alike)
@@ -259,8 +271,3 @@ class FieldCheck:
     def _tell_table(self, table: str, strict: bool, place: Place, kind: str, findings: Findings) -> None:
         rule = "value_not_in_table" if strict else "value_not_suggested"
         findings.add(rule, str(place), name=self._form.name(place, kind), table=table, alike=place.alike)
-
-    def _judge_length(self, part: Part, text: str, place: Place, kind: str, findings: Findings) -> None:
-        if 0 < part.length < len(text):
-            findings.add(self._form.long, str(place), name=self._form.name(place, kind), maximum=part.length,
-                         alike=place.alike)  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from chartwire.formats.hl7v2.document import HEADERS, NULL, Segment
-from chartwire.formats.hl7v2.validate.dictionary import Part, field_name
+from chartwire.formats.hl7v2.validate.dictionary import Part, field_name, is_open
 from chartwire.formats.hl7v2.validate.fields import FieldCheck, Form, Place, segment_place
 from chartwire.formats.hl7v2.validate.issues import Findings
 
@@ -53,7 +53,7 @@ class SegmentCheck:
     def _made(self, number: int) -> FieldCheck:
         part = self._parts[number - 1]
         if self.name == "OBX" and number == _VALUE_TYPE:
-            part = part._replace(table="")  # judged with the value that it is about
+            part = part._replace(table="", length=0)  # judged with the value that it is about
         check = self._checks[number] = FieldCheck(self._form, part)
         return check
 
@@ -64,6 +64,8 @@ class SegmentCheck:
 
     def _tell_further(self, fields: list[str], segment: Segment, findings: Findings) -> None:
         known = len(self._parts)
+        if is_open(self.name):
+            return
         for number in range(known + 1, len(fields)):
             if fields[number]:
                 place = Place(self.name, segment.occurrence, number)
@@ -91,8 +93,8 @@ def _observation(form: Form, fields: list[str], segment: Segment, findings: Find
 def _identified(form: Form, fields: list[str], segment: Segment, findings: Findings) -> None:
     """Each identifier says who assigned it and what kind it is."""
     number = _IDENTIFIERS[segment.name]
-    parts = form.version.segment(segment.name)
-    if parts is None or parts[number - 1].type != "CX" or len(fields) <= number or not fields[number]:
+    parts, kind = form.version.segment(segment.name) or (), form.version.type("CX") or ()
+    if parts[number - 1].type != "CX" or len(kind) < 5 or len(fields) <= number or not fields[number]:
         return
     mark = form.delimiters.repetition
     place = Place(segment.name, segment.occurrence, number)
@@ -101,7 +103,7 @@ def _identified(form: Form, fields: list[str], segment: Segment, findings: Findi
         if not values[0] or one == NULL:
             continue
         for component, rule in ((4, "identifier_without_authority"), (5, "identifier_without_type")):
-            if not values[component - 1]:
+            if not values[component - 1] and not kind[component - 1].required:
                 there = place._replace(repetition=repetition, component=component)
                 findings.add(rule, str(there), alike=there.alike)
 
