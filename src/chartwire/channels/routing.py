@@ -37,7 +37,7 @@ from chartwire.mapping.identity import MERGE_EVENTS, read_identity
 
 RefusalCode = Literal["unknown_peer", "unknown_sender", "ambiguous_sender", "names_another_organisation"]
 
-_IDENTITY: Final = read_identity(
+IDENTITY: Final = read_identity(
     (resources.files("chartwire.mapping") / "maps" / "identity.yaml").read_text("utf-8"), "identity.yaml"
 )
 _MRN_LETTERS_MAX: Final = 199
@@ -103,7 +103,7 @@ def route(allowed: Sequence[Source], everyone: Iterable[Source], envelope: Envel
     if not named:
         home = {source.org for source in allowed}
         for other in everyone:
-            if other.org not in home and names_facility(other) and weigh(other, envelope):
+            if other.org not in home and not other.retired and names_facility(other) and weigh(other, envelope):
                 reason = "this sender may not act for that organisation"
                 return Refusal("names_another_organisation", reason, allowed[0])
         named = [source for source in allowed if not source.sending]
@@ -201,7 +201,7 @@ def strongest(ids: Sequence[PatientId], source: Source) -> tuple[str, str, str] 
         if rule is None or (best is not None and best[0] <= rule[0]):
             continue
         value = _plain(one.value)
-        if value and not _IDENTITY.placeholder.fullmatch(value):
+        if value and not IDENTITY.placeholder.fullmatch(value):
             authority = one.authority or one.authority_universal_id or source.authority
             best = rule[0], (one.type or rule[1], authority, value)
             if not rule[0]:
@@ -211,10 +211,10 @@ def strongest(ids: Sequence[PatientId], source: Source) -> tuple[str, str, str] 
 
 def _rule(source: Source, kind: str, authority: str, universal: str) -> tuple[int, str] | None:
     """The rank of the first rule that takes an identifier, and the type that it has where it names none."""
-    if kind in _IDENTITY.never:
+    if kind in IDENTITY.never:
         return None
     for rank, rule in enumerate(source.identifiers):
-        if rule.type not in (kind, "*") if kind else rule.type in _IDENTITY.never:
+        if rule.type not in (kind, "*") if kind else rule.type in IDENTITY.never:
             continue
         wanted = rule.authority or source.authority
         unnamed = not authority and not universal

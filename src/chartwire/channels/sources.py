@@ -6,19 +6,19 @@ everything else about a source stands behind row-level security and is read orga
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-import msgspec
 import structlog
 
 from chartwire.channels.routing import check_sending
+from chartwire.channels.source_store import stored_sources, to_json
 from chartwire.core.errors import ChartwireError, NotFoundError
 from chartwire.core.ids import uuid7
 from chartwire.core.source import Source
 from chartwire.store.background import Background
-from chartwire.store.pool import Pool, Row
+from chartwire.store.pool import Pool
 from chartwire.store.queries import q
 
 OrganisationKind = Literal["live", "sandbox", "installation"]
@@ -69,7 +69,7 @@ async def create_source(pool: Pool, source: Source, listener: str) -> None:
     """
     check_sending(source)
     async with pool.transaction(source.org) as tx:
-        await tx.execute(q.insert_source, source.org, source.id, source.name, _to_json(source))
+        await tx.execute(q.insert_source, source.org, source.id, source.name, to_json(source))
         await tx.execute(q.insert_route, "source", source.org, source.id, listener)
 
 
@@ -77,8 +77,7 @@ async def update_source(pool: Pool, source: Source, listener: str) -> None:
     """Replace the settings and the listener of a source. Raises NotFoundError where there is no such source."""
     check_sending(source)
     async with pool.transaction(source.org) as tx:
-        tag = await tx.execute(q.update_source, source.org, source.id, source.name, _to_json(source))
-        if tag == "UPDATE 0":
+        if await tx.fetchval(q.change_source, source.org, source.id, source.name, to_json(source), None) is None:
             raise NotFoundError("this organisation has no source of this id", code="unknown_source")
         await tx.execute(q.insert_route, "source", source.org, source.id, listener)
 
@@ -96,35 +95,15 @@ async def list_organisations(pool: Pool, engine_pool: Pool) -> list[Organisation
 
 
 async def list_sources(pool: Pool, org: UUID) -> list[Source]:
-    """The sources of one organisation, oldest first; `live` follows the organisation's kind."""
+    """The sources of one organisation, retired ones too, oldest first; `live` follows the organisation's kind."""
     async with pool.transaction(org) as tx:
-        row = await tx.fetchrow(q.list_organisation, org)
-        kind: OrganisationKind = row["kind"] if row else "live"
-        return _from_rows(org, kind, await tx.fetch(q.list_sources, org))
+        return [stored.source for stored in await stored_sources(tx, org, retired=True)]
 
 
 async def _read_organisation(pool: Pool, org: UUID) -> Organisation | None:
     async with pool.transaction(org) as tx:
         row = await tx.fetchrow(q.list_organisation, org)
     return Organisation(row["org_id"], row["name"], row["kind"]) if row else None
-
-
-def _to_json(source: Source) -> str:
-    return msgspec.json.encode(source).decode()
-
-
-def _from_rows(org: UUID, kind: OrganisationKind, rows: Iterable[Row]) -> list[Source]:
-    """The sources that can be read; one that cannot is told of and left out, so that it takes no other one along."""
-    sources = []
-    for row in rows:
-        try:
-            source = msgspec.json.decode(row["settings"], type=Source)
-        except msgspec.DecodeError as error:
-            _log.error("source_unreadable", org_id=str(org), source_id=str(row["id"]), reason=str(error))
-        else:
-            now = {"live": kind == "live", "paused": row["paused"]}
-            sources.append(replace(source, org=org, id=row["id"], name=row["name"], **now))
-    return sources
 
 
 class SourceDirectory:

@@ -20,7 +20,7 @@ grant select, insert on message_key to chartwire_app;
 
 -- By source: the list of a feed, its last message and its count of today. What is in trouble, by source: to be counted.
 create index message_source on message (org_id, source_id, id desc);
-create index message_trouble on message (org_id, source_id, state) where state in ('held', 'dead');
+create index message_trouble on message (org_id, source_id, state) where state in ('held', 'dead') and decision is null;
 -- Both are written when a message is settled, not on intake.
 create index message_patient on message (org_id, patient_id, id desc) where patient_id is not null;
 create index message_error on message (org_id, error_code, id desc) where error_code is not null;
@@ -32,3 +32,29 @@ alter table source add column updated_at timestamptz not null default now();
 alter table source add column retired_at timestamptz;
 alter table source drop constraint source_org_id_name_key;
 create unique index source_name on source (org_id, name) where retired_at is null;
+
+-- The sources of one listener, of every organisation: what a new one has to be told apart from. Holds the listener for
+-- this transaction, so that two writers see each other. Leaves the transaction bound to the organisation that it was
+-- bound to, and shows nothing to callers but through what they compare.
+create function sources_of_listener(p_listener text)
+returns table (org_id uuid, id uuid, name text, settings text)
+language plpgsql
+as $$
+#variable_conflict use_column
+declare
+    v_bound text := current_setting('chartwire.org_id', true);
+    v_org uuid;
+begin
+    perform pg_advisory_xact_lock(hashtextextended('listener ' || p_listener, 0));
+    for v_org in select distinct r.org_id from route r where r.kind = 'source' and r.listener = p_listener loop
+        perform set_config('chartwire.org_id', v_org::text, true);
+        return query
+        select s.org_id, s.id, s.name, s.settings
+          from route r join source s on s.org_id = r.org_id and s.id = r.source_id
+         where r.org_id = v_org and r.kind = 'source' and r.listener = p_listener and s.retired_at is null;
+    end loop;
+    perform set_config('chartwire.org_id', coalesce(v_bound, ''), true);
+end
+$$;
+revoke all on function sources_of_listener(text) from public;
+grant execute on function sources_of_listener(text) to chartwire_app;

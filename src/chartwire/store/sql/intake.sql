@@ -59,10 +59,6 @@ insert into route (kind, org_id, source_id, listener) values ($1, $2, $3, $4)
 -- A new source.
 insert into source (org_id, id, name, settings) values ($1, $2, $3, $4);
 
--- name: update_source
--- New settings of a source.
-update source set name = $3, settings = $4 where org_id = $1 and id = $2;
-
 -- name: list_routes
 -- Every organisation and every source with its listener; for chartwire_engine.
 select kind, org_id, source_id, listener from route order by org_id, source_id;
@@ -70,10 +66,6 @@ select kind, org_id, source_id, listener from route order by org_id, source_id;
 -- name: list_organisation
 -- The organisation of this scope.
 select org_id, name, kind from organisation where org_id = $1;
-
--- name: list_sources
--- The sources of this scope, oldest first.
-select id, name, settings, paused from source where org_id = $1 order by id;
 
 -- name: audit_refused_sender
 -- A sender of this organisation named another one.
