@@ -15,33 +15,46 @@ RETRY_AFTER_S = 2
 
 # code -> status and title; a code that is not here takes the status of its error class.
 _CODES: dict[str, tuple[int, str]] = {
+    "another_person": (409, "The external id names another person"),
     "audit_unavailable": (503, "The access could not be recorded"),
     "body_malformed": (400, "The body is not JSON"),
     "body_too_large": (413, "The body is too large"),
     "credential_invalid": (401, "The key is not valid"),
     "credential_missing": (401, "A key is needed"),
+    "duplicate": (409, "Another record has this number"),
     "duplicate_parameter": (400, "A parameter was given twice"),
     "custom_field_exists": (409, "A custom field has this name"),
     "custom_field_in_use": (409, "Values of this custom field exist"),
     "custom_fields_max": (422, "There are as many custom fields as there may be"),
     "gone": (410, "The resource was deleted"),
     "idempotency_key_reused": (422, "The Idempotency-Key came with another request"),
+    "illegal_move": (409, "The appointment cannot go there from its status"),
     "in_progress": (409, "A request with this Idempotency-Key is under way"),
     "internal": (500, "A fault in Chartwire"),
     "invalid_parameter": (400, "A parameter has a value that it cannot have"),
     "invalid_body": (422, "The body has values that it cannot have"),
     "media_type_unsupported": (415, "The body is of a type that is not understood"),
+    "merged": (409, "The patient was merged into another"),
     "method_not_allowed": (405, "This address does not do that"),
     "not_acceptable": (406, "No type that was asked for can be given"),
     "not_found": (404, "There is nothing here"),
+    "outranked": (409, "A source of higher rank sets this"),
     "page_token_expired": (400, "The page token has expired"),
     "page_token_invalid": (400, "The page token is not valid"),
     "page_token_mismatch": (400, "The page token belongs to another request"),
     "not_available": (503, "This part of Chartwire is not running"),
+    "precondition_failed": (412, "The object has changed since it was read"),
+    "quota_exceeded": (429, "Too many requests"),
+    "reference_failed": (409, "An item that this one refers to failed"),
+    "reference_not_there_yet": (409, "A record that is named is not there yet"),
     "scope_missing": (403, "The key may not do this"),
+    "version_mismatch": (409, "The object has changed meanwhile"),
     "unknown_id": (404, "Nothing has this id"),
     "unknown_parameter": (400, "A parameter is not known"),
+    "version_unknown": (400, "There is no such version of the API"),
 }
+_TYPES = {"quota_exceeded": "https://iana.org/assignments/http-problem-types#quota-exceeded"}
+"""Problem types that are registered; all others lead to our own page."""
 _CLASSES: dict[ErrorClass, tuple[int, str]] = {
     "auth": (403, "The key may not do this"),
     "validation": (422, "The request breaks a rule"),
@@ -52,7 +65,7 @@ _CLASSES: dict[ErrorClass, tuple[int, str]] = {
     "upstream": (502, "Another system failed"),
 }
 _RETRYABLE: frozenset[ErrorClass] = frozenset({"rate", "transient"})
-_RETRYABLE_CONFLICTS = frozenset({"in_progress"})
+_RETRYABLE_CONFLICTS = frozenset({"in_progress", "reference_not_there_yet"})
 """Conflicts that pass by themselves: the same request may succeed later."""
 
 
@@ -77,10 +90,11 @@ class ProblemBody(msgspec.Struct, frozen=True):
     retryable: bool
     request_id: str
     errors: list[Fault] = []
+    violated_policies: list[str] | msgspec.UnsetType = msgspec.field(name="violated-policies", default=msgspec.UNSET)
 
 
 class ApiError(ChartwireError):
-    """An answer that is a problem. `code` is one of _CODES; `headers` go with it."""
+    """An answer that is a problem. `code` is one of _CODES; `headers` go with it. `violated` names rate limits."""
 
     def __init__(
         self,
@@ -90,11 +104,13 @@ class ApiError(ChartwireError):
         error_class: ErrorClass = "validation",
         faults: Sequence[Fault] = (),
         headers: Sequence[tuple[bytes, bytes]] = (),
+        violated: Sequence[str] = (),
     ) -> None:
         super().__init__(message, code=code)
         self.error_class = error_class
         self.faults = tuple(faults)
         self.headers = tuple(headers)
+        self.violated = tuple(violated)
 
 
 def not_found() -> ApiError:
@@ -117,16 +133,17 @@ def problem_body(error: ChartwireError, request_id: str) -> ProblemBody:
     """The problem that tells of an error. ApiError and FaultsError carry places."""
     status, title = _CODES.get(error.code, _CLASSES[error.error_class])
     return ProblemBody(
-        type=f"/docs/problems#{error.code}",
+        type=_TYPES.get(error.code) or f"/docs/problems#{error.code}",
         title=title,
         status=status,
         detail=_detail(error),
-        instance=f"/requests/{request_id}",
+        instance=f"/api/v1/requests/{request_id}",
         code=error.code,
         class_=error.error_class,
         retryable=_retryable(error),
         request_id=request_id,
         errors=_faults(error),
+        violated_policies=_violated(error),
     )
 
 
@@ -154,6 +171,10 @@ def _faults(error: ChartwireError) -> list[Fault]:
     if isinstance(error, FaultsError):
         return [Fault(*one) for one in error.faults]
     return list(error.faults) if isinstance(error, ApiError) else []
+
+
+def _violated(error: ChartwireError) -> list[str] | msgspec.UnsetType:
+    return list(error.violated) if isinstance(error, ApiError) and error.violated else msgspec.UNSET
 
 
 def _retryable(error: ChartwireError) -> bool:

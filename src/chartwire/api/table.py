@@ -2,18 +2,38 @@
 
 from chartwire.api import docs, health
 from chartwire.api.fhir import read as fhir_read
-from chartwire.api.rest import collections, custom_fields, deliveries, endpoints, feed, keys, lineage, messages, reviews
+from chartwire.api.rest import (
+    collections,
+    custom_fields,
+    deliveries,
+    endpoint_secrets,
+    endpoints,
+    feed,
+    keys,
+    lineage,
+    messages,
+    replays,
+    requests,
+    reviews,
+    trials,
+    writes,
+)
 
 _DOCUMENTED = (
     *collections.ROUTES,
+    *writes.ROUTES,
     *messages.ROUTES,
     *lineage.ROUTES,
     *feed.ROUTES,
     *endpoints.ROUTES,
+    *endpoint_secrets.ROUTES,
+    *trials.ROUTES,
     *deliveries.ROUTES,
+    *replays.ROUTES,
     *reviews.ROUTES,
     *keys.ROUTES,
     *custom_fields.ROUTES,
+    *requests.ROUTES,
     *fhir_read.ROUTES,
     *health.ROUTES,
 )

@@ -4,13 +4,17 @@ import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
+from chartwire.app.installation import Gate
 from chartwire.app.knobs import Settings
 from chartwire.app.services import DatabaseAddress, Services, master_key
+from chartwire.channels.halts import keep_holds
 from chartwire.channels.maintenance import keep_in_order
 from chartwire.channels.path import Path
+from chartwire.channels.route import announce
 from chartwire.channels.sources import SourceDirectory
 from chartwire.channels.worker import IntakeWorker
 from chartwire.core.source import Source
+from chartwire.delivery.watch import EndpointWatch
 from chartwire.delivery.worker import DeliveryWorker
 from chartwire.events.lanes import WAKE_CHANNEL
 from chartwire.mapping import load_maps
@@ -40,9 +44,11 @@ class Workers:
     def __init__(self, settings: Settings, process: str, shared: Services, address: DatabaseAddress) -> None:
         self._shared = shared
         self._directory = SourceDirectory(shared.pool, shared.engine_pool)
-        self._door = Outbound()
+        self._gate = Gate(shared.pool, settings.installation_fingerprint)
+        self._door = Outbound(armed=self._gate)
         sealer = Sealer(master_key(settings))
         self._delivery = DeliveryWorker(shared.pool, shared.engine_pool, self._door, sealer)
+        self._watch = EndpointWatch(shared.pool, shared.engine_pool, self._door, sealer, announce)
         path = Path(
             shared.pool,
             load_maps(),
@@ -55,6 +61,7 @@ class Workers:
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Work until `stop`; what is under way is finished."""
+        await self._gate.start()
         await self._directory.refresh()
         self._directory.start()
         self._listener.start()
@@ -63,12 +70,16 @@ class Workers:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._intake.run(stop))
                 group.create_task(self._delivery.run(stop))
+                group.create_task(self._watch.run(stop))
+                group.create_task(keep_holds(self._shared.pool, self._shared.engine_pool, stop))
                 group.create_task(keep_in_order(self._shared.pool, self._shared.engine_pool, stop))
         finally:
             await self._listener.close()
             await self._directory.close()
             await self._door.close()
+            await self._gate.close()
 
     def _wake_all(self) -> None:
         self._intake.wake()
         self._delivery.wake()
+        self._watch.wake()

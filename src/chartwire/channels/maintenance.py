@@ -1,5 +1,5 @@
 """What has to be done now and then: the intake ledger forgets resend keys that are older than its window, and answers
-kept for an Idempotency-Key go when their time is over."""
+kept for an Idempotency-Key and figures of endpoints go when their time is over."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ from chartwire.channels.intake import forget_resends
 from chartwire.channels.sources import list_organisations
 from chartwire.core import clock
 from chartwire.core.errors import ChartwireError
+from chartwire.delivery.log import forget_traffic
 from chartwire.store.pool import Pool
 from chartwire.trust.idempotency import forget as forget_answers
 
@@ -24,6 +25,7 @@ async def keep_in_order(pool: Pool, engine: Pool, stop: asyncio.Event, *, every_
             for organisation in await list_organisations(pool, engine):
                 while await forget_resends(pool, organisation.id, clock.now()) and not stop.is_set():
                     pass
+                await forget_traffic(pool, organisation.id, clock.now())
                 while await forget_answers(pool, organisation.id) and not stop.is_set():
                     pass
         except ChartwireError as error:

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from chartwire.delivery.destinations import matches
-from chartwire.delivery.payload import body_of
-from chartwire.events.outbox import Event
+from chartwire.delivery.routing import destinations_of, rows_for
+from chartwire.events.outbox import Event, emit
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
@@ -20,12 +19,7 @@ async def route(tx: Connection, org: UUID, now: datetime, events: Sequence[Event
     live = [event for event in events if event.mode == "live"]
     if not live:
         return []
-    rows = [
-        (event.id, destination["id"], event.message_id, body_of(org, event, now, destination["api_version"]))
-        for destination in await tx.fetch(q.enabled_destinations, org)
-        for event in live
-        if matches(destination["event_types"], event.type)
-    ]
+    rows = await rows_for(tx, org, now, live, await destinations_of(tx, org))
     if rows:
         await tx.execute(q.insert_deliveries, org, now, *map(list, zip(*rows, strict=True)))
     return sorted({row[1] for row in rows})
@@ -35,3 +29,9 @@ async def wake(tx: Connection, org: UUID, destinations: Sequence[UUID]) -> None:
     """Make the lanes of destinations ready: the last statement of a transaction, since these rows are hot."""
     if destinations:
         await tx.execute(q.wake_delivery_lanes, org, list(destinations))
+
+
+async def announce(tx: Connection, org: UUID, now: datetime, events: Sequence[Event]) -> None:
+    """Events that no message made: write them, route them, wake who gets them; the end of a transaction."""
+    await emit(tx, org, now, events)
+    await wake(tx, org, await route(tx, org, now, events))

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,14 +16,15 @@ from chartwire.core.limits import (
     DELIVERIES_HELD_PER_LANE_MAX,
     DELIVERY_LANE_SLICE_S,
     DELIVERY_LEASE_MARGIN_S,
-    WEBHOOK_IN_FLIGHT_PER_ENDPOINT_MAX,
 )
-from chartwire.delivery.destinations import open_secrets, policy_of
 from chartwire.delivery.flush import Flusher, Result
+from chartwire.delivery.keyring import Keyring
+from chartwire.delivery.rate import Bucket, bucket_of
 from chartwire.delivery.schedule import Attempt, Decision, decide
-from chartwire.delivery.send import Delivery, Destination, WebhookDestination
+from chartwire.delivery.send import Delivery, Destination, webhook_of
+from chartwire.delivery.settings import EndpointSettings, read_settings
 from chartwire.events.lanes import Claim
-from chartwire.store.pool import Connection, Pool
+from chartwire.store.pool import Connection, Pool, Row
 from chartwire.store.queries import q
 from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
@@ -32,12 +34,15 @@ _DEFER_S = 5.0
 _STORE_PAUSE_S = 0.5
 _FAULT_PAUSE_S = 30.0
 _WINDOWS_KEPT_MAX = 10_000
+_RATE_WAIT_S_MAX = 1.0
+_REPLAY_SHARE = 4
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What every lane of a worker shares. `windows` remembers each destination's window between its turns."""
+    """What every lane of a worker shares. `windows` and `buckets` remember each destination's window and rate between
+    its turns. No attempt takes longer than `timeout_s`, whatever the endpoint asks for."""
 
     pool: Pool
     door: Outbound
@@ -45,13 +50,14 @@ class Sending:
     flusher: Flusher
     timeout_s: float
     windows: dict[UUID, int] = field(default_factory=dict)
+    buckets: dict[UUID, Bucket] = field(default_factory=dict)
 
 
 class LaneRun:
     """Works one claimed lane until nothing is due, its slice of time is over, or it must stop; then gives it back.
 
-    Nothing starts that could outlast the lease. An endpoint that answers may have up to
-    WEBHOOK_IN_FLIGHT_PER_ENDPOINT_MAX requests open; one that does not answer is down to one a turn, and its turn ends
+    Nothing starts that could outlast the lease. An endpoint that answers may have as many requests open as its settings
+    say, and gets no more a second; one that does not answer is down to one a turn, and its turn ends
     with it, so that it costs a socket and delays nobody.
     """
 
@@ -60,6 +66,8 @@ class LaneRun:
         self.lease_until_s = lease_until_s
         self._sending = sending
         self._destination: Destination | None = None
+        self._settings = EndpointSettings()
+        self._bucket: Bucket | None = None
         self._slice_until_s = monotonic() + DELIVERY_LANE_SLICE_S
         self._window = sending.windows.get(claim.lane_id, _FIRST_WINDOW)
         self._queue: deque[Delivery] = deque()
@@ -132,8 +140,12 @@ class LaneRun:
             not self._stopping
             and self._pause_until is None
             and at < self._slice_until_s
-            and at + self._sending.timeout_s + DELIVERY_LEASE_MARGIN_S <= self.lease_until_s
+            and at + self._timeout_s + DELIVERY_LEASE_MARGIN_S <= self.lease_until_s
         )
+
+    @property
+    def _timeout_s(self) -> float:
+        return min(self._settings.timeout_s, self._sending.timeout_s)
 
     async def _load(self) -> None:
         room = DELIVERIES_HELD_PER_LANE_MAX - len(self._held)
@@ -143,9 +155,9 @@ class LaneRun:
             if self._destination is None:
                 self.stop()
                 return
-            rows = await tx.fetch(q.due_deliveries, org, lane, list(self._held), room)
-        self._look = len(rows) == room
-        for row in rows:
+            rows = await tx.fetch(q.due_deliveries, org, lane, list(self._held), room, max(1, room // _REPLAY_SHARE))
+        self._look = len(rows) >= room
+        for row in mixed(rows):
             self._held.add(row["event_id"])
             self._queue.append(
                 Delivery(
@@ -157,6 +169,8 @@ class LaneRun:
                     row["body"],
                     row["message_id"],
                     row["historical"],
+                    row["replay_id"],
+                    row["attempts_before"],
                 )
             )
 
@@ -165,19 +179,25 @@ class LaneRun:
         row = await tx.fetchrow(q.load_destination, org, lane)
         if row is None or row["state"] != "enabled":
             return None
-        return WebhookDestination(
-            self._sending.door,
-            row["url"],
-            policy_of(row["organisation_kind"], row["organisation_settings"]),
-            tuple(open_secrets(self._sending.sealer, org, lane, row["secrets"])),
-            self._sending.timeout_s,
-        )
+        self._settings = read_settings(row["settings"])
+        self._bucket = bucket_of(self._sending.buckets, lane, self._settings)
+        return webhook_of(row, Keyring(self._sending.sealer, org, lane), self._sending.door, self._timeout_s)
 
     def _start_some(self) -> None:
-        while self._queue and len(self._sends) < self._window and self._may_start():
+        room = min(self._window, self._settings.max_in_flight)
+        while self._queue and len(self._sends) < room and self._may_start() and self._has_turn():
             task = asyncio.create_task(self._attempt(self._queue.popleft()))
             self._sends.add(task)
             task.add_done_callback(self._sent)
+
+    def _has_turn(self) -> bool:
+        """Whether the endpoint's rate allows one more now; else the lane waits here for a moment, or comes back."""
+        wait_s = self._bucket.take(monotonic()) if self._bucket else 0.0
+        if wait_s > _RATE_WAIT_S_MAX:
+            self._pause_until = now() + timedelta(seconds=wait_s)
+        elif wait_s:
+            asyncio.get_running_loop().call_later(wait_s, self._changed.set)
+        return not wait_s
 
     def _drop_queue(self) -> None:
         self._held.difference_update(delivery.event_id for delivery in self._queue)
@@ -190,7 +210,8 @@ class LaneRun:
         else:
             attempt = await _send(self._destination, delivery)
             self._fit_window(attempt)
-        decision = decide(attempt, delivery.attempts + 1, now(), random.uniform)
+        number = delivery.attempts - delivery.attempts_before + 1
+        decision = decide(attempt, number, now(), random.uniform, self._settings.schedule)
         self._heed(decision)
         recorded = self._sending.flusher.add(Result(delivery, self.claim.fence, attempt, decision))
         recorded.add_done_callback(lambda done: self._recorded(delivery.event_id, done))
@@ -203,11 +224,13 @@ class LaneRun:
         self._held.discard(event_id)
         if recorded.cancelled() or not recorded.result():
             self._stopping = True
+        if self._settings.ordering == "per_resource":
+            self._look = True  # what waited for this one may be due now
         self._changed.set()
 
     def _fit_window(self, attempt: Attempt) -> None:
         if attempt.ending == "answered":
-            self._window = min(self._window * 2, WEBHOOK_IN_FLIGHT_PER_ENDPOINT_MAX)
+            self._window = min(self._window * 2, self._settings.max_in_flight)
         else:
             self._window, self._slice_until_s = 1, 0.0
 
@@ -221,6 +244,7 @@ class LaneRun:
         windows = self._sending.windows
         if len(windows) >= _WINDOWS_KEPT_MAX:
             windows.clear()
+            self._sending.buckets.clear()
         windows[self.claim.lane_id] = self._window
 
     async def _give_back(self) -> datetime | None:
@@ -243,6 +267,19 @@ class LaneRun:
                     return None
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 1.0)
+
+
+def mixed(rows: Sequence[Row]) -> list[Row]:
+    """Due rows in the order in which they go out: while both wait, one in four is of a replay."""
+    live, replayed = (
+        deque(row for row in rows if row["replay_id"] is None),
+        deque(row for row in rows if row["replay_id"]),
+    )
+    order: list[Row] = []
+    while live or replayed:
+        share = replayed if replayed and (not live or len(order) % _REPLAY_SHARE == _REPLAY_SHARE - 1) else live
+        order.append(share.popleft())
+    return order
 
 
 async def _send(destination: Destination, delivery: Delivery) -> Attempt:

@@ -18,7 +18,10 @@ from chartwire.delivery.signature import signature_header
 from chartwire.events.outbox import Event
 
 BODY_BYTES_MAX = 64 * 1024
-_API_NAMES = MappingProxyType({
+ENDPOINT = "endpoint"
+"""The resource type of events about an endpoint itself: no FHIR type, and no data about a patient."""
+API_NAMES = MappingProxyType({
+    "endpoint": ("webhook_endpoint", "webhooks/endpoints"),
     "Appointment": ("appointment", "appointments"),
     "Location": ("location", "locations"),
     "Patient": ("patient", "patients"),
@@ -36,11 +39,14 @@ def api_id(resource_type: str, resource_id: UUID) -> str:
     return to_prefixed(PREFIXES.get(resource_type, "res"), resource_id)
 
 
-def body_of(org_id: UUID, event: Event, created_at: datetime, api_version: str, *, base_url: str = "") -> bytes:
-    """The JSON body, UTF-8, at most BODY_BYTES_MAX bytes: a list of changed fields that is too long is left out.
+def body_of(
+    org_id: UUID, event: Event, created_at: datetime, api_version: str, *, base_url: str = "", resource: str = ""
+) -> bytes:
+    """The JSON body, UTF-8, at most BODY_BYTES_MAX bytes: what is too long (`resource`, `changed`) is null then.
 
     `detail` with `survivor_id` and `loser_id` (a merge or unmerge) adds both as API ids to `data`. Links are relative
-    unless `base_url` (without closing slash) is given.
+    unless `base_url` (without closing slash) is given. `resource`, the FHIR JSON of the version that the event is
+    about, makes the payload full: it stands in `data.resource` as it is stored.
     """
     envelope: dict[str, Any] = {
         "id": webhook_id(event.id),
@@ -52,12 +58,17 @@ def body_of(org_id: UUID, event: Event, created_at: datetime, api_version: str, 
         "data": _data(event, base_url),
         "changed": list(event.changed),
     }
+    if resource:
+        full = orjson.dumps(envelope | {"data": envelope["data"] | {"resource": orjson.Fragment(resource)}})
+        if len(full) <= BODY_BYTES_MAX:
+            return full
+        envelope["data"]["resource"] = None
     body = orjson.dumps(envelope)
     return body if len(body) <= BODY_BYTES_MAX else orjson.dumps(envelope | {"changed": None})
 
 
 def headers_of(
-    event_id: UUID, body: bytes, secrets: Sequence[bytes], timestamp_s: int, correlation: str
+    event_id: UUID, body: bytes, secrets: Sequence[bytes], timestamp_s: int, correlation: str, replay_id: str = ""
 ) -> dict[str, str]:
     """The headers of one attempt, signed anew for its time. `correlation` is the id of the message that caused it."""
     message_id = webhook_id(event_id)
@@ -70,18 +81,22 @@ def headers_of(
     }
     if correlation:
         headers["Chartwire-Correlation-Id"] = correlation
+    if replay_id:
+        headers["Chartwire-Replay"] = replay_id
     return headers
 
 
 def _data(event: Event, base_url: str) -> dict[str, Any]:
     kind = event.resource_type
-    name, collection = _API_NAMES.get(kind, (kind, ""))
+    name, collection = API_NAMES.get(kind, (kind, ""))
     shown_id = api_id(kind, event.resource_id)
-    links = {"fhir": f"{base_url}/fhir/R4/{kind}/{event.resource_id}"}
+    links = {} if kind == ENDPOINT else {"fhir": f"{base_url}/fhir/R4/{kind}/{event.resource_id}"}
     if collection:
         links["self"] = f"{base_url}/api/v1/{collection}/{shown_id}"
     data: dict[str, Any] = {"object": name, "id": shown_id, "version": event.version, "links": links}
     for key in ("survivor_id", "loser_id"):
         if key in event.detail:
             data[key] = api_id(kind, UUID(str(event.detail[key])))
+    if kind == ENDPOINT:
+        data |= {key: event.detail[key] for key in ("reason", "percent") if key in event.detail}
     return data

@@ -1,10 +1,10 @@
-"""What an attempt leads to: data and pure functions. Eleven attempts over about three days, then dead.
+"""What an attempt leads to: data and pure functions. By default eleven attempts over about three days, then dead.
 
 An attempt whose outcome is unknown (sent, no whole answer) is its own state and is resolved by sending the same id and
 body again on the same schedule: the receiver tells duplicates by `webhook-id`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -12,9 +12,8 @@ from typing import Literal
 
 from chartwire.core.limits import DELIVERY_RETRY_AFTER_MAX_S
 
-SCHEDULE_S = (5, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+SCHEDULE_S: tuple[float, ...] = (5, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 JITTER = 0.2
-ATTEMPTS_MAX = len(SCHEDULE_S) + 1
 
 Outcome = Literal["delivered", "retrying", "unknown", "dead", "disabled"]
 State = Literal["delivered", "retrying", "unknown", "dead"]
@@ -64,8 +63,14 @@ class Decision:
         return _STATE[self.outcome]
 
 
-def decide(attempt: Attempt, number: int, now: datetime, uniform: Callable[[float, float], float]) -> Decision:
-    """What follows the `number`-th attempt (from 1). `uniform(low, high)` draws the jitter.
+def decide(
+    attempt: Attempt,
+    number: int,
+    now: datetime,
+    uniform: Callable[[float, float], float],
+    waits_s: Sequence[float] = SCHEDULE_S,
+) -> Decision:
+    """What follows the `number`-th attempt (from 1). `uniform(low, high)` draws the jitter of `waits_s`.
 
     2xx delivered; 410 disables the endpoint; whatever else is not permanent is tried again after the schedule's wait
     +-20 %. Retry-After of 429 and 503, at most an hour, holds every delivery of the endpoint and lengthens the wait.
@@ -75,9 +80,9 @@ def decide(attempt: Attempt, number: int, now: datetime, uniform: Callable[[floa
         return Decision(outcome)
     asked_s = retry_after_s(attempt.retry_after, now) if attempt.status in _MAY_SAY_WHEN else 0.0
     pause_until = now + timedelta(seconds=asked_s) if asked_s else None
-    if number >= ATTEMPTS_MAX:
+    if number > len(waits_s):
         return Decision("dead", pause_until=pause_until)
-    wait_s = max(SCHEDULE_S[number - 1] * uniform(1 - JITTER, 1 + JITTER), asked_s)
+    wait_s = max(waits_s[number - 1] * uniform(1 - JITTER, 1 + JITTER), asked_s)
     return Decision(outcome, now + timedelta(seconds=wait_s), pause_until)
 
 

@@ -1,6 +1,7 @@
 """One attempt: what a destination is, and the webhook as the first of them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -9,9 +10,12 @@ from chartwire.core.clock import monotonic, now
 from chartwire.core.crashpoints import hit
 from chartwire.core.errors import ChartwireError
 from chartwire.core.ids import PREFIXES, to_prefixed
-from chartwire.delivery.destinations import live_secrets
+from chartwire.delivery.destinations import policy_of
+from chartwire.delivery.keyring import Keyring, Secret, signing_keys
 from chartwire.delivery.payload import headers_of
 from chartwire.delivery.schedule import Attempt, Ending
+from chartwire.delivery.settings import read_settings
+from chartwire.store.pool import Row
 from chartwire.trust.addresses import OutboundPolicy
 from chartwire.trust.outbound import Outbound
 from chartwire.trust.outcomes import ConnectFailedError, OutcomeUnknownError, RefusedError
@@ -19,7 +23,8 @@ from chartwire.trust.outcomes import ConnectFailedError, OutcomeUnknownError, Re
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One thing on its way out: the same id and body at every attempt. `attempts` have been made already."""
+    """One thing on its way out: the same id and body at every attempt. `attempts` have been made already, of which
+    `attempts_before` came before the replay that sends it now."""
 
     org_id: UUID
     event_id: UUID
@@ -29,6 +34,13 @@ class Delivery:
     body: bytes
     message_id: UUID | None = None
     historical: bool = False
+    replay_id: UUID | None = None
+    attempts_before: int = 0
+
+    @property
+    def replay(self) -> str:
+        """The public id of the replay that sends it again; empty where none does."""
+        return to_prefixed(PREFIXES["replay"], self.replay_id) if self.replay_id else ""
 
     @property
     def correlation(self) -> str:
@@ -55,20 +67,31 @@ class WebhookDestination:
     door: Outbound
     url: str
     policy: OutboundPolicy
-    secrets: tuple[tuple[str, float | None], ...]
+    secrets: tuple[Secret, ...]
     timeout_s: float
+    headers: Mapping[str, str] = field(default_factory=dict)
+    newest_only: bool = False
 
     async def send(self, delivery: Delivery) -> Attempt:
         """POST the stored body, signed for this moment."""
-        started_at, started_s = now(), monotonic()
-        timestamp_s = started_at.timestamp()
-        secrets = live_secrets(self.secrets, timestamp_s)
-        headers = headers_of(delivery.event_id, delivery.body, secrets, int(timestamp_s), delivery.correlation)
+        return (await self.exchange(delivery))[0]
+
+    async def exchange(self, delivery: Delivery) -> tuple[Attempt, dict[str, str]]:
+        """As `send`; answers also the headers that were sent, the owner's own among them."""
+        started_at = now()
+        headers = self._headers(delivery, started_at.timestamp())
+        return await self._posted(delivery.body, headers, started_at), headers
+
+    def _headers(self, delivery: Delivery, now_s: float) -> dict[str, str]:
+        keys = signing_keys(self.secrets, now_s)[: 1 if self.newest_only else None]
+        ours = headers_of(delivery.event_id, delivery.body, keys, int(now_s), delivery.correlation, delivery.replay)
+        return {**self.headers, **ours}
+
+    async def _posted(self, body: bytes, headers: Mapping[str, str], started_at: datetime) -> Attempt:
+        started_s = monotonic()
         hit("delivery.before_send")
         try:
-            answer = await self.door.post(
-                self.url, delivery.body, headers, timeout_s=self.timeout_s, policy=self.policy
-            )
+            answer = await self.door.post(self.url, body, headers, timeout_s=self.timeout_s, policy=self.policy)
         except (RefusedError, ConnectFailedError, OutcomeUnknownError) as failure:
             return _failed(failure, started_at, (monotonic() - started_s) * 1000)
         finally:
@@ -82,6 +105,19 @@ class WebhookDestination:
             None if 200 <= answer.status < 300 else f"http_{answer.status}",
             answer.body_excerpt or None,
         )
+
+
+def webhook_of(row: Row, keyring: Keyring, door: Outbound, timeout_s: float) -> WebhookDestination:
+    """The endpoint of a row of load_destination. Raises SealError."""
+    return WebhookDestination(
+        door,
+        row["url"],
+        policy_of(row["organisation_kind"], row["organisation_settings"]),
+        tuple(keyring.open(row["secrets"])),
+        timeout_s,
+        keyring.open_headers(row["headers"]),
+        read_settings(row["settings"]).signatures == "newest",
+    )
 
 
 def _failed(failure: ChartwireError, started_at: datetime, duration_ms: float) -> Attempt:

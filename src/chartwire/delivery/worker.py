@@ -18,11 +18,11 @@ from chartwire.core.limits import (
     DELIVERY_LEASE_MARGIN_S,
     DELIVERY_LEASE_S,
     LANES_PER_CLAIM_MAX,
-    WEBHOOK_TIMEOUT_S,
 )
 from chartwire.core.telemetry import Gauge
 from chartwire.delivery.flush import Flusher
 from chartwire.delivery.lane import LaneRun, Sending
+from chartwire.delivery.settings import TIMEOUT_S_MAX
 from chartwire.events.lanes import Claim, Lanes
 from chartwire.store.pool import Pool
 from chartwire.store.queries import q
@@ -41,6 +41,7 @@ _lanes_held = Gauge("chartwire_delivery_lanes_held", "Destinations that this wor
 
 class DeliveryWorker:
     """One per process. `pool` connects as chartwire_app, `engine` as chartwire_engine (one connection of it is kept).
+    `timeout_s` is the longest that an endpoint may have for its answer.
 
     Raises ValueError when the lease could end before a request does: that would send twice as a matter of course.
     """
@@ -52,13 +53,14 @@ class DeliveryWorker:
         door: Outbound,
         sealer: Sealer,
         *,
-        timeout_s: float = WEBHOOK_TIMEOUT_S,
+        timeout_s: float = TIMEOUT_S_MAX,
         lease_s: float = DELIVERY_LEASE_S,
         lanes_max: int = DELIVERY_LANES_PER_WORKER_MAX,
     ) -> None:
         if lease_s < timeout_s + 2 * DELIVERY_LEASE_MARGIN_S:
             raise ValueError("the delivery lease must outlast the request timeout by twice its margin")
         self._engine = engine
+        self._door = door
         self._flusher = Flusher(pool)
         self._sending = Sending(pool, door, sealer, self._flusher, timeout_s)
         self._lanes = Lanes(engine, "delivery", lease_s=lease_s)
@@ -132,7 +134,7 @@ class DeliveryWorker:
 
     async def _claim(self) -> list[Claim]:
         room = min(self._lanes_max - len(self._runs), LANES_PER_CLAIM_MAX)
-        if room <= 0:
+        if room <= 0 or not self._door.armed:
             return []
         suspect = await self._claim_suspect()
         return [*([suspect] if suspect else []), *(await self._lanes.claim(room - 1 if suspect else room))]

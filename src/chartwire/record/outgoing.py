@@ -1,22 +1,11 @@
-"""Reading what the record caused: the change feed, deliveries, and cases for a person. Access first, as everywhere."""
+"""Reading what the record caused: the change feed and cases for a person. Access first, as everywhere."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from chartwire.core.access import Access
 from chartwire.store.pool import Pool, Row
 from chartwire.store.queries import q
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which deliveries: older than (event, destination) `before`, and what is not None."""
-
-    before: tuple[UUID, UUID]
-    states: tuple[str, ...] | None = None
-    endpoint: UUID | None = None
-    event: UUID | None = None
 
 
 async def events(pool: Pool, access: Access, after: tuple[int, UUID], limit: int) -> list[Row]:
@@ -26,20 +15,6 @@ async def events(pool: Pool, access: Access, after: tuple[int, UUID], limit: int
     """
     async with pool.transaction(access.org) as tx:
         return await tx.fetch(q.events_after, access.org, after[0], after[1], limit)
-
-
-async def deliveries(pool: Pool, access: Access, wanted: Wanted, limit: int) -> list[Row]:
-    """Deliveries, newest event first; columns of list_deliveries."""
-    states = None if wanted.states is None else list(wanted.states)
-    args = (*wanted.before, states, wanted.endpoint, wanted.event, limit)
-    async with pool.transaction(access.org) as tx:
-        return await tx.fetch(q.list_deliveries, access.org, *args)
-
-
-async def attempts(pool: Pool, access: Access, keys: Sequence[tuple[UUID, UUID]]) -> list[Row]:
-    """Every attempt of the deliveries (event, destination), each in order."""
-    async with pool.transaction(access.org) as tx:
-        return await tx.fetch(q.attempts_of, access.org, [one[0] for one in keys], [one[1] for one in keys])
 
 
 async def reviews(

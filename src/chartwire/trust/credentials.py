@@ -28,6 +28,7 @@ SCOPES = frozenset(
     {
         "*",
         "appointments.read",
+        "appointments.write",
         "audit.read",
         "custom_fields.read",
         "custom_fields.write",
@@ -37,13 +38,18 @@ SCOPES = frozenset(
         "keys.write",
         "lineage.read",
         "locations.read",
+        "locations.write",
         "messages.raw",
         "messages.read",
         "messages.replay",
         "patients.read",
+        "patients.write",
         "providers.read",
+        "providers.write",
         "reviews.read",
+        "webhooks.full_payload",
         "webhooks.read",
+        "webhooks.read_responses",
         "webhooks.write",
     }
 )

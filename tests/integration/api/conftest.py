@@ -6,7 +6,6 @@ from tests.integration.api.hub import Record, new_client
 from chartwire.api.asgi import make_app
 from chartwire.api.services import Services
 from chartwire.channels.replay import replay
-from chartwire.delivery import destinations
 from chartwire.trust.audit import AuditTrail
 from chartwire.trust.credentials import Credentials
 from chartwire.trust.outbound import Outbound
@@ -18,15 +17,6 @@ async def services(pool):
     door = Outbound()
     sealer = Sealer(bytes(range(32)))
 
-    async def create_endpoint(access, name, url, event_types):
-        draft = destinations.Draft(name, url, tuple(event_types))
-        endpoint, secret = await destinations.create(pool, access, door, sealer, draft)
-        return {"id": endpoint.id, "secret": secret}
-
-    async def remove_endpoint(access, endpoint_id):
-        async with pool.transaction(access.org) as tx:
-            await destinations.disable(tx, access, endpoint_id)
-
     async def replay_message(access, message_id, mode):
         return await replay(pool, access, message_id, mode=mode)
 
@@ -36,8 +26,7 @@ async def services(pool):
         audit=AuditTrail(pool),
         sealer=sealer,
         replay=replay_message,
-        create_endpoint=create_endpoint,
-        remove_endpoint=remove_endpoint,
+        outbound=door,
     )
     await door.close()
 

@@ -54,6 +54,7 @@ class Clinic:
                     [endpoint.id] * count,
                     [event.message_id for event in events],
                     [body_of(self.org, event, at, endpoint.api_version) for event in events],
+                    [None] * count,
                 )
             await tx.execute(q.wake_delivery_lanes, self.org, [endpoint.id for endpoint in endpoints])
         return events

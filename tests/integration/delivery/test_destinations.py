@@ -7,6 +7,7 @@ from chartwire.core.errors import NotFoundError, ValidationError
 from chartwire.core.ids import uuid7
 from chartwire.delivery import destinations
 from chartwire.delivery.destinations import Draft
+from chartwire.delivery.keyring import Keyring, Secret, signing_keys
 from chartwire.delivery.signature import decode_secret, new_secret
 from chartwire.trust.seal import Sealer, SealError
 
@@ -17,10 +18,10 @@ async def test_an_endpoint_is_listed_without_its_secret_and_the_stored_secret_is
         assert await destinations.list_all(tx, clinic.access) == [endpoint]
         sealed = await tx.fetchval("select secrets from destination")
     assert secret not in repr(endpoint) and decode_secret(secret) not in sealed and secret.encode() not in sealed
-    assert destinations.open_secrets(clinic.sealer, clinic.org, endpoint.id, sealed) == [(secret, None)]
+    assert Keyring(clinic.sealer, clinic.org, endpoint.id).open(sealed) == [Secret(secret)]
     for sealer, org in ((Sealer(b"x" * 32), clinic.org), (clinic.sealer, uuid7())):
         with pytest.raises(SealError):
-            destinations.open_secrets(sealer, org, endpoint.id, sealed)
+            Keyring(sealer, org, endpoint.id).open(sealed)
 
 
 async def test_another_organisation_finds_no_endpoint_to_read_change_or_rotate(clinic, sink) -> None:
@@ -86,12 +87,18 @@ async def test_rotation_keeps_the_old_secret_signing_for_its_overlap_and_no_long
     assert first == mine
     async with clinic.pool.transaction(clinic.org) as tx:
         second = await destinations.rotate_secret(tx, clinic.access, clinic.sealer, endpoint.id, overlap_s=3600)
-        sealed = await tx.fetchval("select secrets from destination")
-        pairs = destinations.open_secrets(clinic.sealer, clinic.org, endpoint.id, sealed)
-        end_s = pairs[1][1]
-        assert [text for text, _ in pairs] == [second, first] and pairs[0][1] is None
-        assert destinations.live_secrets(pairs, end_s - 1) == [decode_secret(second), decode_secret(first)]
-        assert destinations.live_secrets(pairs, end_s + 1) == [decode_secret(second)]
+        new, old = await destinations.secrets_of(tx, clinic.access, clinic.sealer, endpoint.id)
+        assert (new.text, new.until_s, old.text) == (second, None, first)
+        assert old.until_s is not None and abs(old.until_s - new.made_at_s - 3600) < 1
+        assert 0 < old.made_at_s <= new.made_at_s
+        assert signing_keys([new, old], old.until_s - 1) == [decode_secret(second), decode_secret(first)]
+        assert signing_keys([new, old], old.until_s + 1) == [decode_secret(second)]
         third = await destinations.rotate_secret(tx, clinic.access, clinic.sealer, endpoint.id, overlap_s=0)
-        sealed = await tx.fetchval("select secrets from destination")
-    assert destinations.open_secrets(clinic.sealer, clinic.org, endpoint.id, sealed) == [(third, None)]
+        assert [one.text for one in await destinations.secrets_of(tx, clinic.access, clinic.sealer, endpoint.id)] == [
+            third
+        ]
+        await destinations.rotate_secret(tx, clinic.access, clinic.sealer, endpoint.id)
+        [left] = await destinations.expire_old_secrets(tx, clinic.access, clinic.sealer, endpoint.id)
+        assert left.text != third
+        with pytest.raises(ValidationError, match="seven days"):
+            await destinations.rotate_secret(tx, clinic.access, clinic.sealer, endpoint.id, overlap_s=604_801)

@@ -6,8 +6,9 @@ from random import Random
 
 import pytest
 
-from chartwire.delivery.schedule import ATTEMPTS_MAX, SCHEDULE_S, Attempt, decide, retry_after_s
+from chartwire.delivery.schedule import SCHEDULE_S, Attempt, decide, retry_after_s
 
+ATTEMPTS_MAX = len(SCHEDULE_S) + 1
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 
 

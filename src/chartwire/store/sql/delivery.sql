@@ -1,48 +1,38 @@
--- name: insert_destination
--- A new webhook endpoint; its secrets come sealed.
-insert into destination (org_id, id, kind, name, url, event_types, secrets, api_version)
-values ($1, $2, $3, $4, $5, $6, $7, $8);
-
--- name: list_destinations
--- Endpoints of this organisation, oldest first, without their secrets.
-select id, kind, name, url, event_types, api_version, state, state_reason, created_at
-  from destination where org_id = $1 order by id limit $2;
-
--- name: read_destination
--- One endpoint, without its secrets.
-select id, kind, name, url, event_types, api_version, state, state_reason, created_at
-  from destination where org_id = $1 and id = $2;
-
--- name: lock_destination_secrets
--- The sealed secrets of one endpoint, locked for a change.
-select secrets from destination where org_id = $1 and id = $2 for update;
-
--- name: set_destination_secrets
--- New sealed secrets of one endpoint.
-update destination set secrets = $3 where org_id = $1 and id = $2;
-
--- name: set_destination_state
--- Enable or disable an endpoint, with the reason.
-update destination set state = $3, state_reason = $4 where org_id = $1 and id = $2 returning id;
-
 -- name: outbound_settings
 -- What decides where this organisation's traffic may go.
 select kind, settings from organisation where org_id = $1;
 
 -- name: load_destination
 -- What a sender needs of an endpoint and its organisation.
-select d.kind, d.url, d.secrets, d.state, o.kind as organisation_kind, o.settings as organisation_settings
+select d.kind, d.url, d.secrets, d.headers, d.settings, d.api_version, d.state, d.deleted_at, o.kind as organisation_kind,
+       o.settings as organisation_settings
   from destination d join organisation o on o.org_id = d.org_id
  where d.org_id = $1 and d.id = $2;
 
 -- name: due_deliveries
--- Up to $4 due deliveries of one destination that its worker does not hold ($3) yet, longest due first.
-select d.event_id, d.attempts, d.created_at, d.message_id, d.body, coalesce(e.mode = 'record-only', false) as historical
-  from (select event_id, attempts, created_at, message_id, body, next_attempt_at
-          from delivery
-         where org_id = $1 and destination_id = $2 and state in ('pending', 'retrying', 'unknown')
-           and next_attempt_at <= clock_timestamp() and event_id <> all ($3::uuid[])
-         order by next_attempt_at limit $4) d
+-- Due deliveries of one destination that its worker does not hold ($3) yet, longest due first: up to $4 of its events,
+-- then up to $5 of its replays. One with an order key waits for those of the same key that are open and older.
+select d.event_id, d.attempts, d.attempts_before, d.created_at, d.message_id, d.replay_id, d.body,
+       d.replay_id is null and coalesce(e.mode = 'record-only', false) as historical
+  from ((select event_id, attempts, attempts_before, created_at, message_id, replay_id, body, next_attempt_at
+           from delivery w
+          where org_id = $1 and destination_id = $2 and state in ('pending', 'retrying', 'unknown')
+            and replay_id is null and next_attempt_at <= clock_timestamp() and event_id <> all ($3::uuid[])
+            and (order_key is null or not exists (
+                 select 1 from delivery o
+                  where o.org_id = $1 and o.destination_id = $2 and o.order_key = w.order_key
+                    and o.state in ('pending', 'retrying', 'unknown') and o.event_id < w.event_id))
+          order by next_attempt_at limit $4)
+        union all
+        (select event_id, attempts, attempts_before, created_at, message_id, replay_id, body, next_attempt_at
+           from delivery w
+          where org_id = $1 and destination_id = $2 and state in ('pending', 'retrying', 'unknown')
+            and replay_id is not null and next_attempt_at <= clock_timestamp() and event_id <> all ($3::uuid[])
+            and (order_key is null or not exists (
+                 select 1 from delivery o
+                  where o.org_id = $1 and o.destination_id = $2 and o.order_key = w.order_key
+                    and o.state in ('pending', 'retrying', 'unknown') and o.event_id < w.event_id))
+          order by next_attempt_at limit $5)) d
   left join event e on e.org_id = $1 and e.id = d.event_id
  order by d.next_attempt_at;
 
@@ -70,8 +60,12 @@ update lane
        ready_at = case
            when (select state from destination where org_id = $1 and id = $2) = 'enabled'
            then greatest(clock_timestamp(), coalesce(
-                    (select min(next_attempt_at) from delivery
-                      where org_id = $1 and destination_id = $2 and state in ('pending', 'retrying', 'unknown')),
+                    (select min(next_attempt_at) from delivery w
+                      where org_id = $1 and destination_id = $2 and state in ('pending', 'retrying', 'unknown')
+                        and (order_key is null or not exists (
+                             select 1 from delivery o
+                              where o.org_id = $1 and o.destination_id = $2 and o.order_key = w.order_key
+                                and o.state in ('pending', 'retrying', 'unknown') and o.event_id < w.event_id))),
                     'infinity'))
            else 'infinity' end
  where lane_id = $2 and fence = $3

@@ -8,17 +8,6 @@ select $1, e.id, $2, e.type, e.resource_type, e.resource_id, e.version, e.patien
               $11::text[], $12::text[])
        as e (id, type, resource_type, resource_id, version, patient_id, changed, message_id, mode, detail);
 
--- name: enabled_destinations
--- Where events of this organisation may go.
-select id, kind, event_types, api_version from destination where org_id = $1 and state = 'enabled';
-
--- name: insert_deliveries
--- One delivery an event and destination, with the body that every attempt will carry.
-insert into delivery (org_id, event_id, destination_id, state, next_attempt_at, created_at, message_id, body)
-select $1, d.event_id, d.destination_id, 'pending', $2, $2, d.message_id, d.body
-  from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::bytea[]) as d (event_id, destination_id, message_id, body)
-    on conflict do nothing;
-
 -- name: wake_delivery_lanes
 -- The lanes of these destinations are ready. Last statement of a transaction: the rows are hot.
 insert into lane (lane_id, org_id, kind, seq, ready_at)

@@ -86,26 +86,6 @@ select r.type, r.id, r.version, r.lineage
   join resource_history r
     on r.org_id = $1 and r.type = wanted.type and r.id = wanted.id and r.version = wanted.version;
 
--- name: list_deliveries
--- Deliveries, newest event first, with the name of their destination.
-select d.event_id, d.destination_id, d.state, d.attempts, d.created_at, d.next_attempt_at, d.finished_at, d.message_id,
-       e.type, e.resource_type, e.resource_id, e.version, t.name as destination_name
-  from delivery d
-  left join event e on e.org_id = d.org_id and e.id = d.event_id
-  left join destination t on t.org_id = d.org_id and t.id = d.destination_id
- where d.org_id = $1 and (d.event_id, d.destination_id) < ($2, $3)
-   and ($4::text[] is null or d.state = any($4)) and ($5::uuid is null or d.destination_id = $5)
-   and ($6::uuid is null or d.event_id = $6)
- order by d.event_id desc, d.destination_id desc limit $7;
-
--- name: attempts_of
--- Every attempt of these deliveries, in order.
-select a.event_id, a.destination_id, a.number, a.started_at, a.outcome, a.status, a.duration_ms, a.error
-  from unnest($2::uuid[], $3::uuid[]) as wanted (event_id, destination_id)
-  join delivery_attempt a
-    on a.org_id = $1 and a.event_id = wanted.event_id and a.destination_id = wanted.destination_id
- order by a.event_id, a.destination_id, a.number;
-
 -- name: list_reviews
 -- Cases for a person, newest first.
 select id, kind, state, message_id, resource_type, resource_id, detail, created_at, resolved_at, resolution
