@@ -13,6 +13,7 @@ import structlog
 from chartwire.api.fhir.outcome import operation_outcome
 from chartwire.api.fhir.read import RESOURCE_TYPES
 from chartwire.api.http import (
+    API_VERSIONS,
     JSON,
     PROBLEM_JSON,
     Answer,
@@ -30,6 +31,7 @@ from chartwire.api.table import ROUTES
 from chartwire.core.access import Access
 from chartwire.core.clock import monotonic
 from chartwire.core.errors import AuthError, ChartwireError, TransientError
+from chartwire.core.ids import uuid7
 from chartwire.core.telemetry import Counter, Histogram
 from chartwire.trust.audit import AuditRow
 
@@ -37,14 +39,15 @@ _log = structlog.get_logger(__name__)
 _REQUESTS = Counter("chartwire_http_requests_total", "Answered requests.", ("route", "method", "status"))
 _SECONDS = Histogram("chartwire_http_request_seconds", "From the request's head to the answer's end.", ("route",))
 
+_TOO_MANY = 429
 _WITHOUT_CONTENT = frozenset({204, 304})
 _FHIR_PREFIX = "/fhir/"
+_API_PREFIX = "/api/"
+_VERSION: Header = (b"chartwire-version", API_VERSIONS[-1].encode())
 _PLAIN_HEADERS: tuple[Header, ...] = (
-    (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
 )
 
 
@@ -76,6 +79,7 @@ class Api:
         if route is None:
             return None, _wrong_method(request, methods)
         request.route, request.body_bytes_max = route.path, route.body_bytes_max
+        request.told += route.notices
         if route.scope is None:
             return route, await self._handled(request, route, query_string)
         return route, await self._guarded(request, route, query_string)
@@ -83,10 +87,11 @@ class Api:
     async def _guarded(self, request: Request, route: Route, query_string: bytes) -> Answer:
         try:
             request.access = await self._admitted(request, route)
+            answer = await self._within_limits(request, route, query_string)
         except ChartwireError as error:
             answer = _refusal(request, error)
-        else:
-            answer = await self._handled(request, route, query_string)
+        if answer.status == _TOO_MANY:
+            return answer  # nothing was given, and a flood must not become a flood of rows
         try:
             await self._services.audit.write(_audit_row(request, route, answer))
         except TransientError as error:
@@ -99,19 +104,34 @@ class Api:
         enter = credentials.recall if route.checked else credentials.authenticate
         return await enter(token, request_id=request.request_id)
 
+    async def _within_limits(self, request: Request, route: Route, query_string: bytes) -> Answer:
+        limits = self._services.limits
+        with limits.running(request.access):
+            if not route.batch:
+                request.told += limits.charge(request.access, route.limit)
+            return await self._handled(request, route, query_string)
+
     async def _handled(self, request: Request, route: Route, query_string: bytes) -> Answer:
         try:
             if route.scope is not None and not request.access.allows(route.scope):
                 raise AuthError(f"the key lacks the scope `{route.scope}`", code="scope_missing")
             if not accepts(request.headers.get(b"accept"), route.media.encode(), JSON):
                 raise ApiError(f"this address gives {route.media}", code="not_acceptable")
+            if request.path.startswith(_API_PREFIX):
+                _check_version(request)
             request.read_query(query_string)
             if unknown := route.unknown(request.query):
                 raise _unknown_parameter(unknown, route)
             return await route.handle(request, self._services)
         except ChartwireError as error:
             if error.error_class in {"transient", "upstream"} or error.code.startswith("sql_"):
-                _log.warning("request_failed", request_id=request.request_id, route=route.path, code=error.code)
+                _log.warning(
+                    "request_failed",
+                    trace_id=request.trace_id,
+                    request_id=request.request_id,
+                    route=route.path,
+                    code=error.code,
+                )
             return _refusal(request, _as_told(error))
         except Exception as error:  # the last door: nothing of an unforeseen error may reach the caller or the log
             _log_fault(request, route, error)
@@ -145,6 +165,14 @@ def _unknown_parameter(unknown: set[str], route: Route) -> ApiError:
         faults.append(Fault(f"/{near[0]}" if near else "", "unknown_parameter", detail))
     known = ", ".join(sorted(route.known)) or "none"
     return ApiError(f"a parameter is not known; known are: {known}", code="unknown_parameter", faults=faults)
+
+
+def _check_version(request: Request) -> None:
+    """Tell the version that answers; raises ApiError for a wish for another."""
+    wanted = request.headers.get(b"chartwire-version")
+    request.told.append(_VERSION)
+    if wanted is not None and wanted.decode("latin-1") not in API_VERSIONS:
+        raise ApiError(f"`Chartwire-Version` is one of {', '.join(API_VERSIONS)}", code="version_unknown")
 
 
 def _wrong_method(request: Request, methods: dict[str, Route]) -> Answer:
@@ -191,6 +219,7 @@ def _audit_row(request: Request, route: Route, answer: Answer) -> AuditRow:
         answer.patients,
         answer.status,
         request.request_id,
+        id=request.row_id or uuid7(),
     )
 
 
@@ -204,11 +233,25 @@ def _log_fault(request: Request, route: Route, error: Exception) -> None:
     """Kind and place only: the text of a foreign error may quote data."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     where = [f"{frame.name}:{frame.lineno}" for frame in frames]
-    _log.error("request_fault", request_id=request.request_id, route=route.path, kind=type(error).__name__, where=where)
+    _log.error(
+        "request_fault",
+        request_id=request.request_id,
+        trace_id=request.trace_id,
+        route=route.path,
+        kind=type(error).__name__,
+        where=where,
+    )
 
 
 async def _send(request: Request, answer: Answer, send: Send) -> None:
-    headers = [(b"x-request-id", request.request_id.encode("latin-1")), *_PLAIN_HEADERS, *answer.headers]
+    headers = [
+        (b"x-request-id", request.request_id.encode("latin-1")),
+        (b"cache-control", answer.cache),
+        (b"content-security-policy", answer.policy),
+        *_PLAIN_HEADERS,
+        *answer.headers,
+        *request.told,
+    ]
     if answer.status not in _WITHOUT_CONTENT:
         headers += [(b"content-type", answer.media), (b"content-length", b"%d" % len(answer.body))]
     body = b"" if request.method == "HEAD" else answer.body

@@ -1,6 +1,5 @@
 """One request and one answer, as the doors see them: thin views over ASGI."""
 
-import os
 import re
 from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,11 @@ import msgspec
 
 from chartwire.api.problem import ApiError, Fault
 from chartwire.core.access import Access
+from chartwire.core.ids import uuid7
 from chartwire.core.limits import API_BODY_BYTES_MAX
+
+API_VERSIONS = ("2026-11-20",)
+"""Every dated version of the practice API that is served, the newest last."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -29,12 +32,16 @@ NO_ACCESS = Access(UUID(int=0), "anonymous", "", frozenset())
 _PARAMETERS_MAX = 40
 _VALUE_CHARACTERS_MAX = 4096
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_OURS = "req_"
+_HEX = re.compile(r"[0-9a-f]{32}")
+_TRACE = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _POINTER_STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
 
 
 class Request:
     """What came in. `parts` are the variable parts of the path, `access` who asks (after the door let them in), `route`
-    the address as the route table writes it."""
+    the address as the route table writes it, `told` headers that go with whatever the answer is, `trace_id` that of a
+    W3C traceparent. `row_id` is the id of its audit row, where `request_id` was made here and names it."""
 
     __slots__ = (
         "_content",
@@ -48,7 +55,10 @@ class Request:
         "receive",
         "request_id",
         "route",
+        "row_id",
         "token",
+        "told",
+        "trace_id",
     )
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
@@ -56,7 +66,12 @@ class Request:
         self.path: str = scope["path"]
         self.receive = receive
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.request_id = _request_id(self.headers.get(b"x-request-id"))
+        self.row_id, self.request_id = _request_id(self.headers.get(b"x-request-id"))
+        self.trace_id = ""
+        self.told: list[Header] = []
+        if (trace := self.headers.get(b"traceparent")) is not None and _TRACE.fullmatch(trace):
+            self.trace_id = trace[3:35].decode("ascii")
+            self.told.append((b"traceparent", trace))
         self.parts: tuple[str, ...] = ()
         self.access = NO_ACCESS
         self.token: str | None = None
@@ -123,7 +138,8 @@ class Request:
 
 @dataclass(slots=True)
 class Answer:
-    """What goes out. `count` and `patients` are for the audit row: how many resources, and whose they are."""
+    """What goes out. `count` and `patients` are for the audit row: how many resources, and whose they are. `policy` is
+    the Content-Security-Policy of a page, `cache` its Cache-Control."""
 
     body: bytes
     status: int = 200
@@ -131,6 +147,8 @@ class Answer:
     headers: Sequence[Header] = ()
     count: int = 0
     patients: Collection[UUID] = ()
+    policy: bytes = b"default-src 'none'; frame-ancestors 'none'"
+    cache: bytes = b"no-store"
 
 
 def json_answer(value: Any, *, status: int = 200, headers: Sequence[Header] = (), count: int = 0) -> Answer:
@@ -149,10 +167,18 @@ def accepts(accept: bytes | None, *media: bytes) -> bool:
     return False
 
 
-def _request_id(given: bytes | None) -> str:
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given.decode("ascii")
-    return f"req_{os.urandom(16).hex()}"
+def request_row(request_id: str) -> UUID | None:
+    """The audit row that a request id made here names; None for one that a caller chose."""
+    digits = request_id.removeprefix(_OURS)
+    return UUID(hex=digits) if digits != request_id and _HEX.fullmatch(digits) else None
+
+
+def _request_id(given: bytes | None) -> tuple[UUID | None, str]:
+    """The caller's id, or one of ours with its row. Ids that begin as ours do are ours to give."""
+    if given is not None and _REQUEST_ID.fullmatch(given) and not given.startswith(_OURS.encode()):
+        return None, given.decode("ascii")
+    row_id = uuid7()
+    return row_id, f"{_OURS}{row_id.hex}"
 
 
 def _pointer(message: str) -> str:

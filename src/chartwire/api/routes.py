@@ -2,9 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from email.utils import format_datetime
 from typing import Any, Literal
 
-from chartwire.api.http import Answer, Request
+from chartwire.api.http import Answer, Header, Request
+from chartwire.api.limits import LimitClass
 from chartwire.api.services import Services
 from chartwire.core.limits import API_BODY_BYTES_MAX
 
@@ -12,6 +15,8 @@ Handler = Callable[[Request, Services], Awaitable[Answer]]
 ParameterKind = Literal["string", "integer", "boolean", "date", "instant"]
 ANY_RESOURCE = "Resource"
 """The resource type of a route whose first variable part names the type."""
+
+_DEPRECATIONS = b'</docs/deprecations>; rel="deprecation"'
 
 Action = Literal["read", "search", "create", "update", "delete", "replay"]
 
@@ -34,7 +39,8 @@ class Route:
     audit row. `checked` promises that the handler reads through record.read calls that check the credential, so that
     the door may recall the key from memory. `answer` and `body` are the msgspec types of the documentation, `media`
     what the answer is. `body_bytes_max` bounds the body. `families` are beginnings of parameters whose names are the
-    organisation's own (`custom.`); the handler judges those.
+    organisation's own (`custom.`); the handler judges those. A `batch` is charged by its items, in the handler.
+    From `deprecated` on answers warn (RFC 9745), and tell the day of `sunset` (RFC 8594), after which it may be gone.
     """
 
     method: str
@@ -53,10 +59,17 @@ class Route:
     tag: str = ""
     body_bytes_max: int = API_BODY_BYTES_MAX
     families: tuple[str, ...] = ()
+    batch: bool = False
+    deprecated: date | None = None
+    sunset: date | None = None
+    limit: LimitClass = field(init=False)
+    notices: tuple[Header, ...] = field(init=False)
     known: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "known", frozenset(parameter.name for parameter in self.parameters))
+        object.__setattr__(self, "limit", self._limit())
+        object.__setattr__(self, "notices", self._notices())
 
     def unknown(self, names: Iterable[str]) -> set[str]:
         """Those of the names of query parameters that this route does not know."""
@@ -66,6 +79,22 @@ class Route:
     def changes(self) -> bool:
         """Whether it changes something: then it takes an Idempotency-Key."""
         return self.method != "GET" and self.action not in {"read", "search"}
+
+    def _limit(self) -> LimitClass:
+        if self.batch:
+            return "batch"
+        if self.changes:
+            return "write"
+        return "search" if self.action == "search" else "read"
+
+    def _notices(self) -> tuple[Header, ...]:
+        if self.deprecated is None:
+            return ()
+        first = datetime.combine(self.deprecated, time(), UTC)
+        told: list[Header] = [(b"deprecation", b"@%d" % first.timestamp()), (b"link", _DEPRECATIONS)]
+        if self.sunset is not None:
+            told.append((b"sunset", format_datetime(datetime.combine(self.sunset, time(), UTC), usegmt=True).encode()))
+        return tuple(told)
 
 
 class _Node:

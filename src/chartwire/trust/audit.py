@@ -21,7 +21,7 @@ from chartwire.core.clock import now
 from chartwire.core.errors import TransientError
 from chartwire.core.ids import uuid7
 from chartwire.core.telemetry import Counter, Histogram
-from chartwire.store.pool import Pool
+from chartwire.store.pool import Pool, Row
 from chartwire.store.queries import q
 
 PATIENTS_PER_ROW_MAX = 100
@@ -54,6 +54,7 @@ class AuditRow(msgspec.Struct, frozen=True, gc=False):
     status: int
     request_id: str
     at: datetime = msgspec.field(default_factory=now)
+    id: UUID = msgspec.field(default_factory=uuid7)
 
 
 def audit_row(
@@ -128,6 +129,17 @@ class AuditTrail:
         return True
 
 
+async def read_request(pool: Pool, access: Access, request_id: str, row_id: UUID | None) -> Row | None:
+    """The row of a request of the access's organisation: by `row_id`, else the latest with this request id.
+
+    Columns: id, at, actor, action, resource_type, query_shape, row_count, status, request_id.
+    """
+    async with pool.transaction(access.org) as tx:
+        if row_id is not None:
+            return await tx.fetchrow(q.request_by_row, access.org, row_id, request_id)
+        return await tx.fetchrow(q.request_by_name, access.org, request_id)
+
+
 def _settle(batch: list[tuple[AuditRow, asyncio.Future[None]]], written: bool) -> None:
     for _, future in batch:
         if future.done():
@@ -147,7 +159,7 @@ def _columns(rows: Sequence[AuditRow]) -> list[list[object]]:
     values = []
     for row in rows:
         patients, shape = _patients(row)
-        columns = (row.org, uuid7(), row.at, row.actor, row.purpose, row.action, row.resource_type, shape)
+        columns = (row.org, row.id, row.at, row.actor, row.purpose, row.action, row.resource_type, shape)
         values.append((*columns, row.count, patients, row.status, row.request_id))
     return [list(column) for column in zip(*values, strict=True)]
 

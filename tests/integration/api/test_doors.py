@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -16,9 +18,13 @@ from chartwire.core import telemetry
 from chartwire.core.access import Access
 from chartwire.core.errors import TransientError
 from chartwire.core.ids import PREFIXES, to_prefixed, uuid7
+from chartwire.record import custom_fields
+from chartwire.record.custom_values import CustomField
 from chartwire.store.queries import q
+from chartwire.trust.audit import AuditTrail, audit_row
 
 NOBODY = UUID(int=0)
+_NOUN = re.compile(r"/api/v1/([a-z0-9/-]+)/\{id\}")
 
 
 async def everything_of(record):
@@ -46,8 +52,15 @@ async def everything_of(record):
             " values ($1, $2, $3, 'pending', $4, $4, 'x')",
             record.org, event, endpoint, now,
         )  # fmt: skip
+    async with record.pool.transaction(record.org) as tx:
+        operator = Access(record.org, "cli:test", "HOPERAT", frozenset({"*"}))
+        field = await custom_fields.create(tx, operator, CustomField("patient", "insurer", "string", "Insurer"))
+    row = audit_row(replace(operator, request_id="asked-once"), "read", "Patient", "GET /api/v1/patients", status=200)
+    await AuditTrail(record.pool).write(row)
     return {
         **practice,
+        "custom-fields": to_prefixed("cfd", field.id),
+        "requests": "asked-once",
         "fhir": f"Patient/{patient}",
         "hl7/messages": message,
         "webhooks/endpoints": to_prefixed("whe", endpoint),
@@ -65,17 +78,7 @@ def addresses(things):
         if route.scope is None or "{" not in route.path:
             continue
         path = route.path.replace("{type}/{id}", things["fhir"]).replace("{version}", "1")
-        for noun in (
-            "patients",
-            "appointments",
-            "providers",
-            "locations",
-            "hl7/messages",
-            "webhooks/endpoints",
-            "reviews",
-        ):
-            path = path.replace(f"/api/v1/{noun}/{{id}}", f"/api/v1/{noun}/{things[noun]}")
-        path = path.replace("/api/v1/keys/{id}", f"/api/v1/keys/{things['key']}")
+        path = _NOUN.sub(lambda found: f"/api/v1/{found[1]}/{things[found[1]]}", path)
         assert "{" not in path, path
         told.append((route.method, path))
     return told
@@ -87,7 +90,7 @@ async def test_no_route_gives_or_changes_what_another_organisation_owns(
     things = await everything_of(other_record)
     operator = Access(other_org_id, "cli:test", "HOPERAT", frozenset({"*"}))
     spare = await services.credentials.create(operator, name="spare", scopes=["*"])
-    things["key"] = to_prefixed("key", spare.credential_id)
+    things["keys"] = to_prefixed("key", spare.credential_id)
     tried = addresses(things)
     assert len(tried) >= 14
     for method, path in tried:

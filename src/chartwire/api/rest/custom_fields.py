@@ -101,11 +101,11 @@ async def one(request: Request, services: Services) -> Answer:
 @idempotent
 async def change(request: Request, _: Services, tx: Connection) -> Answer:
     """`PATCH /api/v1/custom-fields/{id}`."""
+    standing = await _standing(request, tx)
     order = await request.body(CustomFieldChange)
     told = {name: value for name, value in msgspec.structs.asdict(order).items() if value is not msgspec.UNSET}
     if "values" in told:
         told["allowed"] = tuple(told.pop("values"))
-    standing = await _standing(request, tx)
     return json_answer(
         _shown(await custom_fields.amend(tx, request.access, standing, replace(standing, **told))), count=1
     )

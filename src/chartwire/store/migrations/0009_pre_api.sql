@@ -72,3 +72,6 @@ $$;
 
 revoke all on function idempotency_open(uuid, uuid, bytea, bigint, integer) from public;
 grant execute on function idempotency_open(uuid, uuid, bytea, bigint, integer) to chartwire_app;
+
+-- A request id made here names its audit row by its key; only ids that callers chose need an index.
+create index audit_request on audit (org_id, request_id) where request_id not like 'req\_%';
