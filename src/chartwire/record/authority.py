@@ -30,11 +30,22 @@ def provisional_rank() -> int:
     return int(_table()["provisional_rank"])
 
 
+def api_rank() -> int:
+    """The weight of a write through the API."""
+    return int(_table()["api"]["rank"])
+
+
 @cache
-def barred(event: str, resource_type: str) -> tuple[str, ...]:
-    """Element paths of a standing resource that this event may not change."""
-    only: dict[str, list[str]] = _table()["only"].get(resource_type, {})
-    return tuple(path for path, events in only.items() if event not in events)
+def api_identifies() -> frozenset[str]:
+    """Types of identifiers (HL7 table 0203) of a written patient by which feeds know it too."""
+    return frozenset(_table()["api"]["identifies"])
+
+
+@cache
+def only(event: str, resource_type: str) -> frozenset[str] | None:
+    """All element paths of a standing resource that this event may change; None where it may change each of them."""
+    paths = _table()["only"].get(event, {}).get(resource_type)
+    return None if paths is None else frozenset(paths)
 
 
 @cache

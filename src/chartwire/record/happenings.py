@@ -16,19 +16,27 @@ def _table() -> dict[str, Json]:
     return table
 
 
-def event_types(resource_type: str, old: Json | None, new: Json) -> list[str]:
+def event_types(resource_type: str, old: Json | None, new: Json, trigger: str = "") -> list[str]:
     """The events of one change, most telling first: `appointment.rescheduled`; never empty.
 
-    `old` is None for a new resource. A change of status and of start are two events.
+    `old` is None for a new resource. A change of status and of start are two events. `trigger` is the message event.
     """
     rules = _table().get(resource_type, {"name": resource_type.lower()})
-    words = [*_by_status(rules, resource_type, old, new), *_by_start(rules, old, new)]
+    words = _words_of_change(rules, resource_type, old, new)
+    undone = rules.get("undone", {}).get(trigger)
+    if undone and old is not None and words and new.get("status") != "cancelled":
+        words = [undone]
     if not words or (old is None and resource_type != "Appointment"):
         plain = "created" if old is None else "updated"
         words = [rules.get("words", {}).get(plain, plain), *words]
     types = [f"{rules['name']}.{word}" for word in words]
     types.extend(rules["also"][word] for word in words if word in rules.get("also", ()))
     return types
+
+
+def _words_of_change(rules: dict[str, Any], resource_type: str, old: Json | None, new: Json) -> list[str]:
+    by_status = _by_status(rules, resource_type, old, new)
+    return [*by_status, *_by_start(rules, old, new), *([] if by_status else _by_place(rules, old, new))]
 
 
 def _by_status(rules: dict[str, Any], resource_type: str, old: Json | None, new: Json) -> list[str]:
@@ -47,7 +55,30 @@ def _by_start(rules: dict[str, Any], old: Json | None, new: Json) -> list[str]:
     return [rules["start"]]
 
 
+def _by_place(rules: dict[str, Any], old: Json | None, new: Json) -> list[str]:
+    if "place" not in rules or old is None:
+        return []
+    before, after = _active_place(old), _active_place(new)
+    return [rules["place"]] if after is not None and after != before else []
+
+
+def _active_place(body: Json) -> Any:
+    return next((item["location"] for item in body.get("location", ()) if item.get("status") == "active"), None)
+
+
 def _status(resource_type: str, body: Json | None) -> str | None:
     if body is None:
         return None
     return practice_status(body) if resource_type == "Appointment" else body.get("status")
+
+
+def event_words() -> list[tuple[str, str, list[str]]]:
+    """What each resource type's changes can be called: (type, first word of its events, all second words)."""
+    return [(resource_type, rules["name"], _words(rules)) for resource_type, rules in _table().items()]
+
+
+def _words(rules: dict[str, Any]) -> list[str]:
+    plain = [rules.get("words", {}).get(word, word) for word in ("created", "updated")]
+    told = [*plain, *rules.get("status", {}).values(), *(rules[name] for name in ("start", "place") if name in rules),
+            *rules.get("undone", {}).values()]  # fmt: skip
+    return list(dict.fromkeys(told))

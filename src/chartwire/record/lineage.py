@@ -3,6 +3,7 @@
 Stored as JSON text: `{"w": [writer, ...], "e": {path: [[writer index, source field, positions], ...]}}`. A writer is
 `[source, message, recorded, rank]`. `positions` lists the array items that the field gave, is absent for a single
 value, and null where the sender cleared the element. An element path is `birthDate`, `period.start`, `value[x]`.
+A visit also keeps what each message said of its course (course.py): `"m": [[writer index, event, when, at, said]]`.
 """
 
 from dataclasses import dataclass, field
@@ -32,9 +33,21 @@ class Part(NamedTuple):
     cleared: bool = False
 
 
+class Move(NamedTuple):
+    """What one message said of a visit's course: its `event`, when it counts (`when`, UTC text: the recorded time, or
+    the latest one known where there is none), when it happened (`at`), and the values by name (None: cleared)."""
+
+    stamp: Stamp
+    event: str
+    when: str
+    at: str | None
+    said: dict[str, Any]
+
+
 class _Stored(msgspec.Struct, gc=False):
     w: list[Stamp] = []
     e: dict[str, list[list[Any]]] = {}
+    m: list[tuple[int, str, str, str | None, dict[str, Any]]] = []
 
 
 _decoder = msgspec.json.Decoder(_Stored)
@@ -42,21 +55,24 @@ _decoder = msgspec.json.Decoder(_Stored)
 
 @dataclass(slots=True)
 class Lineage:
-    """The parts of every element of one resource version, by element path."""
+    """The parts of every element of one resource version, by element path; of a visit also its moves."""
 
     parts: dict[str, list[Part]] = field(default_factory=dict)
+    moves: tuple[Move, ...] = ()
 
     @classmethod
     def read(cls, text: str) -> "Lineage":
         """The lineage that `write` wrote. `{}` is an empty one."""
         stored = _decoder.decode(text)
-        return cls({path: [_part(stored.w, row) for row in rows] for path, rows in stored.e.items()})
+        parts = {path: [_part(stored.w, row) for row in rows] for path, rows in stored.e.items()}
+        return cls(parts, tuple(Move(stored.w[row[0]], *row[1:]) for row in stored.m))
 
     def write(self) -> str:
         """Compact JSON text; writers that no element names any more are left out."""
         numbers: dict[Stamp, int] = {}
         elements = {path: [_row(numbers, part) for part in parts] for path, parts in self.parts.items() if parts}
-        return msgspec.json.encode({"w": list(numbers), "e": elements}).decode()
+        moves = [[numbers.setdefault(move.stamp, len(numbers)), *move[1:]] for move in self.moves]
+        return msgspec.json.encode({"w": list(numbers), "e": elements} | ({"m": moves} if moves else {})).decode()
 
     def describe(self) -> dict[str, list[dict[str, Any]]]:
         """For people: element path -> source, message, recorded time and field of each part."""

@@ -1,14 +1,14 @@
 """One resource of one message is told to the record: merged, versioned, announced."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
 from chartwire.core.source import EffectMode, Source
 from chartwire.events.outbox import Event
 from chartwire.mapping.conversion import Json, Mapped
-from chartwire.record import authority
+from chartwire.record import authority, visits
 from chartwire.record.bodies import rewritten
 from chartwire.record.happenings import event_types
 from chartwire.record.lineage import Stamp
@@ -64,30 +64,30 @@ class Teller:
     ) -> None:
         """Merge one resource into what stands, as a new version where anything changed (or `force`).
 
-        `bar` names elements that the message may not change here, beside those that its event may not.
+        `bar` names elements that the message may not change here, though its event may.
         """
         if held.version and (stamp.rank == 0 or regresses(held.body, mapped)):
             self.leave(held)
             return
-        barred = authority.barred(self.context.event, held.type) if held.version else ()
-        barred = (*barred, *bar)
-        merged = merge(
-            held.body,
-            held.lineage,
-            self._localised(mapped, held),
-            stamp,
-            barred=barred,
-            never_late=authority.never_late(self.context.event, held.type),
-            replay=self.context.parent_id is not None,
-        )
+        merged = self._merged(self._localised(mapped, held), held, stamp, bar)
         if merged.ties:
-            self._review_ties(held, merged.ties)
+            self._review_ties(held, merged.ties, mapped)
         if merged.changed or force or not held.version:
             self.advance(held, merged)
             return
         if merged.refreshed:
             held.refresh(merged.lineage)
         self.leave(held)
+
+    def _merged(self, mapped: Mapped, held: Standing, stamp: Stamp, bar: tuple[str, ...]) -> Merged:
+        event, replay = self.context.event, self.context.parent_id is not None
+        if held.type == "Encounter":
+            return visits.retell(held.body, held.lineage, mapped, stamp, event, replay=replay)
+        only = authority.only(event, held.type) if held.version else None
+        if only is not None:
+            bar = (*bar, *(path for path in (*mapped.body, *mapped.clears) if path not in only))
+        late = authority.never_late(event, held.type)
+        return merge(held.body, held.lineage, mapped, stamp, barred=bar, never_late=late, replay=replay)
 
     def advance(self, held: Standing, merged: Merged) -> None:
         """Add the merged version and announce it."""
@@ -96,7 +96,7 @@ class Teller:
             {"resourceType": held.type, **merged.body}, merged.lineage, self.context.message_id, self.context.actor
         )
         self.touched.append((held.type, held.id, held.version, True))
-        self.announce(held, event_types(held.type, old, held.body), tuple(merged.changed))
+        self.announce(held, event_types(held.type, old, held.body, self.context.event), tuple(merged.changed))
 
     def announce(
         self,
@@ -137,7 +137,7 @@ class Teller:
                 body["extension"] = extensions
         elif mapped.type == "Location" and self.context.source.timezone:
             body["extension"] = [*body.get("extension", ()), *zone_extensions(self.context.source.timezone)]
-        return Mapped(mapped.type, mapped.key, mapped.id, body, mapped.lineage, mapped.clears)
+        return replace(mapped, body=body)
 
     def _replaced(self, mapped: Mapped, held: Standing) -> list[str]:
         """The appointments, known to the record, that SCH-23 or SCH-24 names as the ones before this one."""
@@ -145,10 +145,14 @@ class Teller:
         known = self.work.resolve("Appointment", (key,)) - {held.id} if key else ()
         return [f"Appointment/{appointment_id}" for appointment_id in known]
 
-    def _review_ties(self, held: Standing, paths: list[str]) -> None:
+    def _review_ties(self, held: Standing, paths: list[str], mapped: Mapped) -> None:
         context, detail = self.context, {"elements": paths}
-        if not any(case.resource_id == held.id and case.detail == detail for case in self.work.reviews):
-            self.work.reviews.append(Review("tie", context.message_id, context.lane_id, held.type, held.id, detail))
+        if any(case.resource_id == held.id and case.detail == detail for case in self.work.reviews):
+            return
+        proposal = proposal_of(held.type, self._localised(mapped, held).body, held.lineage, paths)
+        case = Review("tie", context.message_id, context.lane_id, held.type, held.id, detail, context.source.id,
+                      held.patient_id, proposal)  # fmt: skip
+        self.work.reviews.append(case)
 
 
 def with_references(body: Json, ids: Mapping[str, str]) -> Json:
