@@ -36,7 +36,8 @@ WriteHandler = Callable[[Request, Services, Connection], Awaitable[Answer]]
 KEY_CHARACTERS_MAX = 255
 REPLAYED: Header = (b"idempotent-replayed", b"true")
 _TRIES = 3
-_TRY_AGAIN = frozenset({"sql_40001", "sql_40p01"})
+TRY_AGAIN = frozenset({"sql_40001", "sql_40p01", "changed_meanwhile"})
+"""What another transaction did first: the same effect may succeed in a new one."""
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 _canonical = msgspec.json.Decoder(float_hook=Decimal)
@@ -87,7 +88,7 @@ async def performed(request: Request, services: Services, effect: Effect) -> Ans
         try:
             return await _performed_once(request, services, effect)
         except TransientError as error:
-            if error.code not in _TRY_AGAIN:
+            if error.code not in TRY_AGAIN:
                 raise
     return await _performed_once(request, services, effect)
 

@@ -20,7 +20,8 @@ Group = tuple[Part, list[Any]]
 class Merged:
     """The outcome: body, lineage, names of changed elements, and the paths on which two sources tie.
 
-    `refreshed` says that only times in the lineage are new.
+    `refreshed` says that only times in the lineage are new; `outranked` names the paths of an actor's word that stand
+    against it, since a source of higher rank holds them.
     """
 
     body: Json
@@ -28,6 +29,7 @@ class Merged:
     changed: list[str] = field(default_factory=list)
     ties: list[str] = field(default_factory=list)
     refreshed: bool = False
+    outranked: list[str] = field(default_factory=list)
 
 
 def merge(
@@ -94,6 +96,32 @@ def clear_elements(
     return telling.outcome()
 
 
+def overwrite(
+    standing: Json, lineage: Lineage, resource_type: str, wanted: Json, stamp: Stamp, pointer_of: Callable[[str], str]
+) -> Merged:
+    """What becomes of `standing` when an actor who has seen it wants it to be `wanted`.
+
+    Only elements that differ are spoken of; each gets the actor's stamp and `pointer_of(path)` (which begins with `/`)
+    as its field. The actor speaks after all that stands, so time does not count against the word, only rank: see
+    `outranked`. A list is spoken of whole: what another source said of it before counts no more, items that stay keep
+    whose they were.
+    """
+    shape = shape_of(resource_type)
+    told, old = shape.told(wanted), shape.told(standing)
+    paths = [path for path in {**old, **told} if old.get(path) != told.get(path)]
+    telling = _Telling(shape, standing, lineage, stamp, frozenset(paths), replay=False)
+    for path in paths:
+        if telling.is_outranked(path, told.get(path)):
+            telling.outranked.append(path)
+        elif path in shape.union | shape.accumulate:
+            telling.replace_list(path, told.get(path) or [], pointer_of(path))
+        elif path in told:
+            telling.set_one(path, told[path], pointer_of(path))
+        else:
+            telling.clear(path, pointer_of(path))
+    return telling.outcome()
+
+
 def _first_word(shape: Shape, mapped: Mapped, stamp: Stamp) -> Merged:
     """The first word about a resource: all of it counts."""
     told = shape.told(mapped.body)
@@ -133,6 +161,7 @@ class _Telling:
         self.shape = shape
         self._told = shape.told(standing)
         self._parts = dict(lineage.parts)
+        self._moves = lineage.moves
         self._stamp = stamp
         self._never_late = frozenset() if replay else never_late
         self._replay = replay
@@ -140,11 +169,43 @@ class _Telling:
         self._ties: list[str] = []
         self._refreshed = False
         self._kept: dict[Stamp, Stamp] = {}
+        self.outranked: list[str] = []
 
     def outcome(self) -> Merged:
-        return Merged(
-            self.shape.body(self._told), Lineage(self._parts), self._changed, self._ties, refreshed=self._refreshed
-        )
+        body, lineage = self.shape.body(self._told), Lineage(self._parts, self._moves)
+        return Merged(body, lineage, self._changed, self._ties, self._refreshed, self.outranked)
+
+    def is_outranked(self, path: str, wanted: Any) -> bool:
+        """Whether something that a source of higher rank said would be lost. Items of lists are judged one by one."""
+        standing = self._told.get(path)
+        for part in self._parts.get(path, ()):
+            lost = path not in self.shape.union
+            if part.positions is not None and standing is not None:
+                lost = any(standing[position] not in (wanted or ()) for position in part.positions)
+            if lost and part.stamp.rank > self._stamp.rank:
+                return True
+        return False
+
+    def replace_list(self, path: str, items: list[Any], source_field: str) -> None:
+        """Make a list what an actor who has seen it wants. Sources keep the items that they gave and that stay."""
+        standing: list[Any] = self._told.get(path) or []
+        wanted = [item for number, item in enumerate(items) if item not in items[:number]]
+        groups: list[Group] = []
+        for part in self._parts.get(path, ()):
+            stays = [standing[position] for position in part.positions or () if standing[position] in wanted]
+            if stays:
+                groups.append((part, stays))
+        given = [item for _, stays in groups for item in stays]
+        groups.append((self._group(source_field, wanted), [item for item in wanted if item not in given]))
+        self._parts[path] = [
+            part._replace(positions=None if part.cleared else tuple(wanted.index(item) for item in held))
+            for part, held in groups
+        ]
+        self._changed.append(path)
+        if wanted:
+            self._told[path] = wanted
+        else:
+            self._told.pop(path, None)
 
     def tell(self, path: str, value: Any, fields: tuple[Contribution, ...]) -> None:
         if path in self.shape.accumulate:
@@ -220,12 +281,19 @@ class _Telling:
         """Replace what these fields of this source gave to an array; keep what other fields and sources gave."""
         standing: list[Any] = self._told.get(path) or []
         waiting = dict(new)
+        verdict = self._verdict_of_actors(path)
         groups: list[Group] = []
         for part in self._parts.get(path, ()):
             group = (part, [standing[position] for position in part.positions or ()])
             if part.stamp.source == self._stamp.source and part.source_field in waiting:
-                group = self._replaced(path, group, waiting.pop(part.source_field))
+                items = waiting.pop(part.source_field)
+                if verdict > 0 or items == group[1]:
+                    group = self._replaced(path, group, items)
             groups.append(group)
+        if verdict <= 0:
+            if verdict == 0 and any(item not in standing for items in waiting.values() for item in items):
+                self._ties.append(path)
+            waiting = {}
         groups.extend((self._group(name, items), items) for name, items in waiting.items())
         self._refreshed = self._refreshed or bool(waiting)
         groups.sort(key=_by_weight(groups))
@@ -237,6 +305,11 @@ class _Telling:
             self._told[path] = array
         else:
             self._told.pop(path, None)
+
+    def _verdict_of_actors(self, path: str) -> int:
+        """Whether this word counts against the actors who spoke of the list whole (see `overwrite`): 1 without any."""
+        whole = [part.stamp for part in self._parts.get(path, ()) if part.source_field.startswith("/")]
+        return min((self._judge(path, stamp) for stamp in whole), default=1)
 
     def _replaced(self, path: str, group: Group, items: list[Any]) -> Group:
         part, held = group

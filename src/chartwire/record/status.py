@@ -18,13 +18,48 @@ def _table() -> dict[str, Any]:
 
 def practice_status(appointment: Json) -> str:
     """booked, confirmed, arrived, checked_in, fulfilled, cancelled, no_show or entered_in_error."""
-    told = _extension(appointment, _table()["extension"], "valueCode")
+    url = _table()["extension"]
+    told = _extension(appointment.get("_status", {}), url, "valueCode") or _extension(appointment, url, "valueCode")
     return told or str(_table()["practice"].get(appointment.get("status"), "booked"))
 
 
 def source_status(appointment: Json) -> str | None:
     """The status in the source's own word (SCH-25), where one came."""
     return _extension(appointment, _table()["source_extension"], "valueString")
+
+
+def cancelled_by(appointment: Json) -> str | None:
+    """Who cancelled it: patient, provider or practice; None where nobody said."""
+    return _extension(appointment.get("_status", {}), _table()["cancelled_by_extension"], "valueCode")
+
+
+def cancellers() -> tuple[str, ...]:
+    """Who can be said to have cancelled."""
+    return tuple(_table()["cancelled_by"])
+
+
+def moves() -> dict[str, list[str]]:
+    """Where a write may take an appointment from each status of the practice."""
+    table: dict[str, list[str]] = _table()["moves"]
+    return table
+
+
+def is_open(status: str) -> bool:
+    """Whether an appointment of this status may still be moved to another time."""
+    return status in _table()["open"]
+
+
+def write_status(appointment: Json, status: str, canceller: str | None = None) -> None:
+    """Let an appointment's body say this status of the practice, and who cancelled. What it said before is gone."""
+    fhir = _table()["written"][status]
+    said = [] if _table()["practice"][fhir] == status else [{"url": _table()["extension"], "valueCode": status}]
+    if canceller:
+        said.append({"url": _table()["cancelled_by_extension"], "valueCode": canceller})
+    kept = [one for one in appointment.pop("extension", ()) if one.get("url") != _table()["extension"]]
+    appointment.pop("_status", None)
+    appointment |= {"status": fhir} | ({"_status": {"extension": said}} if said else {})
+    if kept:
+        appointment["extension"] = kept
 
 
 def status_extensions(status: str | None, source: str | None, fhir_status: str | None) -> list[Json]:

@@ -40,6 +40,16 @@ class Client:
         body = json.dumps(value).encode()
         return await self.call("POST", path, body=body, headers={"content-type": "application/json", **headers})
 
+    async def put(self, path, value, **headers):
+        return await self.send("PUT", path, value, **headers)
+
+    async def patch(self, path, value, **headers):
+        return await self.send("PATCH", path, value, **headers)
+
+    async def send(self, method, path, value, **headers):
+        body = json.dumps(value).encode()
+        return await self.call(method, path, body=body, headers={"content-type": "application/json", **headers})
+
     async def call(self, method, path, query=None, *, body=b"", headers=None):
         if query is None and "?" in path:
             path, _, text = path.partition("?")

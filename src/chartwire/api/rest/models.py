@@ -28,13 +28,14 @@ class Identifier(msgspec.Struct, frozen=True):
 
 
 class PersonName(msgspec.Struct, frozen=True):
-    """A name; `text` as it is spoken."""
+    """A name; `text` as it is spoken, `preferred` what the person is called."""
 
     text: str
     family: str | None
     given: list[str]
     prefix: list[str]
     suffix: list[str]
+    preferred: str | None = None
 
 
 class Phone(msgspec.Struct, frozen=True):
@@ -87,6 +88,7 @@ class Patient(msgspec.Struct, frozen=True):
     status: Literal["active", "inactive", "merged"]
     merged_into: str | None
     mrn: str | None
+    external_id: str | None
     identifiers: list[Identifier]
     name: PersonName | None
     birth_date: str | None
@@ -111,7 +113,9 @@ class Party(msgspec.Struct, frozen=True):
 
 
 class Appointment(msgspec.Struct, frozen=True):
-    """One appointment. `starts_at` and `ends_at` are UTC; `local_start` is the clock on the wall in `timezone`.
+    """One appointment; `cancelled_by` is patient, provider or practice.
+
+    `starts_at` and `ends_at` are UTC; `local_start` is the clock on the wall in `timezone`.
 
     Where no zone is known, `timezone` is null; `local_start` then stands in the offset that the source wrote, or is
     null. A start that is known by its day only stands in `local_start` as a date.
@@ -136,6 +140,9 @@ class Appointment(msgspec.Struct, frozen=True):
     service_type: str | None
     reason: str | None
     comment: str | None
+    cancelled_by: str | None
+    cancel_reason: str | None
+    external_id: str | None
     identifiers: list[Identifier]
     custom: dict[str, Any]
     source: Origin
@@ -154,6 +161,7 @@ class Provider(msgspec.Struct, frozen=True):
     npi: str | None
     specialty: str | None
     active: bool
+    external_id: str | None
     identifiers: list[Identifier]
     phones: list[Phone]
     emails: list[Email]
@@ -178,6 +186,7 @@ class Location(msgspec.Struct, frozen=True):
     phones: list[Phone]
     emails: list[Email]
     part_of_id: str | None
+    external_id: str | None
     identifiers: list[Identifier]
     custom: dict[str, Any]
     source: Origin

@@ -1,37 +1,21 @@
-"""FHIR bodies as the objects of the practice API. Pure: the same body always gives the same object."""
+"""FHIR bodies as the objects of the practice API, by the tables of fields.py. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
 
-from chartwire.api.rest.models import (
-    Address,
-    Appointment,
-    Email,
-    Identifier,
-    Insurance,
-    Links,
-    Location,
-    Origin,
-    Party,
-    Patient,
-    PersonName,
-    Phone,
-    Provider,
-)
+from chartwire.api.rest.fields import APPOINTMENT, LOCATION, LOCATIONS_OF, PATIENT, PROVIDER, PROVIDERS_OF
+from chartwire.api.rest.lenses import Json, concept_text
+from chartwire.api.rest.models import Appointment, Insurance, Links, Location, Origin, Patient, Provider
 from chartwire.core.clock import instant
 from chartwire.core.ids import PREFIXES, to_prefixed, uuid7_time_ms
-from chartwire.record.localtime import local_time, zone_name
+from chartwire.record.localtime import local_time
 from chartwire.record.read import Stored
-from chartwire.record.status import practice_status, source_status
+from chartwire.record.status import source_status
 
-Json = dict[str, Any]
-
-_NPI_SYSTEM = "http://hl7.org/fhir/sid/us-npi"
-_TELEPHONES = frozenset({"phone", "fax", "sms", "pager"})
 _COLLECTIONS = {
     "Patient": "patients",
     "Appointment": "appointments",
@@ -40,181 +24,107 @@ _COLLECTIONS = {
 }
 
 
+class Sight(NamedTuple):
+    """One version of a resource, its body read."""
+
+    id: UUID
+    version: int
+    updated_at: datetime
+    message_id: UUID | None
+    actor: str
+    body: Json
+
+
+def seen(stored: Stored) -> Sight:
+    """A stored version with its body read."""
+    return Sight(
+        stored.id, stored.version, stored.updated_at, stored.message_id, stored.actor, orjson.loads(stored.body)
+    )
+
+
 def patient(stored: Stored, merged_into: UUID | None = None, coverages: Sequence[str] | None = None) -> Patient:
     """A Patient body as a patient. `coverages` are Coverage bodies; None leaves `insurance` null."""
-    body: Json = orjson.loads(stored.body)
-    identifiers = _identifiers(body)
-    phones, emails = _contacts(body)
-    addresses = [_address(one) for one in body.get("address", ())]
+    return show_patient(seen(stored), merged_into, coverages)
+
+
+def show_patient(sight: Sight, merged_into: UUID | None = None, coverages: Sequence[str] | None = None) -> Patient:
+    """See `patient`."""
+    members = PATIENT.read(sight.body)
+    if merged_into:
+        members["status"] = "merged"
     return Patient(
-        id=to_prefixed("pat", stored.id),
-        created_at=_created_at(stored.id),
-        updated_at=instant(stored.updated_at),
-        version=stored.version,
-        status=_patient_status(body, merged_into),
+        **_common("Patient", sight),
+        **members,
         merged_into=to_prefixed("pat", merged_into) if merged_into else None,
-        mrn=_first_of_types(identifiers, ("MR", "PI")),
-        identifiers=identifiers,
-        name=_name(body),
-        birth_date=body.get("birthDate"),
-        gender=body.get("gender"),
-        deceased=_deceased(body),
-        phones=phones,
-        emails=emails,
-        address=addresses[0] if addresses else None,
-        language=_language(body),
         insurance=None if coverages is None else [_insurance(orjson.loads(one)) for one in coverages],
-        custom={},
-        source=_origin(stored),
-        links=_links("Patient", stored.id),
     )
 
 
 def appointment(stored: Stored) -> Appointment:
     """An Appointment body as an appointment."""
-    body: Json = orjson.loads(stored.body)
-    start, end = body.get("start"), body.get("end")
-    actors = [part.get("actor", {}) for part in body.get("participant", ())]
-    providers = list(dict.fromkeys(_party(actor, "Practitioner") for actor in actors if _is_of(actor, "Practitioner")))
-    locations = [_party(actor, "Location") for actor in actors if _is_of(actor, "Location")]
-    patients = [_party(actor, "Patient").id for actor in actors if _is_of(actor, "Patient")]
+    return show_appointment(seen(stored))
+
+
+def show_appointment(sight: Sight) -> Appointment:
+    """See `appointment`."""
+    body = sight.body
+    members, start = APPOINTMENT.read(body), body.get("start")
     local = local_time(body, start)
+    locations = LOCATIONS_OF.parties(body)
     return Appointment(
-        id=to_prefixed("apt", stored.id),
-        created_at=_created_at(stored.id),
-        updated_at=instant(stored.updated_at),
-        version=stored.version,
-        status=practice_status(body),
+        **_common("Appointment", sight),
+        **members,
         source_status=source_status(body),
-        starts_at=_utc(start),
-        ends_at=_utc(end),
-        duration_minutes=body.get("minutesDuration"),
-        timezone=local.zone if local else zone_name(body),
         local_start=local.at.isoformat(timespec="seconds") if local else _day_only(start),
-        patient_id=patients[0] if patients else None,
-        provider_ids=[one.id for one in providers if one.id],
-        location_id=locations[0].id if locations else None,
-        providers=providers,
+        providers=PROVIDERS_OF.parties(body),
         location=locations[0] if locations else None,
-        service_type=_first_text([*body.get("serviceType", ()), body.get("appointmentType")]),
-        reason=_first_text(body.get("reasonCode", ())) or body.get("description"),
-        comment=body.get("comment"),
-        identifiers=_identifiers(body),
-        custom={},
-        source=_origin(stored),
-        links=_links("Appointment", stored.id),
     )
 
 
 def provider(stored: Stored) -> Provider:
     """A Practitioner body as a provider."""
-    body: Json = orjson.loads(stored.body)
-    identifiers = _identifiers(body)
-    phones, emails = _contacts(body)
-    by_system = [one.value for one in identifiers if one.system == _NPI_SYSTEM]
-    return Provider(
-        id=to_prefixed("prv", stored.id),
-        created_at=_created_at(stored.id),
-        updated_at=instant(stored.updated_at),
-        version=stored.version,
-        name=_name(body),
-        npi=by_system[0] if by_system else _first_of_types(identifiers, ("NPI",)),
-        specialty=_first_text([one.get("code") for one in body.get("qualification", ())]),
-        active=body.get("active", True),
-        identifiers=identifiers,
-        phones=phones,
-        emails=emails,
-        custom={},
-        source=_origin(stored),
-        links=_links("Practitioner", stored.id),
-    )
+    return show_provider(seen(stored))
+
+
+def show_provider(sight: Sight) -> Provider:
+    """See `provider`."""
+    return Provider(**_common("Practitioner", sight), **PROVIDER.read(sight.body))
 
 
 def location(stored: Stored) -> Location:
     """A Location body as a location."""
-    body: Json = orjson.loads(stored.body)
-    phones, emails = _contacts(body)
-    address, above = body.get("address"), body.get("partOf")
-    return Location(
-        id=to_prefixed("loc", stored.id),
-        created_at=_created_at(stored.id),
-        updated_at=instant(stored.updated_at),
-        version=stored.version,
-        name=body.get("name"),
-        kind=_text(body.get("physicalType")),
-        status=body.get("status"),
-        timezone=zone_name(body),
-        address=_address(address) if address else None,
-        phones=phones,
-        emails=emails,
-        part_of_id=_party(above, "Location").id if above else None,
-        identifiers=_identifiers(body),
-        custom={},
-        source=_origin(stored),
-        links=_links("Location", stored.id),
-    )
+    return show_location(seen(stored))
 
 
-def _patient_status(body: Json, merged_into: UUID | None) -> Any:
-    if merged_into:
-        return "merged"
-    return "active" if body.get("active", True) else "inactive"
+def show_location(sight: Sight) -> Location:
+    """See `location`."""
+    return Location(**_common("Location", sight), **LOCATION.read(sight.body))
 
 
-def _identifiers(body: Json) -> list[Identifier]:
-    found = []
-    for one in body.get("identifier", ()):
-        if one.get("value"):
-            codes = [coding.get("code") for coding in one.get("type", {}).get("coding", ())]
-            found.append(Identifier(one["value"], one.get("system"), codes[0] if codes else None))
-    return found
+SHOWN: dict[str, Callable[[Sight], Any]] = {
+    "Patient": show_patient,
+    "Appointment": show_appointment,
+    "Practitioner": show_provider,
+    "Location": show_location,
+}
+"""How a version of each type is shown when nothing else is known about it."""
 
 
-def _first_of_types(identifiers: Sequence[Identifier], types: Sequence[str]) -> str | None:
-    for wanted in types:
-        for one in identifiers:
-            if one.type == wanted:
-                return one.value
-    return None
-
-
-def _name(body: Json) -> PersonName | None:
-    names = body.get("name", ())
-    if not names:
-        return None
-    official = [one for one in names if one.get("use") == "official"]
-    one = (official or names)[0]
-    family, given = one.get("family"), one.get("given", [])
-    prefix, suffix = one.get("prefix", []), one.get("suffix", [])
-    text = one.get("text") or " ".join([*prefix, *given, *([family] if family else []), *suffix])
-    return PersonName(text, family, given, prefix, suffix)
-
-
-def _contacts(body: Json) -> tuple[list[Phone], list[Email]]:
-    phones, emails = [], []
-    for one in body.get("telecom", ()):
-        value, system = one.get("value"), one.get("system")
-        if value and system == "email":
-            emails.append(Email(value, one.get("use")))
-        elif value and system in _TELEPHONES:
-            phones.append(Phone(value, system, one.get("use")))
-    return phones, emails
-
-
-def _address(one: Json) -> Address:
-    return Address(
-        one.get("line", []),
-        one.get("city"),
-        one.get("district"),
-        one.get("state"),
-        one.get("postalCode"),
-        one.get("country"),
-        one.get("use"),
-    )
+def _common(kind: str, sight: Sight) -> dict[str, Any]:
+    """The members that every object has."""
+    shown = to_prefixed(PREFIXES[kind], sight.id)
+    return {
+        "id": shown,
+        "created_at": _created_at(sight.id),
+        "updated_at": instant(sight.updated_at),
+        "version": sight.version,
+        "source": Origin(sight.actor, to_prefixed("msg", sight.message_id) if sight.message_id else None),
+        "links": Links(f"/api/v1/{_COLLECTIONS[kind]}/{shown}", f"/fhir/R4/{kind}/{sight.id}"),
+    }
 
 
 def _insurance(body: Json) -> Insurance:
-    groups = {_text(one.get("type")): one for one in body.get("class", ())}
+    groups = {concept_text(one.get("type")): one for one in body.get("class", ())}
     payors = body.get("payor", [{}])
     period = body.get("period", {})
     return Insurance(
@@ -229,54 +139,6 @@ def _insurance(body: Json) -> Insurance:
     )
 
 
-def _deceased(body: Json) -> bool | None:
-    if "deceasedDateTime" in body:
-        return True
-    told: bool | None = body.get("deceasedBoolean")
-    return told
-
-
-def _language(body: Json) -> str | None:
-    spoken = sorted(body.get("communication", ()), key=lambda one: not one.get("preferred", False))
-    for one in spoken:
-        codings = one.get("language", {}).get("coding", ())
-        return codings[0].get("code") if codings else _text(one.get("language"))
-    return None
-
-
-def _is_of(actor: Json, kind: str) -> bool:
-    return actor.get("type") == kind or str(actor.get("reference", "")).startswith(f"{kind}/")
-
-
-def _party(actor: Json, kind: str) -> Party:
-    head, _, tail = str(actor.get("reference", "")).partition("/")
-    known = to_prefixed(PREFIXES[kind], UUID(tail)) if head == kind and tail else None
-    return Party(known, actor.get("display"))
-
-
-def _text(concept: Json | None) -> str | None:
-    """A CodeableConcept for people: its text, else the first display, else the first code."""
-    if not concept:
-        return None
-    codings = concept.get("coding", ())
-    shown = [coding[key] for key in ("display", "code") for coding in codings if coding.get(key)]
-    told: str | None = concept.get("text") or (shown[0] if shown else None)
-    return told
-
-
-def _first_text(concepts: Iterable[Json | None]) -> str | None:
-    return next((text for text in map(_text, concepts) if text), None)
-
-
-def _utc(moment: str | None) -> str | None:
-    if not moment or "T" not in moment:
-        return None
-    try:
-        return instant(datetime.fromisoformat(moment).astimezone(UTC))
-    except ValueError:
-        return None
-
-
 def _day_only(moment: str | None) -> str | None:
     return moment if moment and "T" not in moment else None
 
@@ -286,12 +148,3 @@ def _created_at(resource_id: UUID) -> str | None:
     if resource_id.version != 7:
         return None
     return instant(datetime.fromtimestamp(uuid7_time_ms(resource_id) / 1000, UTC))
-
-
-def _origin(stored: Stored) -> Origin:
-    return Origin(stored.actor, to_prefixed("msg", stored.message_id) if stored.message_id else None)
-
-
-def _links(kind: str, resource_id: UUID) -> Links:
-    shown = to_prefixed(PREFIXES[kind], resource_id)
-    return Links(f"/api/v1/{_COLLECTIONS[kind]}/{shown}", f"/fhir/R4/{kind}/{resource_id}")

@@ -1,0 +1,212 @@
+"""A write by an actor (a person or program behind a key) meets the record: the same unit of work as messages, inline.
+
+An actor has seen what stands, so the word is about that: it is checked under the lock, it speaks after everything that
+stands, and it speaks of what it changes only. A write that changes nothing makes no version and no event.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from chartwire.core import clock
+from chartwire.core.access import Access
+from chartwire.core.clock import instant
+from chartwire.core.errors import ConflictError, TransientError
+from chartwire.core.ids import source_key_id
+from chartwire.events.outbox import Event
+from chartwire.mapping.conversion import Json, PatientKey
+from chartwire.record import authority
+from chartwire.record.elements import shape_of
+from chartwire.record.happenings import event_types
+from chartwire.record.lineage import Stamp
+from chartwire.record.merge import overwrite
+from chartwire.record.standing import Standing
+from chartwire.record.work import Ref, Work
+from chartwire.store.pool import Connection
+from chartwire.store.queries import q
+
+Key = tuple[str, str]
+"""A resource type and the text of a source key."""
+
+EXTERNAL_ID = "https://chartwire.org/fhir/external-id"
+"""The system of the identifier by which the practice's own software knows a resource: one each, unique by type."""
+
+CHANGED_MEANWHILE = "changed_meanwhile"
+AUTHORITY = "urn:chartwire:authority:"
+_OID = "urn:oid:"
+_NPI, _NPI_OID = "http://hl7.org/fhir/sid/us-npi", "2.16.840.1.113883.4.6"
+_REDO = frozenset({"sql_23505", "merged_meanwhile"})
+
+
+def external_key(external_id: str) -> str:
+    """The source key of an external id."""
+    return f"{EXTERNAL_ID}|{external_id}"
+
+
+def keys_of(resource_type: str, body: Json) -> list[str]:
+    """Source keys by which the API and the feeds know a resource: its external id, then its identifying numbers."""
+    keys: list[str] = []
+    for one in body.get("identifier", ()):
+        value, system = one.get("value"), one.get("system", "")
+        if not value:
+            continue
+        if system == EXTERNAL_ID:
+            keys.insert(0, external_key(value))
+        elif resource_type == "Patient":
+            types = [coding.get("code") for coding in one.get("type", {}).get("coding", ())]
+            keys += [PatientKey(_holder(system), kind, value).key for kind in authority.api_identifies() & {*types}]
+        elif resource_type == "Practitioner" and system == _NPI:
+            keys.append(f"{_NPI_OID}|NPI|{value}")
+    return keys
+
+
+def _holder(system: str) -> str:
+    """The assigning authority that a feed would name for a system."""
+    return system.removeprefix(AUTHORITY).removeprefix(_OID)
+
+
+@dataclass(slots=True)
+class Asked:
+    """What some writes need to know: `targets` and what `keys` lead to are written, `named` and what `named_keys` lead
+    to are referred to, `numbers` may be somebody else's."""
+
+    targets: set[Ref] = field(default_factory=set)
+    keys: set[Key] = field(default_factory=set)
+    named: set[Ref] = field(default_factory=set)
+    named_keys: set[Key] = field(default_factory=set)
+    numbers: set[Key] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Writer:
+    """The writes of one transaction, by one actor. Read first (`read`), then `create` and `amend`, then `finish`."""
+
+    access: Access
+    tx: Connection
+    work: Work = field(init=False)
+    _asked: set[Key] = field(default_factory=set)
+    _dropped: list[Ref] = field(default_factory=list)
+    _spoken: str = field(default_factory=lambda: instant(clock.now()))
+
+    def __post_init__(self) -> None:
+        self.work = Work(self.access, self.tx)
+
+    async def read(self, asked: Asked) -> None:
+        """Read what is to be written (locked, its patient first) and what it refers to.
+
+        Raises TransientError (`changed_meanwhile`) when a patient was merged while its lock was waited for: redo.
+        """
+        found = await self._resolve(asked)
+        written = asked.targets | {(kind, one) for kind, key in asked.keys for one in self.work.resolve(kind, (key,))}
+        named = asked.named | {(kind, one) for kind, key in asked.named_keys for one in self.work.resolve(kind, (key,))}
+        booked = {ref for ref in written if ref[0] == "Appointment"}
+        patients = {ref for ref in written | named if ref[0] == "Patient"} | await self._owners(booked)
+        await self.work.load(patients)
+        await self.work.load(written - patients, lock=True)
+        await self.work.load(named - patients)
+        with _redoing():
+            await self.work.check_keys(found)
+        owners = {held.patient_id for ref in booked if (held := self.work.known(*ref)) is not None}
+        if any(one and self.work.known("Patient", one) is None for one in owners):
+            raise TransientError("an appointment went to another patient meanwhile", code=CHANGED_MEANWHILE)
+
+    async def ask(self, resource_type: str, keys: Iterable[str]) -> None:
+        """Read where numbers lead, as far as this was not asked before."""
+        await self._resolve(Asked(numbers={(resource_type, key) for key in keys}))
+
+    async def _resolve(self, asked: Asked) -> set[Key]:
+        """Answers the keys whose resources are going to be read."""
+        fresh = (asked.keys | asked.named_keys | asked.numbers) - self._asked
+        if fresh:
+            await self.work.read_keys(fresh)
+            self._asked |= fresh
+        return asked.keys | asked.named_keys
+
+    async def _owners(self, booked: set[Ref]) -> set[Ref]:
+        """The patients of appointments."""
+        if not booked:
+            return set()
+        rows = await self.tx.fetch(q.patients_of, self.access.org, "Appointment", [ref[1] for ref in booked])
+        return {("Patient", row["patient_id"]) for row in rows}
+
+    async def survivor_of(self, patient_id: UUID) -> UUID:
+        """The patient at the end of the chain of merges that began with this one."""
+        rows = await self.tx.fetch(q.survivors_of, self.access.org, [patient_id])
+        return next((row["survivor_id"] for row in rows), patient_id)
+
+    def create(self, resource_type: str, body: Json, pointers: Mapping[str, str], patient_id: UUID | None) -> Standing:
+        """A new resource. `pointers` leads from members of the body to the JSON pointers that gave them."""
+        held = self.work.create(resource_type, keys_of(resource_type, body), patient_id)
+        if resource_type == "Patient":
+            held.patient_id = held.original_subject = held.id
+        self.amend(held, body, pointers)
+        return held
+
+    def amend(self, held: Standing, body: Json, pointers: Mapping[str, str]) -> bool:
+        """Bring a resource to `body`: whether anything changed.
+
+        Raises ConflictError (`outranked`), with nothing changed, where a source of higher rank holds an element.
+        """
+        stamp = Stamp(self.access.actor, self.access.request_id, self._spoken, authority.api_rank())
+        merged = overwrite(held.body, held.lineage, held.type, body, stamp, _pointers_by_path(held.type, pointers))
+        if merged.outranked:
+            told = ", ".join(sorted({_pointers_by_path(held.type, pointers)(path) for path in merged.outranked}))
+            raise ConflictError(f"a source of higher rank sets {told}", code="outranked")
+        if held.version and not merged.changed:
+            return False
+        old = held.body if held.version else None
+        self._follow_keys(held, body)
+        held.provisional = False
+        held.advance({"resourceType": held.type, **merged.body}, merged.lineage, None, self.access.actor)
+        self._announce(held, event_types(held.type, old, held.body), tuple(merged.changed))
+        return True
+
+    async def finish(self) -> datetime:
+        """Write everything; the events are in `work.events`, for the outbox. Answers the time of the versions.
+
+        Raises TransientError (`changed_meanwhile`) when another transaction was first: roll back and redo.
+        """
+        at = clock.now()  # after every id was made: nothing is changed before it was created
+        with _redoing():
+            if self._dropped:
+                types, keys = [ref[0] for ref in self._dropped], [ref[1] for ref in self._dropped]
+                await self.tx.execute(q.delete_keys, self.access.org, types, keys)
+            await self.work.flush(at)
+        return at
+
+    def _follow_keys(self, held: Standing, body: Json) -> None:
+        """New numbers lead here from now on; an external id that is taken back does no longer."""
+        before, now = keys_of(held.type, held.body), keys_of(held.type, body)
+        self.work.add_keys(held, now)
+        for key in before:
+            if key.startswith(EXTERNAL_ID) and key not in now:
+                self.work.drop_key(held, key)
+                self._dropped.append((held.type, source_key_id(held.type, key)))
+
+    def _announce(self, held: Standing, types: Iterable[str], changed: tuple[str, ...]) -> None:
+        self.work.events.extend(
+            Event(one, held.type, held.id, held.version, held.patient_id, changed, None, "live") for one in types
+        )
+
+
+@contextmanager
+def _redoing() -> Iterator[None]:
+    """What another transaction did first is no fault of the caller's: the same again will succeed."""
+    try:
+        yield
+    except ConflictError as error:
+        if error.code in _REDO:
+            raise TransientError("another write was first", code=CHANGED_MEANWHILE) from None
+        raise
+
+
+def _pointers_by_path(resource_type: str, pointers: Mapping[str, str]) -> Callable[[str], str]:
+    shape = shape_of(resource_type)
+    by_path: dict[str, str] = {shape.path_of(member): pointer for member, pointer in pointers.items()}
+
+    def pointer_of(path: str) -> str:
+        return by_path.get(path) or by_path.get(path.partition(".")[0], "/")
+
+    return pointer_of
