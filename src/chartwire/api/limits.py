@@ -38,7 +38,7 @@ class Quotas:
     well. `processes`: how many share them."""
 
     per_minute: Mapping[LimitClass, float] = field(
-        default_factory=lambda: {"read": 600_000, "search": 300_000, "write": 120_000, "batch": 12_000}
+        default_factory=lambda: {"read": 600_000, "search": 300_000, "write": 120_000, "batch": 24_000}
     )
     concurrent: int = 500
     processes: int = 1

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
+from chartwire.api.limits import BATCH_ITEMS_PER_UNIT, LimitClass, Limits, Quotas
 from chartwire.api.services import ReplayMode
 from chartwire.api.services import Services as ApiServices
 from chartwire.app.installation import Gate
@@ -20,11 +21,15 @@ from chartwire.trust.credentials import Credentials
 from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
 
+_IDEMPOTENCY_HOURS_MAX = 168
+
 
 class Doors:
     """What the HTTP doors need from the other rooms, for one process."""
 
-    def __init__(self, settings: Settings, process: str, shared: Services, address: DatabaseAddress) -> None:
+    def __init__(
+        self, settings: Settings, process: str, shared: Services, address: DatabaseAddress, processes: int = 1
+    ) -> None:
         self._pool = shared.pool
         self._notifier = Notifier(address.app)
         self._gate = Gate(shared.pool, settings.installation_fingerprint)
@@ -40,6 +45,8 @@ class Doors:
             outbound=self._door,
             wake=lambda: self._notifier.notify(WAKE_CHANNEL),
             export_metrics=self._exporter,
+            idempotency_kept_s=min(settings.idempotency_hours, _IDEMPOTENCY_HOURS_MAX) * 3600,
+            limits=Limits(_quotas(settings, processes)),
         )
         self._reading: asyncio.Task[None] | None = None
 
@@ -62,3 +69,13 @@ class Doors:
         child = await replay(self._pool, access, message_id, mode=mode)
         self._notifier.notify(WAKE_CHANNEL)
         return child
+
+
+def _quotas(settings: Settings, processes: int) -> Quotas:
+    per_minute: dict[LimitClass, float] = {
+        "read": settings.api_reads_per_minute,
+        "search": settings.api_searches_per_minute,
+        "write": settings.api_writes_per_minute,
+        "batch": settings.api_batch_items_per_minute / BATCH_ITEMS_PER_UNIT,
+    }
+    return Quotas(per_minute, settings.api_concurrent_requests, processes)

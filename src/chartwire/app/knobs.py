@@ -118,6 +118,28 @@ class Settings:
         int, Knob("Listener processes of `up`; 0: one, and one more from 8 cores on.", least=0)
     ] = 0
     worker_processes: Annotated[int, Knob("Worker processes of `up`; 0: half of the cores, 2 to 8.", least=0)] = 0
+    idempotency_hours: Annotated[
+        float,
+        Knob(
+            "How long the answer to a request with an Idempotency-Key is given again to a retry; at most 168.",
+            "Shorter than a client's longest retry: the retry is a new request.",
+            least=1,
+        ),
+    ] = 24.0
+    api_reads_per_minute: Annotated[
+        float,
+        Knob(
+            "Reads that one API key may ask for in a minute, at once or evenly; an organisation ten times that.",
+            "Too low turns honest callers away with 429; 0 sets no limit. So with the three that follow.",
+            least=0,
+        ),
+    ] = 600_000.0
+    api_searches_per_minute: Annotated[float, Knob("The same for searches and lists.", least=0)] = 300_000.0
+    api_writes_per_minute: Annotated[float, Knob("The same for writes.", least=0)] = 120_000.0
+    api_batch_items_per_minute: Annotated[float, Knob("The same for items of batches.", least=0)] = 240_000.0
+    api_concurrent_requests: Annotated[
+        int, Knob("Requests of one API key that may be under way at the same time; 0 sets no limit.", least=0)
+    ] = 500
     intake_lease_s: Annotated[
         float,
         Knob(
@@ -134,6 +156,37 @@ class Settings:
             least=1,
         ),
     ] = 30.0
+    backup_dir: Annotated[
+        str,
+        Knob(
+            "Where `up` keeps a sealed backup of the embedded database: base backups and the log as it is written.",
+            "A directory on the same disk dies with it: name another disk or a mount.",
+        ),
+    ] = ""
+    backup_every_s: Annotated[float, Knob("Seconds between two base backups.", least=60)] = 86_400.0
+    backup_keep: Annotated[int, Knob("How many base backups are kept, with the log since the oldest.", least=1)] = 7
+    backup_synchronous: Annotated[
+        bool,
+        Knob(
+            "Whether a message is acknowledged only once it is in the backup too: nothing acknowledged is ever lost.",
+            "While the backup directory is full or away nothing is acknowledged, and every write waits.",
+        ),
+    ] = False
+    backup_evidence: Annotated[
+        str,
+        Knob(
+            "For a database of your own: a file that its backup job touches when it has succeeded.",
+            "Without it nobody here notices that the backup stopped.",
+        ),
+    ] = ""
+    installation_fingerprint: Annotated[
+        str,
+        Knob(
+            "A name for this installation, in place of machine id and data directory; a copy started under another "
+            "name, or without it, is disarmed.",
+            "A copy started under the same name sends like the original.",
+        ),
+    ] = ""
     log_level: Annotated[
         str, Knob("debug, info, warning or error. No level logs patient data or a line per message.")
     ] = "info"

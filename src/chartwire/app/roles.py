@@ -43,14 +43,22 @@ async def run_api(order: Order, settings: Settings, stop: asyncio.Event, ready: 
     from chartwire.api.server import ServerSettings, serve_api
     from chartwire.app.answering import Doors
 
-    address, shared_port = database_address(settings), int(order.extras.get("processes", 1)) > 1
+    address, processes = database_address(settings), int(order.extras.get("processes", 1))
     async with (
         services(settings) as shared,
         _metrics(settings, order.process),
-        Doors(settings, order.process, shared, address) as doors,
+        Doors(settings, order.process, shared, address, processes) as doors,
     ):
-        server = ServerSettings(settings.http_host, settings.http_port, shared_port, int(settings.stop_timeout_s / 2))
+        server = ServerSettings(settings.http_host, settings.http_port, processes > 1, int(settings.stop_timeout_s / 2))
         await serve_api(server, doors.services, stop, lambda port: ready({"port": port}))
+
+
+async def run_backup(order: Order, settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
+    """The embedded database's log and base backups into `backup_dir`; `order.extras` has the administrator's DSN."""
+    from chartwire.app.backup.keeper import Keeper
+
+    async with _metrics(settings, order.process):
+        await Keeper(settings, order.extras["admin_dsn"]).run(stop, lambda: ready({}))
 
 
 async def run_sink(order: Order, _settings: Settings, stop: asyncio.Event, ready: Ready) -> None:
@@ -63,7 +71,13 @@ async def run_sink(order: Order, _settings: Settings, stop: asyncio.Event, ready
     await sink.close()
 
 
-ROLES: dict[str, Role] = {"listener": run_listener, "worker": run_worker, "api": run_api, "sink": run_sink}
+ROLES: dict[str, Role] = {
+    "listener": run_listener,
+    "worker": run_worker,
+    "api": run_api,
+    "backup": run_backup,
+    "sink": run_sink,
+}
 
 
 @contextlib.asynccontextmanager
