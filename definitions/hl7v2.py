@@ -3,10 +3,10 @@
 What two dictionaries say of a version becomes one, the more lenient word winning where they differ, and everything that
 several versions share stands once. Only facts are kept (codes, names, cardinalities, lengths); no prose.
 
-The file is gzipped JSON: pools of lines (`segments`, `types`, `structures`), and for each version which line of the pool
-is whose. Tables hold the codes of all versions: HL7 lets a message use those of a later one. A segment is its fields joined by `|`, a field `type,usage,maximum,length,table` with what is
-usual left out (usage R required, W withdrawn; maximum * unbounded, else 1). A structure reads `MSH SFT* PV1?
-PROCEDURE(PR1 ROL*)* CHOICE[OBR RQD]`.
+The file is gzipped JSON: pools of lines (`segments`, `types`, `structures`), and for each version which line is whose.
+Tables hold the codes of all versions: HL7 lets a message use those of a later one. A segment is its fields joined by
+`|`, a field `type,usage,maximum,length,table` with what is usual left out (usage R required, W withdrawn; maximum *
+unbounded, else 1). A structure reads `MSH SFT* PV1? PROCEDURE(PR1 ROL*)* CHOICE[OBR RQD]`.
 """
 
 import argparse
@@ -163,7 +163,7 @@ def _lenient(one: Part, other: Part) -> Part:
 
 
 def _as_before(parts: list[Part], before: list[Part]) -> list[Part]:
-    """From 2.8 on only hl7apy speaks: it leaves out withdrawn fields at the end, and calls some required that were not."""
+    """From 2.8 on only hl7apy speaks. It leaves out withdrawn fields at the end, and calls required some that were not."""
     pairs = zip(parts, before, strict=False)
     told = [one._replace(minimum=min(one.minimum, older.minimum)) for one, older in pairs]
     return told + parts[len(before) :] + [older for older in before[len(parts) :] if older.maximum == 0]

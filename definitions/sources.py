@@ -79,7 +79,7 @@ class Hl7apy:
         return {name: _structure(name, row, 1, 1) for name, row in rows if name == name.upper()}
 
     def _parts(self, row: Any) -> list[Part]:
-        """The parts by number. Fields that were withdrawn before 2.8 are skipped there: their names tell the numbers."""
+        """The parts by number. From 2.8 on withdrawn fields are skipped; the names of the others tell their numbers."""
         # Behind a word stand the children, or nothing; one segment of 2.1 lacks the word.
         children = row if not isinstance(row[0], str) else row[1] if len(row) > 1 else ()
         found: list[Part] = []
@@ -121,7 +121,7 @@ class Dictionary:
 
     def __init__(self, version: str) -> None:
         file = DICTIONARY / f"v{version}.json.gz"
-        nothing = {"segments": {}, "fields": {}, "messages": {}}
+        nothing: dict[str, Any] = {"segments": {}, "fields": {}, "messages": {}}
         self._raw: dict[str, Any] = read_json(file) if file.is_file() else nothing
 
     @cached_property

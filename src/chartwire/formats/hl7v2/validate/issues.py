@@ -44,8 +44,15 @@ def rules() -> dict[str, Rule]:
     return {code: Rule(row["severity"], row["what"], row["mend"]) for code, row in yaml.safe_load(text).items()}
 
 
+def issue(code: str, location: str, **facts: object) -> Issue:
+    """The Issue of a rule at a location. `facts` are the places and facts of the standard that the rule speaks of."""
+    rule = rules()[code]
+    told = {"place": location, **facts}
+    return Issue(rule.severity, code, location, rule.what.format_map(told), rule.mend.format_map(told))
+
+
 class Findings:
-    """The issues of one message, as they are found. Of those that are alike the first few are kept and the rest counted."""
+    """The issues of one message, as they are found. Of those that are alike the first few are kept, the rest counted."""
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -60,11 +67,7 @@ class Findings:
         if told[0] > _ALIKE_MAX or len(self._issues) >= _ISSUES_MAX:
             return
         told[1] = len(self._issues)
-        rule = rules()[code]
-        facts = {"version": self.version, "place": location, **facts}
-        self._issues.append(
-            Issue(rule.severity, code, location, rule.what.format_map(facts), rule.mend.format_map(facts))
-        )
+        self._issues.append(issue(code, location, version=self.version, **facts))
 
     def all(self) -> list[Issue]:
         """Every issue in the order in which they were found; the last of many that are alike says how many follow."""

@@ -26,13 +26,14 @@ class Step(NamedTuple):
 
 
 class Misplaced(NamedTuple):
-    """What is wrong with the order: `index` of the segment it shows at (of the last one for what is missing at the
-    end), the `names` it is about, how often, and how: missing, missing_at_end, unexpected, order, repeats."""
+    """What is wrong with the order. `kind`: missing, missing_at_end, unexpected, order, repeats. `place` is the number
+    of the segment that it shows at, from 0 (for what is missing at the end the last one that fits), `names` are those
+    that it is about, `times` how often it was so."""
 
     kind: str
-    index: int
+    place: int
     names: tuple[str, ...]
-    count: int = 1
+    times: int = 1
 
 
 class Node:
@@ -96,7 +97,8 @@ class Structure:
     def check(self, names: list[str]) -> list[Misplaced]:
         """What is wrong with segments in this order; Z segments do not count. One report a segment name and kind."""
         found: list[Misplaced] = []
-        places, last = self._start, 0
+        places: tuple[Place, ...] = self._start
+        last = 0
         for index, name in enumerate(names):
             if name[0] == "Z":
                 continue
@@ -209,7 +211,7 @@ def _joined(found: list[Misplaced]) -> list[Misplaced]:
         if names:
             first.setdefault((one.kind, names), one._replace(names=names))
             counts[one.kind, names] += 1
-    return [one._replace(count=counts[key]) for key, one in first.items()]
+    return [one._replace(times=counts[key]) for key, one in first.items()]
 
 
 def read_grammar(text: str) -> Node:

@@ -85,13 +85,9 @@ class _Compiled:
         name = misplaced.names[0]
         if misplaced.kind == "unexpected" and self.version.segment(name) is None:
             return  # told as unknown
-        segment = segments[misplaced.index]
+        segment = segments[misplaced.place]
         place = segment_place(segment.name, segment.occurrence)
         names = ", ".join(misplaced.names)
-        if misplaced.count > 1:
-            place_and_more = f"{name} ({misplaced.count} times)"
-            name, names = (place_and_more, names) if misplaced.kind in _ABOUT_ITSELF else (name, names)
+        if misplaced.times > 1:
+            name = f"{name} ({misplaced.times} times)"
         findings.add(f"segment_{misplaced.kind}", place, name=name, names=names, structure=structure.name)
-
-
-_ABOUT_ITSELF: Final = frozenset({"unexpected", "order", "repeats"})
