@@ -32,6 +32,7 @@ from chartwire.core.errors import ConflictError, TransientError
 ADMIN = "chartwire_admin"
 DATABASE = "chartwire"
 ROLES = (ADMIN, "chartwire_owner", "chartwire_app", "chartwire_engine")
+ROLES_NAME = "roles.json"
 SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
@@ -49,6 +50,8 @@ SETTINGS = {
     # Tables that grow from empty need statistics before they have grown; queue tables need their dead rows gone.
     "autovacuum_naptime": "5s",
     "wal_compression": "pglz",
+    # A backup that is away for long must not fill the disk: beyond this the log goes, and a new base backup is due.
+    "max_slot_wal_keep_size": "8GB",
     "checkpoint_timeout": "10min",
     "checkpoint_completion_target": "0.9",
     "jit": "off",
@@ -106,8 +109,7 @@ class EmbeddedPostgres:
         """Lock, make the cluster if there is none, start the server and wait until it accepts connections."""
         if self._process is not None:
             raise ConflictError("this server is started already", code="already_supervised")
-        # The server's user passes through root's directory to the cluster in it; every file here is for its owner only.
-        self.data_dir.mkdir(mode=0o711 if os.getuid() == 0 else 0o700, parents=True, exist_ok=True)
+        self._make_data_dir()
         self._take_lock(self.data_dir)
         try:
             self._placement = place(self.data_dir)
@@ -133,6 +135,31 @@ class EmbeddedPostgres:
         finally:
             while self._locks:
                 os.close(self._locks.pop())
+
+    def adopt(self, fill: Callable[[Path], None]) -> None:
+        """Take over the cluster that `fill` puts into an empty directory, in place of initdb: for a restore.
+
+        `roles.json` has to be there. What `fill` brought is held against its `backup_manifest`. Raises ConflictError
+        (`already_supervised`, `postgres_failed`).
+        """
+        self._make_data_dir()
+        self._take_lock(self.data_dir)
+        try:
+            placement = place(self.data_dir)
+            if placement.cluster.exists():
+                raise ConflictError(f"{placement.home} holds a cluster already", code="data_dir_in_use")
+            fresh = placement.home / "cluster.new"
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir(mode=0o700)
+            fill(fresh)
+            fresh.chmod(0o700)
+            for path in (fresh, *fresh.rglob("*")):
+                placement.user.own(path)
+            check = [str(placement.binaries / "pg_verifybackup"), "--no-parse-wal", "--exit-on-error", "--quiet"]
+            _run(placement.user, [*check, str(fresh)])
+            fresh.rename(placement.cluster)
+        finally:
+            self.stop()
 
     def dsn(self, role: str = ADMIN, database: str = DATABASE) -> str:
         """A DSN for one of ROLES, password included: keep it out of logs. Valid while the server runs."""
@@ -164,6 +191,10 @@ class EmbeddedPostgres:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
+    def _make_data_dir(self) -> None:
+        """The server's user passes through root's directory to the cluster in it; every file here is for its owner."""
+        self.data_dir.mkdir(mode=0o711 if os.getuid() == 0 else 0o700, parents=True, exist_ok=True)
+
     def _take_lock(self, directory: Path) -> None:
         handle = os.open(directory / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -182,7 +213,7 @@ class EmbeddedPostgres:
 
     def _read_passwords(self) -> dict[str, str]:
         """The passwords of this data directory, made and stored when there are none yet."""
-        path = self.data_dir / "roles.json"
+        path = self.data_dir / ROLES_NAME
         if path.exists():
             stored: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
             return stored

@@ -158,6 +158,8 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append("mllp_tls_cert and mllp_tls_key: set both, or neither")
     if bool(settings.database_app_url) != bool(settings.database_engine_url):
         found.append("database_app_url and database_engine_url: set both, or neither")
+    if settings.backup_synchronous and not settings.backup_dir:
+        found.append("backup_synchronous: needs backup_dir")
     names = ["plain", "tls", *(listener.name for listener in settings.listeners)]
     found += [f"listeners: the name {name} is used twice" for name in sorted(set(names)) if names.count(name) > 1]
     if settings.master_key and not _is_key(settings.master_key):

@@ -16,8 +16,11 @@ from typing import Any
 
 import structlog
 
+from chartwire.app.backup.contents import UNFINISHED_NAME
+from chartwire.app.backup.slot import drop_idle_slot
 from chartwire.app.child import Order
 from chartwire.app.embedded import EmbeddedPostgres
+from chartwire.app.installation import machine_part, settle
 from chartwire.app.knobs import ListenerSettings, Settings
 from chartwire.app.ports import Wanted, choose
 from chartwire.app.processes import KeptProcess, stop_in_order
@@ -37,13 +40,16 @@ from chartwire.app.snapshots import keep_writing
 from chartwire.core.clock import now
 from chartwire.core.errors import ChartwireError, ConflictError, TransientError
 from chartwire.core.telemetry import Counter
+from chartwire.store.installation import Installation
 from chartwire.store.migrate import migrate
 from chartwire.store.partitions import ensure_partitions
+from chartwire.store.standby import wait_for_backup
 
 _POSTGRES_LOOK_EVERY_S = 0.25
 _PARTITIONS_EVERY_S = 3600.0
 _CORES_FOR_MORE = 8
 _WORKERS_MAX = 8
+_ENDING_ORDER = ("listener", "worker", "api", "sink", "backup")
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _log = structlog.get_logger(__name__)
 _postgres_restarts = Counter("chartwire_postgres_restarts_total", "Times the embedded server died and was started.")
@@ -73,13 +79,19 @@ class Supervisor:
         self._tell = tell
         self._announce = announce
         self._postgres: EmbeddedPostgres | None = None
-        self._groups: dict[str, list[KeptProcess]] = {"listener": [], "worker": [], "api": [], "sink": []}
+        self._groups: dict[str, list[KeptProcess]] = {name: [] for name in _ENDING_ORDER}
+        self._installation: Installation | None = None
         self._lock: int | None = None
 
     def run(self) -> None:
         """Everything, until a signal. Raises ChartwireError when it cannot start."""
         self.settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._take_lock()
+        if (self.settings.data_dir / UNFINISHED_NAME).exists():
+            raise ConflictError(
+                f"a restore into {self.settings.data_dir} did not finish: delete it and restore again",
+                code="restore_unfinished",
+            )
         for number in _ENDING:
             signal.signal(number, _interrupt)
         try:
@@ -143,9 +155,9 @@ class Supervisor:
         if self._postgres is not None:
             background.append(asyncio.create_task(self._keep_postgres(self._postgres)))
         try:
-            await _unless(signals.stop, self._start(settings, sandbox))
+            await _unless(signals.stop, self._start(settings, address.admin, sandbox))
             if not signals.stop.is_set():
-                self._announce(*_reached(settings, sandbox))
+                self._announce(*_reached(settings, sandbox, self._installation))
             await signals.stop.wait()
         finally:
             for task in background:
@@ -154,10 +166,15 @@ class Supervisor:
             await self._end(signals)
 
     async def _prepare(self, address: DatabaseAddress) -> None:
+        if self._postgres is not None:
+            await wait_for_backup(address.admin, wait=False)  # nothing receives yet, and migrations commit
         if address.admin:
             self._tell("bringing the database up to date")
             await migrate(address.admin, app_password=address.app_password, engine_password=address.engine_password)
             await ensure_partitions(address.admin, now())
+        self._installation = await settle(address.app, machine_part(self.settings))
+        if not self._installation.armed:
+            _log.warning("installation_disarmed", reason=self._installation.reason)
 
     def _ports(self) -> list[Wanted]:
         settings = self.settings
@@ -184,24 +201,39 @@ class Supervisor:
             database_app_url=address.app,
             database_engine_url=address.engine,
             master_key=master_key(self.settings).hex(),
+            installation_fingerprint=machine_part(self.settings),
             http_port=ports["the HTTP API"],
             mllp_port=ports["the MLLP listener"],
             listeners=listeners,
         )
 
-    async def _start(self, settings: Settings, sandbox: Sandbox | None) -> None:
+    async def _start(self, settings: Settings, admin_dsn: str, sandbox: Sandbox | None) -> None:
         if sandbox:
             await sandbox.configure()
         counts = process_counts(settings)
         if sandbox:
             self._add("sink", 1, settings, sandbox.sink_extras())
+        await self._start_backup(settings, admin_dsn)
         self._tell("starting the processes")
         for role in ("api", "worker", "listener"):
             self._add(role, counts[role], settings, {"processes": counts[role]})
-        await asyncio.gather(*(kept.wait_ready() for group in self._groups.values() for kept in group))
+        serving = [kept for name, group in self._groups.items() if name != "backup" for kept in group]
+        await asyncio.gather(*(kept.wait_ready() for kept in serving))
         if sandbox:
             await sandbox.fill()
             sandbox.write()
+
+    async def _start_backup(self, settings: Settings, admin_dsn: str) -> None:
+        """The backup first where nothing may be acknowledged without it; else its failure bars nobody."""
+        if self._postgres is None:
+            return
+        if not settings.backup_dir:
+            await drop_idle_slot(admin_dsn)
+            return
+        self._add("backup", 1, settings, {"admin_dsn": admin_dsn})
+        if settings.backup_synchronous:
+            self._tell("waiting until the backup receives the log")
+            await self._groups["backup"][0].wait_ready()
 
     def _add(self, role: str, count: int, settings: Settings, extras: dict[str, Any]) -> None:
         logs = settings.data_dir / "logs"
@@ -215,7 +247,7 @@ class Supervisor:
 
     async def _end(self, signals: Signals) -> None:
         self._tell("stopping; Ctrl-C again to kill")
-        groups = [self._groups[role] for role in ("listener", "worker", "api", "sink")]
+        groups = [self._groups[role] for role in _ENDING_ORDER]
         orderly = asyncio.create_task(stop_in_order(groups, self.settings.stop_timeout_s, self._tell))
         forced = asyncio.create_task(signals.force.wait())
         await asyncio.wait({orderly, forced}, return_when=asyncio.FIRST_COMPLETED)
@@ -294,10 +326,15 @@ def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def _reached(settings: Settings, sandbox: Sandbox | None) -> tuple[dict[str, Any], str]:
+def _reached(
+    settings: Settings, sandbox: Sandbox | None, installation: Installation | None
+) -> tuple[dict[str, Any], str]:
     """How to reach what runs now, as data and as text."""
     if sandbox is not None:
         return sandbox.content(), sandbox.banner()
     base_url = base_url_of(settings)
     text = f"Chartwire is up: {base_url}/, HL7 v2 on {settings.mllp_host}:{settings.mllp_port}. Ctrl-C stops it."
-    return {"base_url": base_url, "mllp_port": settings.mllp_port}, text
+    armed = installation is None or installation.armed
+    if not armed:
+        text += "\nDISARMED: nothing leaves until `chartwire arm`, since this is a restored or copied installation."
+    return {"base_url": base_url, "mllp_port": settings.mllp_port, "armed": armed}, text

@@ -11,7 +11,7 @@ policy), and where an answer stops being worth reading.
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 
 from chartwire.core.clock import monotonic
@@ -28,18 +28,35 @@ from chartwire.trust.resolver import Lookup, Resolver
 from chartwire.trust.target import Target, parse_url, request_head
 
 
+def _always() -> bool:
+    return True
+
+
 class Outbound:
     """Opens every socket that leaves the installation. One per process; `close` it at the end.
 
-    `tls` is the context for servers' certificates (default: the system's authorities, TLS 1.2 or newer); `lookup`
-    replaces the system resolver.
+    `armed` tells whether it may open any: a restored or copied installation says no until `chartwire arm`. `tls` is the
+    context for servers' certificates (default: the system's authorities, TLS 1.2 or newer); `lookup` replaces the
+    system resolver.
     """
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, lookup: Lookup | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        armed: Callable[[], bool] = _always,
+        tls: ssl.SSLContext | None = None,
+        lookup: Lookup | None = None,
+    ) -> None:
+        self._armed = armed
         self._tls = tls or default_tls()
         self._resolver = Resolver(lookup)
         self._idle = IdleConnections()
         self._sockets = asyncio.Semaphore(OUTBOUND_CONNECTIONS_MAX)
+
+    @property
+    def armed(self) -> bool:
+        """Whether a connection would be opened now."""
+        return self._armed()
 
     async def post(
         self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float, policy: OutboundPolicy
@@ -50,6 +67,7 @@ class Outbound:
         OutcomeUnknownError (sent, no whole answer: repeat under the same id only). Any status is an Answer, redirects
         included.
         """
+        self._refuse_disarmed()
         started_s = monotonic()
         target = parse_url(url)
         request = request_head(target, headers, len(body)) + body
@@ -89,6 +107,7 @@ class Outbound:
 
         Raises RefusedError or ConnectFailedError. The stream is the caller's to close and to bound.
         """
+        self._refuse_disarmed()
         context = self._tls if tls is True else tls or None
         try:
             async with asyncio.timeout(timeout_s):
@@ -101,6 +120,10 @@ class Outbound:
         """Drop the kept connections. Calls in flight end by their own deadlines."""
         self._idle.close()
         self._resolver.close()
+
+    def _refuse_disarmed(self) -> None:
+        if not self._armed():
+            raise ConnectFailedError("this installation is disarmed: see `chartwire arm`", code="disarmed")
 
     async def _judged(self, host: str, port: int, tls: bool, policy: OutboundPolicy) -> list[Address]:
         try:

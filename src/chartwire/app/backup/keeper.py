@@ -1,0 +1,210 @@
+"""The backup role: receives the log all the time and takes a base backup when one is due, while `up` runs.
+
+What it does is told in `<data_dir>/run/backup.json` and by the metrics `chartwire_backup_*`. A failure is logged,
+counted and tried again; with `backup_synchronous` no message is acknowledged meanwhile, since no commit ends.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from chartwire.app.backup.base import cluster_address, take_base
+from chartwire.app.backup.contents import installation_files
+from chartwire.app.backup.keys import ServerKey, read_server_key
+from chartwire.app.backup.repository import Base, Repository
+from chartwire.app.backup.slot import SLOT
+from chartwire.app.backup.state import State, write_state
+from chartwire.app.backup.wal import Log, Progress, receive, resume_at
+from chartwire.app.knobs import Settings
+from chartwire.core.clock import instant, monotonic, now
+from chartwire.core.errors import ChartwireError, ConflictError
+from chartwire.core.telemetry import Counter, Gauge
+from chartwire.store.replication import Session, show_lsn
+from chartwire.store.standby import applied_migrations, flushed, wait_for_backup
+
+_STATE_EVERY_S = 1.0
+_BASE_LOOK_EVERY_S = 5.0
+_RETRY_FIRST_S, _RETRY_MAX_S = 0.2, 10.0
+_CATCH_UP_TIMEOUT_S = 10.0
+_log = structlog.get_logger(__name__)
+_age = Gauge("chartwire_backup_base_age_seconds", "Seconds since the newest base backup began.")
+_lag = Gauge("chartwire_backup_log_lag_bytes", "Bytes of the log that are not in the backup yet.")
+_receiving = Gauge("chartwire_backup_receiving", "Whether the log is being received (1) or not (0).")
+_failures = Counter("chartwire_backup_failures_total", "Failures of the backup, by what failed.", ("what",))
+
+
+class Keeper:
+    """One per installation; `admin_dsn` is the embedded server's. Raises ValidationError without a backup key."""
+
+    def __init__(self, settings: Settings, admin_dsn: str) -> None:
+        self._settings, self._admin = settings, admin_dsn
+        self._address = cluster_address(admin_dsn)
+        self._key: ServerKey = read_server_key(settings.data_dir)
+        self._repository = Repository(Path(settings.backup_dir))
+        self._every = timedelta(seconds=settings.backup_every_s)
+        self.state = State(settings.backup_dir, settings.backup_synchronous)
+        self._progress = Progress()
+        self._timeline = 0
+        self._log_broken = False
+        self._last: Base | None = None
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        """Keep the backup until `stop`; `ready` is called once the log is being received."""
+        with self._repository_lock() as ours:
+            if not ours:
+                raise ConflictError(
+                    f"another process writes the backup in {self._settings.backup_dir}", code="backup_running"
+                )
+            tasks = [
+                asyncio.create_task(self._keep_receiving(ready)),
+                asyncio.create_task(self._keep_bases()),
+                asyncio.create_task(self._keep_telling()),
+            ]
+            stopping = asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+                await self._catch_up()
+            finally:
+                for task in (stopping, *tasks):
+                    task.cancel()
+                ended = await asyncio.gather(*tasks, return_exceptions=True)
+            for failure in ended:
+                if isinstance(failure, Exception):
+                    raise failure
+
+    def _repository_lock(self) -> contextlib.AbstractContextManager[bool]:
+        self._repository.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._repository.lock("wal")
+
+    async def _keep_receiving(self, ready: Callable[[], None]) -> None:
+        wait_s = _RETRY_FIRST_S
+        while True:
+            began = monotonic()
+            try:
+                await self._receive(ready)
+            except (ChartwireError, OSError) as error:
+                self._failed("log", error)
+            self._set_receiving(False)
+            wait_s = _RETRY_FIRST_S if monotonic() - began > _RETRY_MAX_S else min(wait_s * 2, _RETRY_MAX_S)
+            await asyncio.sleep(wait_s)
+
+    async def _receive(self, ready: Callable[[], None]) -> None:
+        async with await self._address.connect() as session:
+            identity, segment_bytes = await session.identify(), await session.segment_bytes()
+            self._repository.adopt(identity.system)
+            if self._log_broken:
+                await session.drop_slot(SLOT)
+            await session.ensure_slot(SLOT)
+            start = identity.flushed // segment_bytes * segment_bytes
+            if not self._log_broken:
+                start = resume_at(self._repository, identity.timeline, segment_bytes, identity.flushed)
+            await self._start(session, start, identity.timeline)
+            self._timeline = identity.timeline
+            log = Log(self._repository, self._key, identity.timeline, segment_bytes, start)
+            receiving = asyncio.create_task(receive(session, log, self._confirm))
+            try:
+                await self._announce(receiving, ready)
+                await receiving
+            finally:
+                receiving.cancel()
+                with contextlib.suppress(asyncio.CancelledError, ChartwireError, OSError):
+                    await receiving
+
+    async def _start(self, session: Session, start: int, timeline: int) -> None:
+        try:
+            await session.start(SLOT, start, timeline)
+        except ConflictError:
+            # The server dropped what was not received: the next try begins anew, with a base backup at once.
+            self._log_broken = True
+            raise
+        if self._log_broken:
+            self._log_broken, self._last = False, None
+            _log.error("backup_log_gap", from_lsn=show_lsn(start))
+
+    async def _announce(self, receiving: "asyncio.Task[None]", ready: Callable[[], None]) -> None:
+        """Once what was written so far is here: commits wait for us from now on, by setting; then we are ready."""
+        reaching = asyncio.create_task(self._progress.reach(await flushed(self._admin)))
+        await asyncio.wait({reaching, receiving}, return_when=asyncio.FIRST_COMPLETED)
+        reaching.cancel()
+        if not receiving.done():
+            await wait_for_backup(self._admin, wait=self._settings.backup_synchronous)
+            self._set_receiving(True)
+            self.state.error = None
+            ready()
+
+    def _set_receiving(self, whether: bool) -> None:
+        self.state.receiving = whether
+        _receiving.set(int(whether))
+
+    def _confirm(self, lsn: int) -> None:
+        self._progress.move(lsn)
+        self.state.log_until, self.state.log_at = show_lsn(lsn), instant(now())
+
+    async def _catch_up(self) -> None:
+        """At the end: what is committed by now is received, if that is to be had; then commits wait no more."""
+        with contextlib.suppress(ChartwireError, TimeoutError):
+            async with asyncio.timeout(_CATCH_UP_TIMEOUT_S):
+                if self.state.receiving:
+                    await self._progress.reach(await flushed(self._admin))
+                await wait_for_backup(self._admin, wait=False)
+
+    async def _keep_bases(self) -> None:
+        while True:
+            if self.state.receiving:
+                try:
+                    await self._base_if_due()
+                except (ChartwireError, OSError) as error:
+                    self._failed("base", error)
+            await asyncio.sleep(_BASE_LOOK_EVERY_S if self.state.receiving else _RETRY_FIRST_S)
+
+    async def _base_if_due(self) -> None:
+        if self._last is None:
+            ours = [base for base in self._repository.bases(self._key) if base.timeline == self._timeline]
+            self._last = ours[-1] if ours and self._is_covered(ours[-1]) else None
+        if self._last is not None:
+            self._told(self._last)
+            if now() - self._last.began < self._every:
+                return
+        migrations = await applied_migrations(self._admin)
+        async with await self._address.connect() as session:
+            files = installation_files(self._settings)
+            self._last = await take_base(session, self._repository, self._key, migrations, files)
+        self._told(self._last)
+        gone = await asyncio.to_thread(self._repository.expire, self._settings.backup_keep, self._key)
+        _log.info("backup_base_taken", label=self._last.label, bytes=self._last.size, removed=gone)
+
+    def _is_covered(self, base: Base) -> bool:
+        """Whether the log since a base backup is here without a gap, by the names of its files."""
+        starts = [segment.start for segment in self._repository.segments(base.timeline)]
+        first = base.start // base.segment_bytes * base.segment_bytes
+        needed = range(first, max(starts, default=0) + 1, base.segment_bytes)
+        return bool(starts) and starts[-1] >= first and set(needed) <= set(starts)
+
+    def _told(self, base: Base) -> None:
+        self.state.base, self.state.base_at, self.state.base_bytes = base.label, base.started_at, base.size
+        _age.set((now() - base.began).total_seconds())
+
+    def _failed(self, what: str, error: ChartwireError | OSError) -> None:
+        code, sentence = _words(error)
+        self.state.error, self.state.error_at = f"{code}: {sentence}", instant(now())
+        _failures.add(1, what)
+        _log.error("backup_failed", what=what, code=code, reason=sentence)
+
+    async def _keep_telling(self) -> None:
+        while True:
+            with contextlib.suppress(ChartwireError):
+                self.state.log_lag_bytes = max(0, await flushed(self._admin) - self._progress.lsn)
+                _lag.set(self.state.log_lag_bytes)
+            with contextlib.suppress(OSError):
+                write_state(self._settings, self.state)
+            await asyncio.sleep(_STATE_EVERY_S)
+
+
+def _words(error: ChartwireError | OSError) -> tuple[str, str]:
+    if isinstance(error, ChartwireError):
+        return error.code, error.message
+    return "system", error.strerror or type(error).__name__
