@@ -1,14 +1,10 @@
 """What the doors need from the rest of the process, handed over once by the composition root."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
-from typing import Any
-from uuid import UUID
 
 from chartwire.api.limits import Limits, Quotas
-from chartwire.core.access import Access
-from chartwire.core.source import EffectMode
 from chartwire.store.pool import Pool
 from chartwire.trust.audit import AuditTrail
 from chartwire.trust.credentials import Credentials
@@ -16,17 +12,14 @@ from chartwire.trust.idempotency import Turns
 from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
 
-ReplayMode = EffectMode
-Replay = Callable[[Access, UUID, ReplayMode], Awaitable[UUID]]
-"""Replays a message of the access's organisation: the id of the child. Raises NotFoundError."""
-
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """`pool` is of chartwire_app. What is None is not running here: its routes answer 503 `not_available`.
 
-    `outbound` is the door to webhook endpoints, `wake` tells workers that there is something to do. `export_metrics` gives the Prometheus text of all processes. `idempotency_kept_s`: how long the answer to a request
-    with an Idempotency-Key is kept.
+    `outbound` is the door to webhook endpoints, `wake` tells workers that there is something to do. `export_metrics`
+    gives the Prometheus text of all processes. `idempotency_kept_s`: how long the answer to a request with an
+    Idempotency-Key is kept.
     """
 
     pool: Pool
@@ -34,10 +27,10 @@ class Services:
     audit: AuditTrail
     sealer: Sealer
     version: str = installed_version("chartwire")
-    replay: Replay | None = None
     outbound: Outbound | None = None
     wake: Callable[[], None] = lambda: None
     export_metrics: Callable[[], bytes] | None = None
     idempotency_kept_s: float = 86_400.0
     turns: Turns = field(default_factory=Turns)
+    listeners: tuple[str, ...] = ()
     limits: Limits = field(default_factory=lambda: Limits(Quotas()))

@@ -3,17 +3,14 @@
 import asyncio
 import contextlib
 from typing import Self
-from uuid import UUID
 
 from chartwire.api.limits import BATCH_ITEMS_PER_UNIT, LimitClass, Limits, Quotas
-from chartwire.api.services import ReplayMode
 from chartwire.api.services import Services as ApiServices
 from chartwire.app.installation import Gate
 from chartwire.app.knobs import Settings
+from chartwire.app.listening import listener_settings
 from chartwire.app.metrics import Exporter
 from chartwire.app.services import DatabaseAddress, Services, master_key
-from chartwire.channels.replay import replay
-from chartwire.core.access import Access
 from chartwire.events.lanes import WAKE_CHANNEL
 from chartwire.store.wakeup import Notifier
 from chartwire.trust.audit import AuditTrail
@@ -41,12 +38,12 @@ class Doors:
             credentials=Credentials(shared.pool),
             audit=AuditTrail(shared.pool),
             sealer=self._sealer,
-            replay=self._replay,
             outbound=self._door,
             wake=lambda: self._notifier.notify(WAKE_CHANNEL),
             export_metrics=self._exporter,
             idempotency_kept_s=min(settings.idempotency_hours, _IDEMPOTENCY_HOURS_MAX) * 3600,
             limits=Limits(_quotas(settings, processes)),
+            listeners=tuple(one.name for one in listener_settings(settings, shared=False)),
         )
         self._reading: asyncio.Task[None] | None = None
 
@@ -64,11 +61,6 @@ class Doors:
         await self._notifier.close()
         await self._door.close()
         await self._gate.close()
-
-    async def _replay(self, access: Access, message_id: UUID, mode: ReplayMode) -> UUID:
-        child = await replay(self._pool, access, message_id, mode=mode)
-        self._notifier.notify(WAKE_CHANNEL)
-        return child
 
 
 def _quotas(settings: Settings, processes: int) -> Quotas:

@@ -11,33 +11,38 @@ from chartwire.core.access import Access
 from chartwire.core.errors import NotFoundError
 from chartwire.core.ids import order_key_digest, uuid7
 from chartwire.core.source import EffectMode
-from chartwire.store.pool import Pool
+from chartwire.store.pool import Connection, Pool
 from chartwire.store.queries import q
 
 
 async def replay(pool: Pool, access: Access, message_id: UUID, *, mode: EffectMode = "record-only") -> UUID:
+    """`put_again` in a transaction of its own."""
+    async with pool.transaction(access.org) as tx:
+        return await put_again(tx, access, message_id, mode=mode)
+
+
+async def put_again(tx: Connection, access: Access, message_id: UUID, *, mode: EffectMode) -> UUID:
     """Put a copy of the message at the end of its lane; answers the child's id. Raises NotFoundError."""
     child = uuid7()
-    async with pool.transaction(access.org) as tx:
-        row = await tx.fetchrow(q.message_for_replay, access.org, message_id)
-        if row is None:
-            raise NotFoundError("no message has this id, or its body has expired", code="unknown_message")
-        lane = row["lane_id"] or order_key_digest(str(access.org), str(row["source_id"]))
-        await tx.execute(
-            q.insert_replay,
-            access.org,
-            child,
-            row["source_id"],
-            clock.now(),
-            row["event"],
-            row["control_id"],
-            row["mrn"],
-            lane,
-            row["charset"],
-            row["raw"],
-            mode,
-            message_id,
-        )
-        await tx.execute(q.insert_replay_body, access.org, child, row["raw"])
-        await tx.execute(q.enqueue_job, access.org, lane, child)
+    row = await tx.fetchrow(q.message_for_replay, access.org, message_id)
+    if row is None:
+        raise NotFoundError("no message has this id, or its body has expired", code="unknown_message")
+    lane = row["lane_id"] or order_key_digest(str(access.org), str(row["source_id"]))
+    await tx.execute(
+        q.insert_replay,
+        access.org,
+        child,
+        row["source_id"],
+        clock.now(),
+        row["event"],
+        row["control_id"],
+        row["mrn"],
+        lane,
+        row["charset"],
+        row["raw"],
+        mode,
+        message_id,
+    )
+    await tx.execute(q.insert_replay_body, access.org, child, row["raw"])
+    await tx.execute(q.enqueue_job, access.org, lane, child)
     return child

@@ -5,7 +5,6 @@ from tests.integration.api.hub import Record, new_client
 
 from chartwire.api.asgi import make_app
 from chartwire.api.services import Services
-from chartwire.channels.replay import replay
 from chartwire.trust.audit import AuditTrail
 from chartwire.trust.credentials import Credentials
 from chartwire.trust.outbound import Outbound
@@ -17,15 +16,11 @@ async def services(pool):
     door = Outbound()
     sealer = Sealer(bytes(range(32)))
 
-    async def replay_message(access, message_id, mode):
-        return await replay(pool, access, message_id, mode=mode)
-
     yield Services(
         pool=pool,
         credentials=Credentials(pool),
         audit=AuditTrail(pool),
         sealer=sealer,
-        replay=replay_message,
         outbound=door,
     )
     await door.close()

@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from chartwire.api.http import Answer, Request, json_answer
-from chartwire.api.problem import ApiError, not_found
+from chartwire.api.idempotency import performed
+from chartwire.api.problem import not_found
 from chartwire.api.rest.deliveries import Delivery, delivery_of
 from chartwire.api.rest.ids import in_path, shown, shown_or_none
 from chartwire.api.rest.lineage import Elements, elements_of
@@ -17,10 +18,11 @@ from chartwire.api.rest.message_filters import SEARCH, STATE, conditions_of
 from chartwire.api.rest.models import Page
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
+from chartwire.channels.replay import put_again
 from chartwire.core.clock import instant
 from chartwire.core.errors import NotFoundError
 from chartwire.record import messages
-from chartwire.store.pool import Row
+from chartwire.store.pool import Connection, Row
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -132,6 +134,15 @@ class MessagePage(Page, frozen=True, omit_defaults=True):
     data: list[Message]
 
 
+class Replayed(msgspec.Struct, frozen=True):
+    """The child of a message that is replayed."""
+
+    id: str
+    parent_id: str
+    mode: str
+    object: Literal["hl7_message"] = "hl7_message"
+
+
 class ReplayOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How to replay: `record-only` (the default) tells nobody outside; `live` does as the first time."""
 
@@ -175,15 +186,19 @@ async def again(request: Request, services: Services) -> Answer:
     """`POST /api/v1/hl7/messages/{id}/replay`: 202 and the child, which its lane will come to."""
     message_id = in_path("message", request.parts[0])
     order = ReplayOrder() if request.has_no_body else await request.body(ReplayOrder)
-    if services.replay is None:
-        raise ApiError("replay is not served by this process", code="not_available", error_class="transient")
-    try:
-        child = await services.replay(request.access, message_id, order.mode)
-    except NotFoundError:
-        raise not_found() from None
-    told = {"id": shown("message", child), "object": "hl7_message", "parent_id": request.parts[0], "mode": order.mode}
-    place = f"/api/v1/hl7/messages/{told['id']}"
-    return json_answer(told, status=202, headers=[(b"location", place.encode())], count=1)
+
+    async def effect(tx: Connection) -> Answer:
+        try:
+            child = shown("message", await put_again(tx, request.access, message_id, mode=order.mode))
+        except NotFoundError:
+            raise not_found() from None
+        place = f"{_BASE}/{child}".encode()
+        told = Replayed(child, request.parts[0], order.mode)
+        return json_answer(told, status=202, headers=[(b"location", place)], count=1)
+
+    answer = await performed(request, services, effect)
+    services.wake()
+    return answer
 
 
 def message_of(row: Row) -> Message:
@@ -291,7 +306,7 @@ ROUTES = (
         "messages.replay",
         "Message",
         "replay",
-        answer=Child,
+        answer=Replayed,
         body=ReplayOrder,
         status=202,
         tag="messages",
