@@ -92,7 +92,8 @@ def read(job: Job, source: Source | None, mapper: Mapper) -> Reading:
         fault = Fault("internal_error", "", f"{type(error).__name__} while reading or mapping")
         return Reading(job, fault=fault, keys=keys)
     recorded = instant(conversion.recorded_at) if conversion.recorded_at else None
-    context = MessageContext(job.message_id, job.lane_id, source, job.mode, conversion.event, recorded, job.parent_id)
+    context = MessageContext(job.message_id, job.lane_id, source, job.mode, conversion.event, recorded, job.parent_id,
+                             job.decision)  # fmt: skip
     return Reading(job, Spoken(conversion, context), None, keys, verdict.held_by, verdict.warned_of)
 
 

@@ -16,16 +16,13 @@ import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from chartwire.core.errors import ParseError, ValidationError
 from chartwire.core.source import Source
 from chartwire.formats import hl7v2
 from chartwire.formats.hl7v2.document import Document
-from chartwire.formats.hl7v2.validate.issues import Issue
-
-if TYPE_CHECKING:
-    from chartwire.formats.hl7v2.validate import Validator
+from chartwire.formats.hl7v2.validate import Issue, Validator
 
 ACTIONS: Final = ("refuse", "hold", "warn", "ignore")
 UNREADABLE: Final = "unreadable"
@@ -88,9 +85,7 @@ def action_on(issue: Issue, strictness: Iterable[tuple[str, str]]) -> str:
 
 
 @cache
-def _validator() -> "Validator":
-    from chartwire.formats.hl7v2.validate import Validator
-
+def _validator() -> Validator:
     return Validator()
 
 

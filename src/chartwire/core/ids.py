@@ -33,6 +33,7 @@ PREFIXES = {
     "RelatedPerson": "rel",
     "ServiceRequest": "srv",
     "Specimen": "spm",
+    "batch": "bat",
     "credential": "key",
     "custom_field": "cfd",
     "endpoint": "whe",
@@ -41,6 +42,7 @@ PREFIXES = {
     "message": "msg",
     "organisation": "org",
     "replay": "rpl",
+    "parked": "prk",
     "review": "rev",
     "source": "src",
 }

@@ -22,6 +22,11 @@ def read_body(text: str) -> tuple[Json, bool]:
     return body, any(tag == provisional_tag() for tag in meta.get("tag", ()))
 
 
+def read_json(text: str) -> Json:
+    """A JSON object with its number literals as they were written."""
+    return _decoder.decode(text)
+
+
 def write_body(body: Json, resource_id: UUID, version: int, updated: datetime, *, provisional: bool) -> str:
     """The canonical text, with id and meta, written once for this version."""
     meta: Json = {"versionId": str(version), "lastUpdated": instant(updated)}

@@ -4,7 +4,7 @@ Every doubt about identity is settled before anything is touched, so that a mess
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from chartwire.mapping.conversion import Conversion, Json, Mapped
@@ -15,6 +15,8 @@ from chartwire.record.standing import Standing
 from chartwire.record.telling import MessageContext, Teller, Touch
 from chartwire.record.unmerging import Parting
 from chartwire.record.work import Work
+
+_ANOTHER_PATIENT, _DIFFERENT_PATIENTS = "belongs_to_another_patient", "identifiers_name_different_patients"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,17 @@ async def save(work: Work, conversion: Conversion, context: MessageContext, dire
     `directory` leads from the mapped references of practitioners, locations and organizations to the stored ones.
     """
     patients = [mapped for mapped in conversion.resources if mapped.type == "Patient"]
-    recognised = [(mapped, _recognise_patient(work, mapped)) for mapped in patients]
+    doubts = _Doubts(context.decision)
+    recognised = [(mapped, _recognise_patient(work, mapped, doubts)) for mapped in patients]
     standing: dict[UUID | None, Standing | None] = {mapped.id: held for mapped, held in recognised}
     others = [mapped for mapped in conversion.resources if mapped.type not in {"Patient", *authority.directory_types()}]
     owner = {mapped.id: _owner(mapped, patients) for mapped in others}
-    known = {mapped.id: _recognise(work, mapped, standing.get(owner[mapped.id])) for mapped in others}
+    known = {mapped.id: _recognise(work, mapped, standing.get(owner[mapped.id]), doubts) for mapped in others}
     merging.check(work, conversion, context.source)
     linking.check(work, conversion, context.source)
 
+    for mapped in doubts.apart:
+        work.free_keys(mapped.type, (mapped.key, *mapped.keys))
     teller = Teller(work, context, dict(directory))
     for patient, held in recognised:
         _tell_patient(teller, patient, held)
@@ -94,15 +99,32 @@ async def _merge_and_link(teller: Teller, conversion: Conversion) -> list[Partin
     return await linking.carry_out(teller, conversion)
 
 
-def _recognise_patient(work: Work, patient: Mapped) -> Standing | None:
+@dataclass(slots=True)
+class _Doubts:
+    """What a person said about the doubts of a message (`same_person`, `new_patient` or nothing), and which of its
+    resources are `apart` by that: new records, which get the numbers."""
+
+    decision: str | None
+    apart: list[Mapped] = field(default_factory=list)
+
+    def settle(self, mapped: Mapped, doubt: HeldForReviewError) -> bool:
+        """Whether the resource is the one that its numbers name all the same. Raises the doubt that no one decided."""
+        if self.decision == "same_person" and doubt.code != _ANOTHER_PATIENT:
+            return True
+        if self.decision == "new_patient" and doubt.code != _DIFFERENT_PATIENTS:
+            self.apart.append(mapped)
+            return False
+        raise doubt
+
+
+def _recognise_patient(work: Work, patient: Mapped, doubts: _Doubts) -> Standing | None:
     ids = work.resolve("Patient", (patient.key, *patient.keys))
     if len(ids) > 1:
-        raise HeldForReviewError("identifiers_name_different_patients", "Patient", None)
-    if not ids:
-        return None
-    standing = work.standing("Patient", ids.pop())
-    if overlays(standing.body, patient.body):
-        raise HeldForReviewError("identifier_matches_another_person", "Patient", standing.id)
+        doubts.settle(patient, HeldForReviewError(_DIFFERENT_PATIENTS, "Patient", None))
+    standing = _first_named(work, patient)
+    if standing is not None and overlays(standing.body, patient.body):
+        doubt = HeldForReviewError("identifier_matches_another_person", "Patient", standing.id)
+        return standing if doubts.settle(patient, doubt) else None
     return standing
 
 
@@ -116,7 +138,7 @@ def _owner(mapped: Mapped, patients: Sequence[Mapped]) -> UUID | None:
     return patients[0].id if patients else None
 
 
-def _recognise(work: Work, mapped: Mapped, subject: Standing | None) -> Standing | None:
+def _recognise(work: Work, mapped: Mapped, subject: Standing | None, doubts: _Doubts) -> Standing | None:
     """What a resource is, where the record knows it; a visit or order of another patient holds the message.
 
     The strongest key decides. A weaker one does not lead to what has another filler number: a placer may use its
@@ -128,7 +150,8 @@ def _recognise(work: Work, mapped: Mapped, subject: Standing | None) -> Standing
             if key != mapped.key and _numbered_otherwise(held.body, mapped.body):
                 continue
             if held.patient_id and (subject is None or subject.id != held.patient_id):
-                raise HeldForReviewError("belongs_to_another_patient", mapped.type, held.id)
+                doubts.settle(mapped, HeldForReviewError(_ANOTHER_PATIENT, mapped.type, held.id))
+                return None
             return held
     return None
 

@@ -17,6 +17,7 @@ from chartwire.record.merge import Merged, merge
 from chartwire.record.results import regresses
 from chartwire.record.standing import Standing
 from chartwire.record.status import replaces_extensions, status_extensions
+from chartwire.record.ties import proposal_of
 from chartwire.record.work import Review, Work
 
 Touch = tuple[str, UUID, int, bool]
@@ -34,6 +35,8 @@ class MessageContext:
     recorded: str | None
     parent_id: UUID | None = None
     """Of a replay: the message that it repeats, and whose word its words are."""
+    decision: str | None = None
+    """What a person said about a doubt for which this message was held (channels/reviews.yaml)."""
 
     @property
     def actor(self) -> str:
@@ -149,7 +152,7 @@ class Teller:
         context, detail = self.context, {"elements": paths}
         if any(case.resource_id == held.id and case.detail == detail for case in self.work.reviews):
             return
-        proposal = proposal_of(held.type, self._localised(mapped, held).body, held.lineage, paths)
+        proposal = proposal_of(self._localised(mapped, held), held.lineage, paths)
         case = Review("tie", context.message_id, context.lane_id, held.type, held.id, detail, context.source.id,
                       held.patient_id, proposal)  # fmt: skip
         self.work.reviews.append(case)

@@ -60,6 +60,7 @@ class Work:
     merges: list[PatientMerge] = field(default_factory=list)
     _keys: dict[Ref, UUID] = field(default_factory=dict)
     _new_keys: dict[Ref, UUID] = field(default_factory=dict)
+    _freed_keys: list[Ref] = field(default_factory=list)
     _moved: dict[Ref, UUID] = field(default_factory=dict)
     _standing: dict[Ref, Standing] = field(default_factory=dict)
     _snapshots: dict[UUID, list[UUID]] = field(default_factory=dict)
@@ -204,6 +205,14 @@ class Work:
         self._keys.pop(ref, None)
         self._new_keys.pop(ref, None)
 
+    def free_keys(self, resource_type: str, keys: Iterable[str]) -> None:
+        """Let source keys lead nowhere, from now on in this unit of work: a new record gets them."""
+        for ref in ((resource_type, source_key_id(resource_type, key)) for key in keys):
+            self._moved.pop(ref, None)
+            self._new_keys.pop(ref, None)
+            if self._keys.pop(ref, None):
+                self._freed_keys.append(ref)
+
     def repoint_keys(self, loser_id: UUID, survivor_id: UUID) -> None:
         """Let everything that led to one patient lead to another, from now on in this unit of work too."""
         for keys in (self._keys, self._new_keys):
@@ -229,6 +238,9 @@ class Work:
         """
         org = self.access.org
         changed = [held for held in self._standing.values() if held.versions]
+        if self._freed_keys:
+            types, keys = [ref[0] for ref in self._freed_keys], [ref[1] for ref in self._freed_keys]
+            await self.tx.execute(q.delete_keys, org, types, keys)
         if self._new_keys:
             refs = list(self._new_keys)
             ids = list(self._new_keys.values())

@@ -47,6 +47,8 @@ SCOPES = frozenset(
         "providers.read",
         "providers.write",
         "reviews.read",
+        "sources.read",
+        "sources.write",
         "webhooks.full_payload",
         "webhooks.read",
         "webhooks.read_responses",

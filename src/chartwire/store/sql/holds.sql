@@ -124,7 +124,8 @@ delete from maintenance_window where org_id = $1 and id = $2;
 
 -- name: lanes_that_wait
 -- Lanes with work that are held, retrying, parked at a merge, or late, longest first; of one source where $2 names it.
-select l.lane_id, l.owner is not null and l.lease_until > now() as in_work, l.lease_until, l.attempts, l.not_before,
+select l.lane_id, l.owner is not null and l.lease_until > now() as in_work, l.lease_until, l.attempts,
+       nullif(l.not_before, '-infinity') as retries_at, l.ready_at = 'infinity' as parked,
        j.message_id, j.ticket_lanes, m.source_id, m.event, m.received_at, m.state, h.source_id as held_source,
        h.review_id as held_review, h.since as held_since,
        (select count(*) from (select 1 from job w where w.org_id = $1 and w.lane_id = l.lane_id limit 1001) as some)
