@@ -27,6 +27,7 @@ _CODES: dict[str, tuple[int, str]] = {
     "custom_field_in_use": (409, "Values of this custom field exist"),
     "custom_fields_max": (422, "There are as many custom fields as there may be"),
     "gone": (410, "The resource was deleted"),
+    "idempotency_key_needed": (400, "An Idempotency-Key is needed"),
     "idempotency_key_reused": (422, "The Idempotency-Key came with another request"),
     "illegal_move": (409, "The appointment cannot go there from its status"),
     "in_progress": (409, "A request with this Idempotency-Key is under way"),

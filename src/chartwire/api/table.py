@@ -3,6 +3,8 @@
 from chartwire.api import docs, health
 from chartwire.api.fhir import read as fhir_read
 from chartwire.api.rest import (
+    actions,
+    batch,
     collections,
     custom_fields,
     deliveries,
@@ -11,10 +13,12 @@ from chartwire.api.rest import (
     feed,
     keys,
     lineage,
+    message_route,
     messages,
     replays,
     requests,
     reviews,
+    sources,
     trials,
     writes,
 )
@@ -22,7 +26,11 @@ from chartwire.api.rest import (
 _DOCUMENTED = (
     *collections.ROUTES,
     *writes.ROUTES,
+    *actions.ROUTES,
+    *batch.ROUTES,
     *messages.ROUTES,
+    *message_route.ROUTES,
+    *sources.ROUTES,
     *lineage.ROUTES,
     *feed.ROUTES,
     *endpoints.ROUTES,

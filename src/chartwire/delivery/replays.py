@@ -252,7 +252,7 @@ async def _insert(
 ) -> UUID:
     replay_id = uuid7()
     await tx.execute(
-        q.insert_replay,
+        q.insert_webhook_replay,
         access.org,
         replay_id,
         order.endpoint,

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -12,16 +12,21 @@ import structlog
 from tests.integration.api.hub import Client, a_patient, new_client
 
 from chartwire.api.asgi import make_app
+from chartwire.api.rest.deliveries import delivery_id
 from chartwire.api.services import Services
 from chartwire.api.table import ROUTES
 from chartwire.core import telemetry
 from chartwire.core.access import Access
 from chartwire.core.errors import TransientError
 from chartwire.core.ids import PREFIXES, to_prefixed, uuid7
+from chartwire.delivery import replays
+from chartwire.delivery.keyring import Keyring, Secret
+from chartwire.delivery.signature import new_secret
 from chartwire.record import custom_fields
 from chartwire.record.custom_values import CustomField
 from chartwire.store.queries import q
 from chartwire.trust.audit import AuditTrail, audit_row
+from chartwire.trust.seal import Sealer
 
 NOBODY = UUID(int=0)
 _NOUN = re.compile(r"/api/v1/([a-z0-9/-]+)/\{id\}")
@@ -38,9 +43,14 @@ async def everything_of(record):
     }
     message = to_prefixed("msg", await record.message(mrn="MRN-0001", patient_id=patient))
     endpoint, review, event = uuid7(), uuid7(), uuid7()
+    operator = Access(record.org, "cli:test", "HOPERAT", frozenset({"*"}))
     async with record.pool.transaction(record.org) as tx:
-        row = (record.org, endpoint, "webhook", "n", "https://example.org/hook", ["*"], b"sealed", "2026-11-20")
+        sealed = Keyring(Sealer(bytes(range(32))), record.org, endpoint).seal([Secret(new_secret())])
+        row = (record.org, endpoint, "webhook", "n", "https://example.org/hook", ["*"], sealed, "2026-11-20")
         await tx.execute(q.insert_destination, *row)
+        replay = await replays.start(
+            tx, operator, replays.Order(endpoint, datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC))
+        )
         await tx.execute("insert into review (org_id, id, kind) values ($1, $2, 'identity')", record.org, review)
         now = datetime.now(UTC)
         await tx.execute(
@@ -49,11 +59,10 @@ async def everything_of(record):
         )  # fmt: skip
         await tx.execute(
             "insert into delivery (org_id, event_id, destination_id, state, next_attempt_at, created_at, body)"
-            " values ($1, $2, $3, 'pending', $4, $4, 'x')",
+            " values ($1, $2, $3, 'pending', $4, $4, '{}')",
             record.org, event, endpoint, now,
         )  # fmt: skip
     async with record.pool.transaction(record.org) as tx:
-        operator = Access(record.org, "cli:test", "HOPERAT", frozenset({"*"}))
         field = await custom_fields.create(tx, operator, CustomField("patient", "insurer", "string", "Insurer"))
     row = audit_row(replace(operator, request_id="asked-once"), "read", "Patient", "GET /api/v1/patients", status=200)
     await AuditTrail(record.pool).write(row)
@@ -64,6 +73,8 @@ async def everything_of(record):
         "fhir": f"Patient/{patient}",
         "hl7/messages": message,
         "webhooks/endpoints": to_prefixed("whe", endpoint),
+        "webhooks/deliveries": delivery_id(event, endpoint),
+        "webhooks/replays": to_prefixed("rpl", replay),
         "reviews": to_prefixed("rev", review),
         "patient": patient,
         "event": event,
@@ -108,6 +119,8 @@ async def test_no_list_shows_what_another_organisation_owns(client, other_client
     lists = [route.path for route in ROUTES if route.method == "GET" and route.scope and "{" not in route.path]
     for path in lists:
         mine, theirs = (await client.get(path)).json, (await other_client.get(path)).json
+        if path == "/api/v1/webhooks/event-types":
+            continue  # the same for everyone
         if path == "/api/v1/keys":
             assert {one["id"] for one in mine["data"]}.isdisjoint(one["id"] for one in theirs["data"])
             continue

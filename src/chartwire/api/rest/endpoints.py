@@ -76,12 +76,12 @@ async def one(request: Request, services: Services) -> Answer:
 
 async def change(request: Request, services: Services) -> Answer:
     """`PATCH /api/v1/webhooks/endpoints/{id}`: a merge patch; open deliveries follow the new rules."""
-    patch = await request.body(EndpointPatch)
     endpoint_id = wanted(request)
     async with services.pool.transaction(request.access.org) as tx:
         stands = await destinations.read(tx, request.access, endpoint_id)
         headers = await destinations.headers_of(tx, request.access, services.sealer, endpoint_id)
     check_if_match(request, stands.version)
+    patch = await request.body(EndpointPatch)
     draft = _patched(stands, headers, patch)
     await destinations.check(services.pool, request.access, door_of(services), draft)
 
@@ -106,6 +106,7 @@ async def remove(request: Request, _: Services, tx: Connection) -> Answer:
 @idempotent
 async def disable(request: Request, _: Services, tx: Connection) -> Answer:
     """`POST /api/v1/webhooks/endpoints/{id}/disable`: what is open waits."""
+    await destinations.read(tx, request.access, wanted(request))
     reason = Reason() if request.has_no_body else await request.body(Reason)
     await destinations.disable(tx, request.access, wanted(request), reason.reason)
     return _answer(await destinations.read(tx, request.access, wanted(request)))

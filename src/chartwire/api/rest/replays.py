@@ -17,14 +17,14 @@ from chartwire.api.rest.models import Page
 from chartwire.api.routes import Parameter, Route
 from chartwire.api.services import Services
 from chartwire.core.clock import instant, now
-from chartwire.delivery import replays
+from chartwire.delivery import destinations, replays
 from chartwire.delivery.replays import STATES_DEFAULT, Order
 from chartwire.store.pool import Connection, Row
 
 State = Literal["dead", "missing", "delivered", "retrying", "unknown"]
 
 
-class ReplayOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WebhookReplayOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which events to send again: from `since` to `until` (now, when left out), of these types, whose delivery is in
     one of `states` (`missing`: none was made, as while the endpoint was off). `include_record_only` takes history
     along that nobody was told of. With `dry_run` they are only counted."""
@@ -43,7 +43,7 @@ class RecoverOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: str | None = None
 
 
-class Preview(msgspec.Struct, frozen=True):
+class ReplayPreview(msgspec.Struct, frozen=True):
     """How many deliveries a replay would make: at most so many where `is_upper_bound`."""
 
     deliveries: int
@@ -52,7 +52,7 @@ class Preview(msgspec.Struct, frozen=True):
     object: str = "webhook_replay_preview"
 
 
-class Replay(msgspec.Struct, frozen=True):
+class WebhookReplay(msgspec.Struct, frozen=True):
     """A replay. Of `expected` deliveries (as counted when it began) `queued` have been handed to the sender; a running
     one goes on by itself."""
 
@@ -80,15 +80,17 @@ class Recovered(msgspec.Struct, frozen=True):
     replay_id: str | None
 
 
-class ReplayPage(Page, frozen=True, omit_defaults=True):
+class WebhookReplayPage(Page, frozen=True, omit_defaults=True):
     """A page of replays."""
 
-    data: list[Replay]
+    data: list[WebhookReplay]
 
 
 async def start(request: Request, services: Services) -> Answer:
     """`POST /api/v1/webhooks/endpoints/{id}/replay`: 202 with the replay, or 200 with the count of a dry run."""
-    told = await request.body(ReplayOrder)
+    async with services.pool.transaction(request.access.org) as tx:
+        await destinations.read(tx, request.access, wanted(request))
+    told = await request.body(WebhookReplayOrder)
     order = Order(
         wanted(request),
         read_instant("since", told.since),
@@ -100,7 +102,7 @@ async def start(request: Request, services: Services) -> Answer:
     if told.dry_run:
         async with services.pool.transaction(request.access.org) as tx:
             counted = await replays.preview(tx, request.access, order)
-        return json_answer(Preview(counted.deliveries, counted.is_upper_bound), count=1)
+        return json_answer(ReplayPreview(counted.deliveries, counted.is_upper_bound), count=1)
 
     async def effect(tx: Connection) -> Answer:
         replay_id = await replays.start(tx, request.access, order)
@@ -167,8 +169,8 @@ def _id(row: Row) -> tuple[UUID, ...]:
     return (row["id"],)
 
 
-def _shown(row: Row) -> Replay:
-    return Replay(
+def _shown(row: Row) -> WebhookReplay:
+    return WebhookReplay(
         id=shown("replay", row["id"]),
         endpoint_id=shown("endpoint", row["destination_id"]),
         endpoint_name=row["destination_name"],
@@ -198,8 +200,8 @@ ROUTES = (
         _WRITE,
         _TYPE,
         "replay",
-        answer=Replay,
-        body=ReplayOrder,
+        answer=WebhookReplay,
+        body=WebhookReplayOrder,
         status=202,
         tag=_TAG,
     ),
@@ -225,11 +227,19 @@ ROUTES = (
         _TYPE,
         "search",
         parameters=(Parameter("endpoint_id", "Replays to this endpoint"), LIMIT, PAGE_TOKEN),
-        answer=ReplayPage,
+        answer=WebhookReplayPage,
         tag=_TAG,
     ),
-    Route("GET", f"{_BASE}/{{id}}", one, "Read a replay", _READ, _TYPE, answer=Replay, tag=_TAG),
+    Route("GET", f"{_BASE}/{{id}}", one, "Read a replay", _READ, _TYPE, answer=WebhookReplay, tag=_TAG),
     Route(
-        "POST", f"{_BASE}/{{id}}/cancel", cancel, "Cancel a replay", _WRITE, _TYPE, "update", answer=Replay, tag=_TAG
+        "POST",
+        f"{_BASE}/{{id}}/cancel",
+        cancel,
+        "Cancel a replay",
+        _WRITE,
+        _TYPE,
+        "update",
+        answer=WebhookReplay,
+        tag=_TAG,
     ),
 )

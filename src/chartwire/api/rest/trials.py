@@ -49,7 +49,7 @@ class TestOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     event_type: str = DEFAULT_TYPE
 
 
-class Problem(msgspec.Struct, frozen=True):
+class TestProblem(msgspec.Struct, frozen=True):
     """What is wrong, and what to do about it. `code` is for programs."""
 
     code: str
@@ -64,7 +64,7 @@ class TestResult(msgspec.Struct, frozen=True):
     delivered: bool
     status: int | None
     duration_ms: float
-    problem: Problem | None
+    problem: TestProblem | None
     request_headers: dict[str, str]
     request_body: msgspec.Raw
     response: str | None
@@ -121,9 +121,9 @@ async def send(request: Request, services: Services) -> Answer:
 
 async def filter_test(request: Request, services: Services) -> Answer:
     """`POST /api/v1/webhooks/endpoints/{id}/filter-test`."""
-    order = await request.body(FilterTest)
     async with services.pool.transaction(request.access.org) as tx:
         endpoint = await destinations.read(tx, request.access, wanted(request))
+        order = await request.body(FilterTest)
         event = await _event(tx, request.access.org, order)
         one = recipient_of(endpoint)
         facts = (await look_up(tx, request.access.org, [(one, event)])).facts[event.id]
@@ -157,7 +157,7 @@ def _condition(condition: Condition, facts: Facts) -> ConditionShown:
 
 def _shown(trial: Trial, may_read: bool) -> TestResult:
     attempt, advice = trial.attempt, trial.advice
-    problem: Any = advice and Problem(attempt.error or "", advice.problem, advice.mend)
+    problem: Any = advice and TestProblem(attempt.error or "", advice.problem, advice.mend)
     response = attempt.response.decode("utf-8", "replace") if attempt.response and may_read else None
     return TestResult(
         trial.delivered,
