@@ -148,6 +148,7 @@ def _check_name(source: Source, present: Iterable[StoredSource]) -> None:
 
 
 async def _check_neighbours(tx: Connection, source: Source, listener: str) -> None:
+    await tx.execute(q.lock_listener, listener)
     rows = await tx.fetch(q.sources_of_listener, listener)
     others = [from_json(row["org_id"], row["id"], row["settings"]) for row in rows]
     found = rival(source, [other for other in others if other])

@@ -33,9 +33,8 @@ alter table source add column retired_at timestamptz;
 alter table source drop constraint source_org_id_name_key;
 create unique index source_name on source (org_id, name) where retired_at is null;
 
--- The sources of one listener, of every organisation: what a new one has to be told apart from. Holds the listener for
--- this transaction, so that two writers see each other. Leaves the transaction bound to the organisation that it was
--- bound to, and shows nothing to callers but through what they compare.
+-- The sources of one listener, of every organisation: what a new one has to be told apart from. Leaves the transaction
+-- bound to the organisation that it was bound to.
 create function sources_of_listener(p_listener text)
 returns table (org_id uuid, id uuid, name text, settings text)
 language plpgsql
@@ -45,7 +44,6 @@ declare
     v_bound text := current_setting('chartwire.org_id', true);
     v_org uuid;
 begin
-    perform pg_advisory_xact_lock(hashtextextended('listener ' || p_listener, 0));
     for v_org in select distinct r.org_id from route r where r.kind = 'source' and r.listener = p_listener loop
         perform set_config('chartwire.org_id', v_org::text, true);
         return query

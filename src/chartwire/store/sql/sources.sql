@@ -20,6 +20,10 @@ update source set version = version + 1, updated_at = now(), retired_at = now()
  where org_id = $1 and id = $2 and ($3::integer is null or version = $3) and retired_at is null
 returning version;
 
+-- name: lock_listener
+-- One writer of a listener's sources at a time, so that each sees what the other wrote.
+select pg_advisory_xact_lock(hashtextextended('listener ' || $1, 0));
+
 -- name: sources_of_listener
 -- The sources of one listener, of every organisation; see the function.
 select org_id, id, name, settings from sources_of_listener($1);
