@@ -107,7 +107,7 @@ async def _performed_once(request: Request, services: Services, effect: Effect) 
     async with turn(request, services) as own:
         before = own.kept()
         if before is not None:
-            return _replayed(before)
+            return replayed(before)
         answer = await effect(own.tx)
         await own.keep(answer)
         hit("api.before_commit")
@@ -183,5 +183,6 @@ def _read(text: bytes) -> Answer:
     return Answer(stored.body, stored.status, stored.media, stored.headers, stored.count, stored.patients)
 
 
-def _replayed(answer: Answer) -> Answer:
+def replayed(answer: Answer) -> Answer:
+    """An answer that was given before, marked as such."""
     return replace(answer, headers=[*answer.headers, REPLAYED])

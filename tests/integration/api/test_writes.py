@@ -27,3 +27,77 @@ async def test_a_patient_that_is_made_reads_as_it_was_written(client):
     assert (await client.get(told["links"]["self"])).json == told
     assert (await client.get(told["links"]["fhir"])).json["birthDate"] == "1980-01-02"
     assert [one["id"] for one in (await client.get("/api/v1/patients", {"mrn": "1001"})).json["data"]] == [told["id"]]
+
+
+async def _booked(client, **more):
+    patient = (await client.post("/api/v1/patients", {"name": {"family": "Weber"}})).json
+    provider = (await client.post("/api/v1/providers", {"name": {"family": "Lee", "prefix": ["Dr"]}})).json
+    place = (await client.post("/api/v1/locations", {"name": "Room 1", "timezone": "Europe/Berlin"})).json
+    order = {
+        "patient_id": patient["id"],
+        "provider_ids": [provider["id"]],
+        "location_id": place["id"],
+        "starts_at": "2026-12-01T09:00:00",
+        "duration_minutes": 30,
+    }
+    return await client.post("/api/v1/appointments", order | more)
+
+
+async def test_an_appointment_takes_its_zone_from_its_place_and_its_end_from_its_length(client):
+    made = await _booked(client, reason="Check-up")
+    assert made.status == 201, made.json
+    told = made.json
+    assert (told["starts_at"], told["ends_at"]) == ("2026-12-01T08:00:00.000Z", "2026-12-01T08:30:00.000Z")
+    assert (told["timezone"], told["local_start"]) == ("Europe/Berlin", "2026-12-01T09:00:00+01:00")
+    assert (told["status"], told["providers"][0]["name"], told["location"]["name"]) == ("booked", "Dr Lee", "Room 1")
+
+
+async def test_an_appointment_moves_as_the_table_says_and_nowhere_else(client):
+    path = (await _booked(client)).json["links"]["self"]
+    confirmed = await client.post(f"{path}/confirm", {})
+    assert (confirmed.status, confirmed.json["status"]) == (200, "confirmed")
+    assert (await client.get(confirmed.json["links"]["fhir"])).json["status"] == "booked"
+    refused = await client.post(f"{path}/complete", {})
+    assert (refused.status, refused.json["code"]) == (409, "illegal_move")
+    assert "cancelled" in refused.json["errors"][0]["detail"]
+    cancelled = await client.post(f"{path}/cancel", {"cancelled_by": "patient", "cancel_reason": "Ill"})
+    assert [cancelled.json[name] for name in ("status", "cancelled_by", "cancel_reason")] == [
+        "cancelled",
+        "patient",
+        "Ill",
+    ]
+    late = await client.post(f"{path}/reschedule", {"starts_at": "2026-12-02T09:00:00"})
+    assert (late.status, late.json["code"]) == (409, "illegal_move")
+    again = await client.patch(path, {"status": "booked", "starts_at": "2026-12-02T09:00:00"})
+    assert (again.json["cancelled_by"], again.json["cancel_reason"], again.json["ends_at"]) == (
+        None,
+        None,
+        "2026-12-02T08:30:00.000Z",
+    )
+
+
+async def test_a_batch_keeps_what_went_well_and_a_retry_repeats_only_the_rest(client):
+    items = [
+        {"ref": "a", "op": "create", "data": {"name": {"family": "One"}, "external_id": "P-1"}},
+        {"ref": "b", "op": "create", "data": {"name": {"family": "Two"}, "birth_date": "tomorrow"}},
+        {"ref": "c", "op": "update", "id": "#a", "data": {"gender": "female"}},
+        {"ref": "d", "op": "update", "id": "#b", "data": {"gender": "female"}},
+    ]
+    first = await client.post("/api/v1/patients/batch", {"items": items}, **{"idempotency-key": "k1"})
+    assert first.status == 200, first.json
+    assert first.json["summary"] == {"total": 4, "ok": 2, "failed": 2, "skipped": 0}
+    told = first.json["results"]
+    assert [one.get("http_status") for one in told] == [201, 422, 200, 409]
+    assert told[1]["error"]["errors"][0]["pointer"] == "/birth_date"
+    assert (told[2]["id"], told[2]["version"]) == (told[0]["id"], 2)
+    again = await client.post("/api/v1/patients/batch", {"items": items}, **{"idempotency-key": "k1"})
+    assert [one["status"] for one in again.json["results"]] == ["ok", "error", "ok", "error"]
+    assert again.json["results"][0] == told[0]
+    assert len((await client.get("/api/v1/patients")).json["data"]) == 1
+
+
+async def test_an_atomic_batch_keeps_all_or_nothing(client):
+    items = [{"op": "create", "data": {"name": {"family": "One"}}}, {"op": "create", "data": {}}]
+    reply = await client.post("/api/v1/patients/batch", {"mode": "atomic", "items": items}, **{"idempotency-key": "k"})
+    assert [one["status"] for one in reply.json["results"]] == ["skipped", "error"]
+    assert (await client.get("/api/v1/patients")).json["data"] == []

@@ -65,17 +65,23 @@ class Desk:
     tx: Connection
     writer: Writer = field(init=False)
     _refs: dict[str, Standing | None] = field(default_factory=dict)
+    _expected: dict[str, tuple[str, UUID]] = field(default_factory=dict)
     _definitions: dict[str, list[custom_values.CustomField]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.writer = Writer(self.access, self.tx)
 
+    def expect(self, ref: str, noun: Noun, resource_id: UUID) -> None:
+        """A `ref` that orders may name, of an item that was made in another transaction. Call before `read`."""
+        self._expected[ref] = (noun.kind, resource_id)
+
     async def read(self, orders: Sequence[Order]) -> None:
         """Read what these orders need, in a few statements for all."""
-        asked = Asked()
+        asked = Asked(targets=set(self._expected.values()))
         for order in orders:
             gather(asked, order)
         await self.writer.read(asked)
+        self._refs |= {ref: self.writer.work.known(*place) for ref, place in self._expected.items()}
 
     async def apply(self, order: Order) -> Written:
         """Make one order. Raises ChartwireError with nothing changed."""

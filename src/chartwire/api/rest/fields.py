@@ -46,8 +46,10 @@ class Alias:
 
 @dataclass(frozen=True)
 class Noun:
-    """One kind of object, of the FHIR type `kind`. `needed`: members that a new one must have; `refers`: members that name
-    other records, with the FHIR type of each."""
+    """One kind of object, of the FHIR type `kind`.
+
+    `needed`: members that a new one must have; `refers`: members that name other records, with the type of each.
+    """
 
     name: CustomNoun
     kind: str

@@ -13,3 +13,11 @@ delete from source_key s
 -- The assigning authorities of the organisation's feeds, each once.
 select distinct settings::json ->> 'authority' as authority from source
  where org_id = $1 and coalesce(settings::json ->> 'authority', '') <> '' limit 2;
+
+-- name: begin_item
+-- What comes from here on may be undone alone.
+savepoint item;
+
+-- name: undo_item
+-- Undo what one item did.
+rollback to savepoint item;
