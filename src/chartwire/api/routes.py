@@ -18,7 +18,7 @@ ANY_RESOURCE = "Resource"
 
 _DEPRECATIONS = b'</docs/deprecations>; rel="deprecation"'
 
-Action = Literal["read", "search", "create", "update", "delete", "replay"]
+Action = Literal["read", "search", "create", "update", "delete", "replay", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from chartwire.store.queries import q
 MANY_MAX: Final = 1_000
 """Messages that one decision about many takes; what is left is told, and taken by the next one."""
 
+_FIRST: Final = UUID(int=0)
 _ADVICE: Final[list[dict[str, Any]]] = yaml.safe_load(
     (resources.files("chartwire.channels") / "advice.yaml").read_text("utf-8")
 )
@@ -81,7 +82,7 @@ async def retry(tx: Connection, access: Access, message_id: UUID) -> Row:
 
 
 async def retry_many(
-    tx: Connection, access: Access, fingerprint: UUID, *, after: UUID = UUID(int=0), limit: int = MANY_MAX
+    tx: Connection, access: Access, fingerprint: UUID, *, after: UUID = _FIRST, limit: int = MANY_MAX
 ) -> Many:
     """Work the dead letters of a cause again, oldest first, those behind `after`, at most `limit` of them.
 

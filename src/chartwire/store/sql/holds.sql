@@ -128,7 +128,7 @@ select l.lane_id, l.owner is not null and l.lease_until > now() as in_work, l.le
        nullif(l.not_before, '-infinity') as retries_at, l.ready_at = 'infinity' as parked,
        j.message_id, j.ticket_lanes, m.source_id, m.event, m.received_at, m.state, h.source_id as held_source,
        h.review_id as held_review, h.since as held_since,
-       (select count(*) from (select 1 from job w where w.org_id = $1 and w.lane_id = l.lane_id limit 1001) as some)
+       (select count(*) from (select 1 from job w where w.org_id = $1 and w.lane_id = l.lane_id limit 1001) as counted)
            as waiting
   from (select distinct lane_id from job where org_id = $1) as busy
   join lane l on l.lane_id = busy.lane_id
@@ -144,4 +144,4 @@ select l.lane_id, l.owner is not null and l.lease_until > now() as in_work, l.le
 -- Jobs and lanes that wait, up to 100,000 jobs counted, and the oldest message; of one source where $2 names it.
 select count(*) as messages, count(distinct lane_id) as lanes, min(received_at) as oldest
   from (select j.lane_id, m.received_at from job j join message m on m.org_id = $1 and m.id = j.message_id
-         where j.org_id = $1 and ($2::uuid is null or m.source_id = $2) limit 100000) as some;
+         where j.org_id = $1 and ($2::uuid is null or m.source_id = $2) limit 100000) as counted;
