@@ -7,7 +7,7 @@ where it stands on the wrong side; the messages are then told again, each to the
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -62,14 +62,16 @@ async def unmerge(work: Work, loser_id: UUID, act: Act) -> Parting:
     if chain != await _chain(work, loser_id):
         raise ConflictError("a patient was merged meanwhile", code="merged_meanwhile")
     names = await _merged_under(work, loser_id, survivors)
-    messages = await _messages_since(work, [loser_id, *survivors], chain[0])
+    messages = await _messages_since(work, [*names, *survivors], chain[0])
     parting = Parting(loser_id, survivors[-1], messages=messages)
     await _give_back(work, parting, names, act)
-    theirs = _voices(message for message in messages if message["named_id"] in names)
-    ours = _voices(message for message in messages if message["named_id"] not in names)
-    await _part_resources(work, parting, names, theirs, ours, act)
-    await _part_patients(work, chain, theirs, act)
-    await _name_messages(work, loser_id, [message for message in messages if message["named_id"] in names])
+    theirs = [message for message in messages if names & {message["named_id"], message["patient_id"]}]
+    ours = [message for message in messages if message not in theirs]
+    await _name_messages(work, loser_id, theirs)
+    goes = _Side(work, _voices(ours), await _family(work, loser_id))
+    stays = _Side(work, _voices(theirs), await _family(work, survivors[-1]))
+    await _part_resources(work, parting, names, goes, stays, act)
+    await _part_patients(work, chain, goes, stays, act)
     return parting
 
 
@@ -87,9 +89,11 @@ async def _merged_under(work: Work, loser_id: UUID, survivors: list[UUID]) -> fr
 
 
 async def _messages_since(work: Work, patients: list[UUID], merge: Row) -> list[Row]:
-    rows = await work.tx.fetch(
-        q.messages_since_merge, work.access.org, patients, merge["merged_at"], sorted(MERGE_EVENTS), MESSAGES_MAX + 1
-    )
+    """What came since the merge; since an earlier one, where that was undone while this one stood: it took words back
+    that could not be told again to a patient who was merged away."""
+    org = work.access.org
+    since = await work.tx.fetchval(q.unmerge_since, org, patients, merge["merged_at"])
+    rows = await work.tx.fetch(q.messages_since_merge, org, patients, since, sorted(MERGE_EVENTS), MESSAGES_MAX + 1)
     if len(rows) > MESSAGES_MAX:
         raise ConflictError(
             f"more than {MESSAGES_MAX} messages came since the merge: part the records by hand",
@@ -111,17 +115,23 @@ async def _give_back(work: Work, parting: Parting, names: frozenset[UUID], act: 
     work.forget_patient_keys()
 
 
+async def _family(work: Work, patient_id: UUID) -> frozenset[UUID]:
+    """A patient and everyone who is merged into them."""
+    rows = await work.tx.fetch(q.merged_into, work.access.org, patient_id)
+    return frozenset(row["id"] for row in rows)
+
+
 async def _part_resources(
-    work: Work, parting: Parting, names: frozenset[UUID], theirs: frozenset[str], ours: frozenset[str], act: Act
+    work: Work, parting: Parting, names: frozenset[UUID], goes: "_Side", stays: "_Side", act: Act
 ) -> None:
     """Resources go back to their original subject, without the words of messages under the other's numbers."""
     new_name = {f"Patient/{parting.survivor_id}": f"Patient/{parting.patient_id}"}
     for held in await work.load_compartment(parting.survivor_id):
         if held.type == "Patient":
             continue
-        goes, before = held.original_subject in names, held.body
-        told = await _untold(work, held, ours if goes else theirs)
-        if goes:
+        before, leaves = held.body, held.original_subject in names
+        told = await (goes if leaves else stays).untold(held)
+        if leaves:
             held.patient_id = parting.patient_id
             parting.moved[held.type] = parting.moved.get(held.type, 0) + 1
             held.advance(with_references(told.body, new_name), told.lineage, act.message_id, act.actor)
@@ -132,15 +142,14 @@ async def _part_resources(
         parting.restored += bool(told.changed)
 
 
-async def _part_patients(work: Work, chain: list[Row], theirs: frozenset[str], act: Act) -> None:
+async def _part_patients(work: Work, chain: list[Row], goes: "_Side", stays: "_Side", act: Act) -> None:
     """The patients lose their links and the words that are the other's, and both say that they were parted."""
     loser_id, survivor_id = chain[0]["loser_id"], chain[-1]["survivor_id"]
-    merged = frozenset({str(chain[0]["message_id"])})
-    sides = [(loser_id, merged, chain[0]["survivor_id"])]
-    sides += [(row["survivor_id"], theirs, loser_id) for row in chain]
-    for patient_id, foreign, other_id in sides:
+    sides = [(loser_id, goes.without(str(chain[0]["message_id"])), chain[0]["survivor_id"])]
+    sides += [(row["survivor_id"], stays, loser_id) for row in chain]
+    for patient_id, side, other_id in sides:
         held = work.standing("Patient", patient_id)
-        told = await _untold(work, held, foreign)
+        told = await side.untold(held)
         body, lineage = without_link(told.body, told.lineage, f"Patient/{other_id}", MERGED_BY)
         if body == held.body:
             continue
@@ -166,37 +175,52 @@ class _Untold:
     changed: tuple[str, ...] = ()
 
 
-async def _untold(work: Work, held: Standing, foreign: frozenset[str]) -> _Untold:
-    """Each element that a foreign word stands in gets the last value that had none; without one it goes."""
-    paths = [path for path, parts in held.lineage.parts.items() if path != "link" and _said_by(parts, foreign)]
-    if not paths:
-        return _Untold(held.body, held.lineage)
-    shape = shape_of(held.type)
-    told, parts = shape.told(held.body), dict(held.lineage.parts)
-    former = await _former(work, held, paths, foreign)
-    for path in paths:
-        value, words = former.get(path, (None, []))
-        told[path], parts[path] = value, words
-        if value is None:
-            del told[path]
-    body = {"resourceType": held.type, **shape.body(told)}
-    return _Untold(body, Lineage(parts), tuple(paths))
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of the two patients: messages since the merge whose words are not theirs, and who belongs to them."""
 
+    work: Work
+    foreign: frozenset[str]
+    family: frozenset[UUID]
 
-async def _former(
-    work: Work, held: Standing, paths: list[str], foreign: frozenset[str]
-) -> dict[str, tuple[Any, list[Part]]]:
-    """The newest former value of each path in which no foreign word stands, with its words."""
-    shape, wanted = shape_of(held.type), set(paths)
-    found: dict[str, tuple[Any, list[Part]]] = {}
-    for row in await work.tx.fetch(q.versions_before, work.access.org, held.type, held.id):
-        lineage, told = Lineage.read(row["lineage"]), shape.told(read_body(row["body"])[0])
-        for path in [path for path in wanted if not _said_by(lineage.parts.get(path, ()), foreign)]:
-            found[path] = told.get(path), lineage.parts.get(path, [])
-            wanted.discard(path)
-        if not wanted:
-            break
-    return found
+    def without(self, message_id: str) -> "_Side":
+        """The same side, for which the words of one more message are foreign."""
+        return replace(self, foreign=self.foreign | {message_id})
+
+    async def untold(self, held: Standing) -> _Untold:
+        """Each element that a foreign word stands in gets the last value that had none; without one it goes."""
+        shape, parts = shape_of(held.type), dict(held.lineage.parts)
+        paths = {path for path, words in parts.items() if path != "link" and _said_by(words, self.foreign)}
+        if not paths:
+            return _Untold(held.body, held.lineage)
+        told, former = shape.told(held.body), await self._former(held, paths)
+        for path in paths:
+            told.pop(path, None)
+            value, parts[path] = former.get(path, (None, []))
+            if value is not None:
+                told[path] = value
+        return _Untold({"resourceType": held.type, **shape.body(told)}, Lineage(parts), tuple(sorted(paths)))
+
+    async def _former(self, held: Standing, paths: set[str]) -> dict[str, tuple[Any, list[Part]]]:
+        """The newest former value of each path in which no foreign word stands, with its words."""
+        rows = await self.work.tx.fetch(q.versions_before, self.work.access.org, held.type, held.id)
+        versions = [(row["body"], Lineage.read(row["lineage"]).parts) for row in rows]
+        foreign = self.foreign | await self._strangers(parts.get(path, ()) for _, parts in versions for path in paths)
+        found: dict[str, tuple[Any, list[Part]]] = {}
+        for body, parts in versions:
+            clean = [path for path in paths - found.keys() if not _said_by(parts.get(path, ()), foreign)]
+            if clean:
+                told = shape_of(held.type).told(read_body(body)[0])
+                found.update({path: (told.get(path), parts.get(path, [])) for path in clean})
+        return found
+
+    async def _strangers(self, words: Iterable[Iterable[Part]]) -> frozenset[str]:
+        """Messages among these whose number names someone else by now: an unmerge before took their words back."""
+        messages = {part.stamp.message for parts in words for part in parts if not part.source_field.startswith("/")}
+        rows = await self.work.tx.fetch(
+            q.messages_of_strangers, self.work.access.org, sorted(messages), list(self.family)
+        )
+        return frozenset(row["id"] for row in rows)
 
 
 def _said_by(parts: Iterable[Part], messages: frozenset[str]) -> bool:

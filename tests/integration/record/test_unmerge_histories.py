@@ -1,6 +1,7 @@
 """Random histories with merges, unmerges (A37) and late messages, carried by two workers, end where the slow reference
 ends that never heard of the merges that were undone."""
 
+import asyncio
 import random
 from uuid import UUID
 
@@ -44,12 +45,15 @@ def history(seed: int) -> tuple[list[Message], list[Message]]:
             undone.append(merges.pop(loser))
             sent.append(Unlink("ADT^A37", "one", undone[-1].number, _at(now), other=loser))
         else:
-            sent.append(_plain(chance, place, now, chance.choice(NUMBERS)))
+            number = chance.choice(NUMBERS)
+            late = now - 49 * chance.randrange(1, 40) if chance.random() < 0.33 else now
+            # The lane of a number is no partner of a later merge in its chain: only a word from before is certain.
+            at = _at(place + 10 if merges.get(number) and merges[number].number in merges else late)
+            sent.append(_plain(chance, place, at, number))
     return sent, [message for message in sent if message not in undone and message.event != "ADT^A37"]
 
 
-def _plain(chance: random.Random, place: int, now: int, number: str) -> Message:
-    at = _at(now - 49 * chance.randrange(1, 40) if chance.random() < 0.33 else now)
+def _plain(chance: random.Random, place: int, at: str, number: str) -> Message:
     kind = chance.choice(("ADT^A08", "ADT^A08", "ADT^A31", "ADT^A01", "SIU^S12", "ORU^R01"))
     match kind[:3]:
         case "SIU":
@@ -73,6 +77,18 @@ def _at(second: int) -> str:
     return f"20260301{second // 3600:02}{second // 60 % 60:02}{second % 60:02}"
 
 
+async def carry_all(feed: Feed) -> None:
+    """Carry, and once more what a deadlock held: a batch that waits for two patients may meet the A37 that parts them."""
+    for _ in range(20):
+        second = Feed(feed.pool, feed.engine_pool, feed.org)
+        second.sources.update(feed.sources)
+        await asyncio.gather(feed.work(), second.work())
+        if not await feed.rows("select from job limit 1"):
+            break
+        await asyncio.sleep(0.3)
+    await carry(feed)
+
+
 @pytest.fixture
 async def feed(pool: Pool, engine_pool: Pool, org_id: UUID) -> Feed:
     return await Feed(pool, engine_pool, org_id).open()
@@ -88,7 +104,7 @@ async def test_a_history_ends_as_if_the_merges_that_were_undone_had_never_been(f
         reference.hear(message)
 
     ids = [await feed.store(message.raw(), source=sources[message.source]) for message in sent]
-    await carry(feed)
+    await carry_all(feed)
     for number in NUMBERS:
         assert await told(feed, number) == reference.told(number), number
     reached = {number: f"Patient/{(await patient_of(feed, number))['id']}" for number in NUMBERS}
@@ -103,5 +119,5 @@ async def test_a_history_ends_as_if_the_merges_that_were_undone_had_never_been(f
     access = Access(feed.org, "key:test", "HOPERAT", frozenset({"*"}))
     for [message_id] in ids:
         await replay(feed.pool, access, message_id)
-    await carry(feed)
+    await carry_all(feed)
     assert await everything(feed) == before

@@ -22,6 +22,23 @@ with recursive named as (
 )
 select id from named;
 
+-- name: merged_into
+-- A patient and everyone who is merged into them, by merges that stand.
+with recursive family as (
+    select $2::uuid as id
+    union
+    select m.loser_id
+      from family f join merge m on m.org_id = $1 and m.survivor_id = f.id and m.undone_at is null
+)
+select id from family;
+
+-- name: messages_of_strangers
+-- Those of these messages (ids as text) that are about none of these patients.
+select m.id::text as id
+  from unnest($2::text[]) as wanted (id)
+  join message m on m.org_id = $1 and m.id = wanted.id::uuid
+ where m.patient_id is not null and not m.patient_id = any($3::uuid[]);
+
 -- name: give_keys_back
 -- Keys of a merged patient, and of those merged under their numbers, lead to them again.
 update source_key set resource_id = $2
@@ -31,9 +48,13 @@ update source_key set resource_id = $2
 -- The merge no longer stands. Answers its id; nothing when someone else undid it.
 update merge set undone_at = $3, undone_by = $4 where org_id = $1 and id = $2 and undone_at is null returning id;
 
+-- name: unmerge_since
+-- The time of a merge, or of the earliest merge into these patients that was undone since then.
+select least($3, min(merged_at)) from merge where org_id = $1 and survivor_id = any($2::uuid[]) and undone_at >= $3;
+
 -- name: messages_since_merge
 -- Processed messages about these patients since a merge, by arrival, with their bytes; merges, links and what was not told are left out.
-select m.id, m.source_id, m.lane_id, m.mode, m.parent_id, m.named_id, b.raw
+select m.id, m.source_id, m.lane_id, m.parent_id, m.patient_id, m.named_id, b.raw
   from message m
   left join message_body b on b.org_id = $1 and b.id = m.id
  where m.org_id = $1 and m.patient_id = any($2::uuid[]) and m.state = 'processed' and m.processed_at >= $3
