@@ -56,7 +56,7 @@ class Maker:
         self.used_tables: set[int] = set()
         self.hl7_tables: set[int] = set()
         self.events = self._events()
-        self.segments: dict[str, list[Part]] = {}
+        self.segments: dict[str, dict[str, list[Part]]] = {}
         self.types: dict[str, list[Part]] = {}
 
     def _events(self) -> dict[str, str]:
@@ -69,6 +69,9 @@ class Maker:
 
     def make(self) -> dict[str, Any]:
         """The whole content of the file."""
+        for version in VERSIONS:
+            self._read_segments(version)
+        self._smooth()
         versions = {version: self._version(version) for version in VERSIONS}
         return {
             "pools": {kind: [*pool.lines] for kind, pool in self.pools.items()},
@@ -80,15 +83,30 @@ class Maker:
             "hl7_tables": sorted(self.hl7_tables),
         }
 
-    def _version(self, version: str) -> dict[str, Any]:
+    def _read_segments(self, version: str) -> None:
         mine, other = Hl7apy(version), Dictionary(version)
         segments = {name: _merged(parts, other.segments.get(name, [])) for name, parts in mine.segments.items()}
         segments |= {name: parts for name, parts in other.segments.items() if name not in segments}
+        if not other.segments:
+            before = [*self.segments.values()][-1]
+            segments = {name: _as_before(parts, before.get(name, [])) for name, parts in segments.items()}
+        self.segments[version] = segments
+
+    def _smooth(self) -> None:
+        """What one version alone says against those before and after it is a slip of the dictionaries."""
+        for before, version, after in zip(VERSIONS, VERSIONS[1:], VERSIONS[2:], strict=False):
+            for name, parts in self.segments[version].items():
+                beside = [self.segments[other].get(name, []) for other in (before, after)]
+                for place, neighbours in enumerate(zip(*beside, strict=False)):
+                    if place < len(parts):
+                        parts[place] = _beside(parts[place], *neighbours)
+
+    def _version(self, version: str) -> dict[str, Any]:
+        mine, other, segments = Hl7apy(version), Dictionary(version), self.segments[version]
         types = {name: _merged(parts, other.types.get(name, [])) for name, parts in mine.types.items()}
         if not other.segments:
-            segments = {name: _as_before(parts, self.segments.get(name, [])) for name, parts in segments.items()}
             types = {name: _with_tables(parts, self.types.get(name, [])) for name, parts in types.items()}
-        self.segments, self.types = segments, types
+        self.types = types
         structures, events = self._structures(version, mine, other)
         self._name(segments, types, other)
         self._note_tables(version, mine, [*segments.values(), *types.values()])
@@ -162,8 +180,17 @@ def _lenient(one: Part, other: Part) -> Part:
     )
 
 
+def _beside(part: Part, *neighbours: Part) -> Part:
+    """A part no stricter than it was in the versions before and after."""
+    if part.maximum == 0 or any(other.maximum == 0 for other in neighbours):
+        return part
+    repeats = all(other.maximum == UNBOUNDED for other in neighbours)
+    least = max(other.minimum for other in neighbours)
+    return part._replace(minimum=min(part.minimum, least), maximum=UNBOUNDED if repeats else part.maximum)
+
+
 def _as_before(parts: list[Part], before: list[Part]) -> list[Part]:
-    """From 2.8 on only hl7apy speaks. It leaves out withdrawn fields at the end, and calls required some that were not."""
+    """From 2.8 on only hl7apy speaks. It leaves out withdrawn fields at the end, and requires some that were not."""
     pairs = zip(parts, before, strict=False)
     told = [one._replace(minimum=min(one.minimum, older.minimum)) for one, older in pairs]
     return told + parts[len(before) :] + [older for older in before[len(parts) :] if older.maximum == 0]

@@ -11,7 +11,6 @@ import structlog
 from chartwire.channels.intake import Arrival, Intake
 from chartwire.channels.routing import Peer, Refusal, admitted, order_key, reads_the_visit, route
 from chartwire.channels.sources import SourceDirectory
-from chartwire.channels.strictness import refusal, table_0357
 from chartwire.core.errors import ChartwireError, ParseError, TransientError
 from chartwire.core.ids import uuid7
 from chartwire.core.source import Source
@@ -25,6 +24,7 @@ from chartwire.mllp.exchange import Exchange, Line
 from chartwire.mllp.familiar import Familiar, Kinds, learn, recognise
 from chartwire.mllp.fates import Fates
 from chartwire.mllp.keeper import Keeper
+from chartwire.mllp.verdicts import verdict_on
 
 _ROUTES_CACHED_MAX: Final = 64
 _ROUTE_LETTERS_MAX: Final = 512
@@ -156,9 +156,7 @@ class Reception:
         if source.paused or who.turned_away:
             return self._turn_away(who, envelope, source, arrived, len(body), parent)
         if fault is None:
-            verdict = contract.judge(envelope, source, self._mapped)
-            if source.refuses and verdict.state == "received":
-                verdict = _strict(body, source) or verdict
+            verdict = verdict_on(envelope, body, source, self._mapped)
         else:
             verdict = Verdict("dead", fault.ack_code, fault, f"hl7_{fault.code}")
         plan = contract.plan(envelope, source, verdict)
@@ -233,14 +231,6 @@ class Reception:
 def _told_unable(exchange: Exchange) -> None:
     exchange.unable(TransientError("this source is paused", code="source_paused"))
     exchange.door.release()
-
-
-def _strict(body: bytes, source: Source) -> Verdict | None:
-    """The refusal of a message for what the source is strict about; None where it may pass."""
-    issue = refusal(body, source)
-    if issue is None:
-        return None
-    return Verdict("dead", "AE", Fault(table_0357(issue.rule), issue.text, issue.location), issue.rule)
 
 
 def _quarantined(exchange: Exchange, ack: bytes, problem: ChartwireError | None) -> None:

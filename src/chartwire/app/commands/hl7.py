@@ -1,4 +1,4 @@
-"""`chartwire hl7`: send, convert, get, route. None but `route` needs a database."""
+"""`chartwire hl7`: send, convert, validate, get, route. None but `route` needs a database."""
 
 import argparse
 import importlib
@@ -9,6 +9,7 @@ from typing import Protocol, cast
 from chartwire.app.cli import common_arguments
 
 MLLP_PORT = 2575
+_SEVERITIES = ("error", "warning", "information")
 
 
 class _Action(Protocol):
@@ -34,6 +35,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     convert.add_argument("--authority", default="", help="assigning authority that an empty CX.4 takes")
     convert.add_argument("--timezone", help="IANA zone of times without offset, such as Europe/Zurich")
 
+    _register_validate(actions)
+
     get = _action(actions, "get", "hl7_get", "read fields, such as 'PID-5.1' or 'OBX(3)-5(2).1.2'")
     get.add_argument("file", nargs="?", type=Path, metavar="FILE", help="holds one or more messages")
     get.add_argument(
@@ -49,6 +52,21 @@ def register(parser: argparse.ArgumentParser) -> None:
     route.add_argument("--peer", default="127.0.0.1", help="address of the sender (default 127.0.0.1)")
     route.add_argument("--client-cert", action="append", default=[], metavar="NAME", help="a name in its certificate")
     route.add_argument("--data-dir", type=Path, metavar="DIR", help="of the installation that is asked")
+
+
+def _register_validate(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    meaning = "what is wrong with messages, and what would become of them; needs no database"
+    validate = _action(actions, "validate", "hl7_validate", meaning)
+    validate.add_argument("inputs", nargs="+", metavar="IN", help="files, folders that are walked, or - for stdin")
+    validate.set_defaults(rest=[])
+    validate.add_argument("--fail-on", choices=_SEVERITIES[:2], default="error", help="what makes exit code 1")
+    validate.add_argument("--show", choices=_SEVERITIES, default="warning", help="how grave an issue is to be shown")
+    validate.add_argument("--version", dest="hl7_version", metavar="V", help="check by this version, not by MSH-12")
+    validate.add_argument("--source-settings", type=Path, metavar="FILE", help="settings of a source: YAML, JSON, TOML")
+    validate.add_argument("--authority", default="", help="assigning authority that an empty CX.4 takes")
+    validate.add_argument("--timezone", help="IANA zone of times without offset, such as Europe/Zurich")
+    validate.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, one test case a message")
+    validate.add_argument("--bundles", type=Path, metavar="DIR", help="write the FHIR Bundle of each message")
 
 
 def _action(

@@ -8,26 +8,23 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from chartwire.app import console
-from chartwire.core.errors import ChartwireError, NotFoundError, ParseError, ValidationError
-from chartwire.core.source import IdentifierRule, Source
+from chartwire.channels.harness import desk_source
+from chartwire.core.errors import ChartwireError, NotFoundError, ParseError
+from chartwire.core.source import Source
 from chartwire.formats.hl7v2 import parse, split
 from chartwire.mapping import Mapper, load_maps, to_bundle
 
-# Nothing is matched here, so a message without a medical record number still has its patient: any number will do.
-_ANY = tuple(IdentifierRule(*rule) for rule in (("", "MR"), ("", "PI"), ("*", "MR"), ("*", "PI"), ("*", "*")))
 REFUSED = "refused.json"
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def run(args: argparse.Namespace) -> int:
     """The command: exit 1 when something was refused."""
-    source = _source(args.authority, args.timezone)
+    source = desk_source(authority=args.authority, timezone=args.timezone)
     if not args.input.exists():
         raise NotFoundError(f"{args.input}: there is no such file or folder", code="no_such_file")
     args.out.mkdir(parents=True, exist_ok=True)
@@ -42,17 +39,6 @@ def run(args: argparse.Namespace) -> int:
     lines.append(f"{converted} converted, {len(refused)} refused ({args.out / REFUSED})")
     console.say(args, summary, "\n".join(lines))
     return console.PROBLEMS if refused else console.OK
-
-
-def _source(authority: str, timezone: str | None) -> Source:
-    if timezone is not None:
-        try:
-            ZoneInfo(timezone)
-        except (KeyError, ValueError, OSError):
-            raise ValidationError(
-                f"--timezone {timezone}: not an IANA zone such as Europe/Zurich", code="zone"
-            ) from None
-    return Source(UUID(int=0), UUID(int=0), "convert", authority, timezone=timezone, identifiers=_ANY)
 
 
 def _files(given: Path, out: Path) -> Iterator[tuple[Path, str]]:

@@ -4,7 +4,7 @@ Read: issues.py and rules.yaml (what is said), dictionary.py (what HL7 says), va
 order of segments), segments.py, fields.py, leaves.py.
 """
 
-from chartwire.formats.hl7v2.validate.issues import SEVERITIES, Issue, Severity
+from chartwire.formats.hl7v2.validate.issues import SEVERITIES, Issue, Severity, rule_issue, rules
 from chartwire.formats.hl7v2.validate.validator import Validator
 
-__all__ = ["SEVERITIES", "Issue", "Severity", "Validator"]
+__all__ = ["SEVERITIES", "Issue", "Severity", "Validator", "rule_issue", "rules"]

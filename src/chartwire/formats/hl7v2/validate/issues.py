@@ -44,7 +44,7 @@ def rules() -> dict[str, Rule]:
     return {code: Rule(row["severity"], row["what"], row["mend"]) for code, row in yaml.safe_load(text).items()}
 
 
-def issue(code: str, location: str, **facts: object) -> Issue:
+def rule_issue(code: str, location: str, /, **facts: object) -> Issue:
     """The Issue of a rule at a location. `facts` are the places and facts of the standard that the rule speaks of."""
     rule = rules()[code]
     told = {"place": location, **facts}
@@ -52,14 +52,14 @@ def issue(code: str, location: str, **facts: object) -> Issue:
 
 
 class Findings:
-    """The issues of one message, as they are found. Of those that are alike the first few are kept, the rest counted."""
+    """The issues of one message as they are found. Of those that are alike the first few are kept, the rest counted."""
 
     def __init__(self, version: str) -> None:
         self.version = version
         self._issues: list[Issue] = []
         self._alike: dict[tuple[str, str], list[int]] = {}
 
-    def add(self, code: str, location: str, *, alike: str = "", **facts: object) -> None:
+    def add(self, code: str, location: str, /, *, alike: str = "", **facts: object) -> None:
         """Tell of a rule that is broken at a location. `alike` names what is the same fault elsewhere."""
         key = (code, alike or location)
         told = self._alike.setdefault(key, [0, 0])
@@ -67,7 +67,7 @@ class Findings:
         if told[0] > _ALIKE_MAX or len(self._issues) >= _ISSUES_MAX:
             return
         told[1] = len(self._issues)
-        self._issues.append(issue(code, location, version=self.version, **facts))
+        self._issues.append(rule_issue(code, location, version=self.version, **facts))
 
     def all(self) -> list[Issue]:
         """Every issue in the order in which they were found; the last of many that are alike says how many follow."""
