@@ -2,9 +2,10 @@
 
     python -m simulators.webhook_sink --port 8099 --secret whsec_...
 
-`POST /any/path` receives; `GET /` is a page and `GET /received` the same as JSON, newest first; `POST /_secrets` with a
-secret as body adds one, `POST /_clear` forgets. Misbehaviour is asked for in the query of the receiving URL, or set
-with `POST /_behaviour?path=/any/path&...` for URLs that cannot change:
+`POST /any/path` receives; `GET /` is a page that shows each request with its signature check step by step, and
+`GET /received` the same as JSON, newest first; `POST /_secrets` with a secret as body adds one, `POST /_clear` forgets.
+Misbehaviour is asked for in the query of the receiving URL, or set with `POST /_behaviour?path=/any/path&...` (or on
+the page) for URLs that cannot change:
 
     status=503  retry_after=30  delay_ms=500  hang=1  reset=1  half=1  redirect=<url>  huge=1  times=2
 
@@ -15,41 +16,44 @@ It shares no code with the sender: the signature check follows the Standard Webh
 
 import argparse
 import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
-import html
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httptools
 import orjson
 
+from simulators.sink_check import Check, check, secret_bytes
+from simulators.sink_page import PRESETS, page
+
 REMEMBERED_MAX = 1_000
 BODY_BYTES_MAX = 1_048_576
 HUGE_BYTES = 1 << 30
-TOLERANCE_S = 300
 _CHUNK = b"x" * 65_536
 
 
 @dataclass(slots=True)
 class Received:
-    """One request as it came. `verified` is None while the sink knows no secret; `attempt` counts from 1 by id."""
+    """One request as it came, and what came of its signature check. `attempt` counts from 1 by id."""
 
     id: str
     type: str
-    verified: bool | None
     attempt: int
     path: str
     received_at: float
     correlation: str
+    headers: dict[str, str]
     body: str
+    check: Check
+
+    @property
+    def verified(self) -> bool | None:
+        """Whether the signature is right; None while the sink knows no secret."""
+        return self.check.verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class WebhookSink:
     """The receiver's memory and manners; `serve` opens its socket."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self.secrets = [_secret_bytes(secret) for secret in secrets]
+        self.secrets = [secret_bytes(secret) for secret in secrets]
         self.received: deque[Received] = deque(maxlen=REMEMBERED_MAX)
         self.behaviours: dict[str, Behaviour] = {}
         self.attempts: Counter[str] = Counter()
@@ -109,22 +113,23 @@ class WebhookSink:
 
     def add_secret(self, secret: str) -> None:
         """From now on a signature by this secret verifies too. Raises ValueError for what is no secret."""
-        self.secrets.append(_secret_bytes(secret))
+        self.secrets.append(secret_bytes(secret))
 
     def receive(self, path: str, query: str, headers: Mapping[str, str], body: bytes) -> Behaviour:
         """Remember one request and decide how to answer it."""
-        event_id = headers.get("webhook-id", "")
+        event_id, at = headers.get("webhook-id", ""), time.time()
         self.attempts[event_id] += 1
         self.received.append(
             Received(
                 event_id,
                 _event_type(body),
-                verified(self.secrets, headers, body, time.time()) if self.secrets else None,
                 self.attempts[event_id],
                 path,
-                time.time(),
+                at,
                 headers.get("chartwire-correlation-id", ""),
+                dict(headers),
                 body.decode("utf-8", "backslashreplace"),
+                check(self.secrets, headers, body, at),
             )
         )
         behaviour = self.behaviours.get(path) or Behaviour.of_query(query)
@@ -132,37 +137,19 @@ class WebhookSink:
 
     def listing(self) -> bytes:
         """What was received, newest first, as JSON."""
-        return orjson.dumps({"received": [asdict(each) for each in reversed(self.received)]})
+        shown = [asdict(each) | {"verified": each.verified} for each in reversed(self.received)]
+        return orjson.dumps({"received": shown})
 
     def page(self) -> bytes:
         """What was received, as a page."""
-        rows = "".join(
-            f"<tr><td>{html.escape(each.type)}<td>{_WORDS[each.verified]}<td>{each.attempt}<td>{html.escape(each.path)}"
-            f"<td>{html.escape(each.id)}<td>{html.escape(each.correlation)}"
-            "<tr class=body><td colspan=6><details><summary>body</summary>"
-            f"<code>{html.escape(each.body)}</code></details>"
-            for each in reversed(self.received)
-        )
-        return _PAGE.replace("{rows}", rows).encode()
+        names = {Behaviour.of_query(query): name for name, query in PRESETS.items()}
+        told = {path: names.get(behaviour, "") for path, behaviour in self.behaviours.items()}
+        return page(reversed(self.received), told)
 
-
-_WORDS = {True: "verified", False: "WRONG SIGNATURE", None: "no secret known"}
-_PAGE = """<!doctype html><meta charset="utf-8"><title>Webhook sink</title>
-<style>body{font:14px system-ui;margin:2em}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:4px 8px;
-text-align:left;vertical-align:top}.body td{color:#555}code{word-break:break-all}</style>
-<h1>Webhooks received</h1><p>Newest first; <a href="/received">as JSON</a>.</p>
-<table><tr><th>type<th>signature<th>attempt<th>path<th>webhook-id<th>correlation{rows}</table>"""
-
-
-def verified(secrets: Iterable[bytes], headers: Mapping[str, str], body: bytes, now_s: float) -> bool:
-    """Whether the three Standard Webhooks headers vouch for this body now."""
-    stamp, given = headers.get("webhook-timestamp", ""), headers.get("webhook-signature", "")
-    if not (stamp.isascii() and stamp.isdigit()) or abs(int(stamp) - now_s) > TOLERANCE_S:
-        return False
-    signed = f"{headers.get('webhook-id', '')}.{stamp}.".encode() + body
-    wanted = [base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()) for secret in secrets]
-    offered = [each[3:].encode("latin-1") for each in given.split() if each.startswith("v1,")]
-    return any(hmac.compare_digest(one, other) for one in wanted for other in offered)
+    def tell(self, switches: Mapping[str, str]) -> None:
+        """Set how a path answers from now on. Raises KeyError or ValueError for switches that are not understood."""
+        query = PRESETS[switches["preset"]] if "preset" in switches else urlencode(switches)
+        self.behaviours[switches["path"]] = Behaviour.of_query(query)
 
 
 class _SinkConnection(asyncio.Protocol):
@@ -224,7 +211,9 @@ class _SinkConnection(asyncio.Protocol):
             else:
                 self._answering = asyncio.get_running_loop().create_task(self._misbehave(behaviour))
         else:
-            self._write(self._operate(method, parts.path, parts.query, body))
+            answer = self._operate(method, parts.path, parts.query, body)
+            by_hand = method == b"POST" and "text/html" in headers.get("accept", "")
+            self._write(_answer(303, b"", {"Location": "/"}) if by_hand else answer)
 
     def _operate(self, method: bytes, path: str, query: str, body: bytes) -> bytes:
         sink = self._sink
@@ -238,7 +227,7 @@ class _SinkConnection(asyncio.Protocol):
             if path == "/_secrets":
                 sink.add_secret(body.decode("ascii").strip())
             elif path == "/_behaviour":
-                sink.behaviours[dict(parse_qsl(query))["path"]] = Behaviour.of_query(query)
+                sink.tell(dict(parse_qsl(query or body.decode("ascii"))))
             elif path == "/_clear":
                 sink.received.clear()
                 sink.attempts.clear()
@@ -291,13 +280,6 @@ def _event_type(body: bytes) -> str:
     except orjson.JSONDecodeError:
         return ""
     return str(parsed.get("type", "")) if isinstance(parsed, dict) else ""
-
-
-def _secret_bytes(secret: str) -> bytes:
-    try:
-        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except binascii.Error:
-        raise ValueError("a secret is whsec_ and base64") from None
 
 
 async def _run(host: str, port: int, secrets: list[str]) -> None:

@@ -5,7 +5,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from simulators.webhook_sink import Behaviour, WebhookSink, verified
+from simulators.sink_check import verified
+from simulators.webhook_sink import Behaviour, WebhookSink
 
 
 @dataclass(frozen=True, slots=True)

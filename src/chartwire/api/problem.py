@@ -36,6 +36,7 @@ _CODES: dict[str, tuple[int, str]] = {
     "invalid_body": (422, "The body has values that it cannot have"),
     "media_type_unsupported": (415, "The body is of a type that is not understood"),
     "merged": (409, "The patient was merged into another"),
+    "merged_meanwhile": (409, "A patient was merged or unmerged meanwhile"),
     "method_not_allowed": (405, "This address does not do that"),
     "not_acceptable": (406, "No type that was asked for can be given"),
     "not_found": (404, "There is nothing here"),
@@ -43,13 +44,16 @@ _CODES: dict[str, tuple[int, str]] = {
     "page_token_expired": (400, "The page token has expired"),
     "page_token_invalid": (400, "The page token is not valid"),
     "page_token_mismatch": (400, "The page token belongs to another request"),
+    "not_merged": (409, "The patient was not merged into another"),
     "not_available": (503, "This part of Chartwire is not running"),
+    "parking_full": (409, "As many writes are parked as may be"),
     "precondition_failed": (412, "The object has changed since it was read"),
     "quota_exceeded": (429, "Too many requests"),
     "reference_failed": (409, "An item that this one refers to failed"),
     "reference_not_there_yet": (409, "A record that is named is not there yet"),
     "scope_missing": (403, "The key may not do this"),
     "version_mismatch": (409, "The object has changed meanwhile"),
+    "too_much_since_merge": (409, "Too much came since the merge"),
     "unknown_id": (404, "Nothing has this id"),
     "unknown_parameter": (400, "A parameter is not known"),
     "version_unknown": (400, "There is no such version of the API"),
@@ -66,7 +70,7 @@ _CLASSES: dict[ErrorClass, tuple[int, str]] = {
     "upstream": (502, "Another system failed"),
 }
 _RETRYABLE: frozenset[ErrorClass] = frozenset({"rate", "transient"})
-_RETRYABLE_CONFLICTS = frozenset({"in_progress", "reference_not_there_yet"})
+_RETRYABLE_CONFLICTS = frozenset({"in_progress", "merged_meanwhile", "reference_not_there_yet"})
 """Conflicts that pass by themselves: the same request may succeed later."""
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 
 from chartwire.api.limits import Limits, Quotas
+from chartwire.channels.harness import Answerer
 from chartwire.store.pool import Pool
 from chartwire.trust.audit import AuditTrail
 from chartwire.trust.credentials import Credentials
@@ -19,7 +20,7 @@ class Services:
 
     `outbound` is the door to webhook endpoints, `wake` tells workers that there is something to do. `export_metrics`
     gives the Prometheus text of all processes. `idempotency_kept_s`: how long the answer to a request with an
-    Idempotency-Key is kept.
+    Idempotency-Key is kept. `preview_ack` tells which answer a listener would give.
     """
 
     pool: Pool
@@ -31,6 +32,8 @@ class Services:
     wake: Callable[[], None] = lambda: None
     export_metrics: Callable[[], bytes] | None = None
     idempotency_kept_s: float = 86_400.0
+    parked_kept_s: float = 7 * 86_400.0
     turns: Turns = field(default_factory=Turns)
     listeners: tuple[str, ...] = ()
+    preview_ack: Answerer | None = None
     limits: Limits = field(default_factory=lambda: Limits(Quotas()))

@@ -15,21 +15,27 @@ from chartwire.api.rest import (
     lineage,
     message_route,
     messages,
+    parked,
     replays,
     requests,
     reviews,
     sources,
     trials,
+    validate,
+    unmerge,
     writes,
 )
 
-_DOCUMENTED = (
+DOCUMENTED = (
     *collections.ROUTES,
     *writes.ROUTES,
     *actions.ROUTES,
+    *unmerge.ROUTES,
     *batch.ROUTES,
+    *parked.ROUTES,
     *messages.ROUTES,
     *message_route.ROUTES,
+    *validate.ROUTES,
     *sources.ROUTES,
     *lineage.ROUTES,
     *feed.ROUTES,
@@ -46,4 +52,4 @@ _DOCUMENTED = (
     *health.ROUTES,
 )
 
-ROUTES = (*_DOCUMENTED, *docs.routes(_DOCUMENTED))
+ROUTES = (*DOCUMENTED, *docs.routes(DOCUMENTED))

@@ -12,6 +12,7 @@ from chartwire.app.listening import listener_settings
 from chartwire.app.metrics import Exporter
 from chartwire.app.services import DatabaseAddress, Services, master_key
 from chartwire.events.lanes import WAKE_CHANNEL
+from chartwire.mllp.verdicts import preview
 from chartwire.store.wakeup import Notifier
 from chartwire.trust.audit import AuditTrail
 from chartwire.trust.credentials import Credentials
@@ -41,6 +42,7 @@ class Doors:
             outbound=self._door,
             wake=lambda: self._notifier.notify(WAKE_CHANNEL),
             export_metrics=self._exporter,
+            preview_ack=preview,
             idempotency_kept_s=min(settings.idempotency_hours, _IDEMPOTENCY_HOURS_MAX) * 3600,
             limits=Limits(_quotas(settings, processes)),
             listeners=tuple(one.name for one in listener_settings(settings, shared=False)),

@@ -44,7 +44,7 @@ PREFIXES = {
     "message": "msg",
     "organisation": "org",
     "replay": "rpl",
-    "parked": "prk",
+    "ParkedWrite": "prk",
     "review": "rev",
     "source": "src",
 }

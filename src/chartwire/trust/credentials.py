@@ -34,6 +34,7 @@ SCOPES = frozenset(
         "custom_fields.write",
         "events.read",
         "fhir.read",
+        "hl7.validate",
         "keys.read",
         "keys.write",
         "lineage.read",

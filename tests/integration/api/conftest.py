@@ -5,6 +5,7 @@ from tests.integration.api.hub import Record, new_client
 
 from chartwire.api.asgi import make_app
 from chartwire.api.services import Services
+from chartwire.mllp.verdicts import preview
 from chartwire.trust.audit import AuditTrail
 from chartwire.trust.credentials import Credentials
 from chartwire.trust.outbound import Outbound
@@ -22,6 +23,7 @@ async def services(pool):
         audit=AuditTrail(pool),
         sealer=sealer,
         outbound=door,
+        preview_ack=preview,
     )
     await door.close()
 

@@ -73,3 +73,30 @@ def test_an_operator_sets_behaviour_and_secrets_while_it_runs(url: str) -> None:
     assert post(url + "/hook", "{}", signed("{}")) == 410
     assert post(url + "/_secrets", "whsec_!") == 400
     assert post(url + "/_secrets", "whsec_" + "bmV3" * 8) == 204
+
+
+def test_the_check_is_told_step_by_step_so_that_a_receiver_finds_its_own_mistake(url: str) -> None:
+    body = '{"type":"patient.updated"}'
+    assert post(url + "/hook", body, signed(body)) == 200
+    assert post(url + "/hook", body + " ", signed(body) | {"webhook-timestamp": "1000"}) == 200
+    assert post(url + "/hook", body, {"webhook-id": "evt_9"}) == 200
+    missing, wrong, right = json.loads(get(url + "/received"))["received"]
+    told = {step["what"]: step for step in right["check"]["steps"]}
+    assert told["signed content: id.timestamp.body"]["found"].endswith("." + body)
+    expected = next(step for what, step in told.items() if what.startswith("expected with secret"))
+    assert expected["right"] and expected["found"] == told["got"]["found"]
+    assert [step["right"] for step in wrong["check"]["steps"]] == [True, False, None, False, None]
+    assert missing["check"]["steps"][0]["found"] == "missing: webhook-timestamp, webhook-signature"
+    page = get(url + "/")
+    assert "expected with secret" in page and "repeat 2" in page and told["got"]["found"] in page
+
+
+def test_a_person_sets_a_path_to_misbehave_on_the_page_and_comes_back_to_it(url: str) -> None:
+    assert post(url + "/hook", "{}", signed("{}")) == 200
+    form = urllib.request.Request(
+        url + "/_behaviour", b"path=%2Fhook&preset=410+Gone", {"Accept": "text/html"}, method="POST"
+    )
+    with urllib.request.urlopen(form, timeout=5) as answer:
+        assert (answer.status, answer.url) == (200, url + "/") and "<option selected>410 Gone" in answer.read().decode()
+    assert post(url + "/hook", "{}", signed("{}")) == 410
+    assert post(url + "/_behaviour", "path=/hook&preset=no+such") == 400

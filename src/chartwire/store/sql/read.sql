@@ -86,13 +86,6 @@ select r.type, r.id, r.version, r.lineage
   join resource_history r
     on r.org_id = $1 and r.type = wanted.type and r.id = wanted.id and r.version = wanted.version;
 
--- name: list_reviews
--- Cases for a person, newest first.
-select id, kind, state, message_id, resource_type, resource_id, detail, created_at, resolved_at, resolution
-  from review where org_id = $1 and id < $2 and ($3::text[] is null or state = any($3))
-   and ($4::text is null or kind = $4)
- order by id desc limit $5;
-
 -- name: partitions_of_this_month
 -- Partitioned tables without a partition for this month (UTC), and those of them that could not store a row at all.
 select count(*) filter (where missing) as missing, count(*) filter (where missing and partdefid = 0) as barred
@@ -106,8 +99,3 @@ select count(*) filter (where missing) as missing, count(*) filter (where missin
 -- Since when the oldest intake lane waits that nobody works and nothing holds back, in seconds.
 select coalesce(extract(epoch from now() - min(ready_at)), 0)::float8 from lane
  where kind = 'intake' and ready_at <= now() and not_before <= now() and (lease_until is null or lease_until < now());
-
--- name: read_review
--- One case for a person.
-select id, kind, state, message_id, resource_type, resource_id, detail, created_at, resolved_at, resolution
-  from review where org_id = $1 and id = $2;
