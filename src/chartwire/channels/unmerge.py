@@ -23,14 +23,14 @@ class Unmerged:
     reviews: int
 
 
-async def unmerge(path: Path, tx: Connection, access: Access, patient_id: UUID) -> Unmerged:
+async def unmerge(path: Path, tx: Connection, access: Access, patient_id: UUID, reason: str) -> Unmerged:
     """Part a merged patient from the one that replaced them, and tell what came since to each.
 
     `patient_id` is the one that was merged away. Raises ConflictError: `not_merged`, `too_much_since_merge`, or
     `merged_meanwhile` (try again).
     """
     work = Work(access, tx)
-    parting = await part(work, patient_id, Act(access.actor))
+    parting = await part(work, patient_id, Act(access.actor, reason=reason))
     await path.tell_again(work, parting)
     now = clock.now()
     await work.flush(now)

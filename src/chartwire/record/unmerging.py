@@ -33,10 +33,11 @@ MESSAGES_MAX = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Who parts two records, and by which message where it was one."""
+    """Who parts two records and why, and by which message where it was one."""
 
     actor: str
     message_id: UUID | None = None
+    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -110,7 +111,7 @@ def _voices(messages: Iterable[Row]) -> frozenset[str]:
 async def _give_back(work: Work, parting: Parting, names: frozenset[UUID], act: Act) -> None:
     """The merge no longer stands, and the keys lead where they led before it."""
     org, [merge, *_] = work.access.org, await _chain(work, parting.patient_id)
-    await work.tx.execute(q.undo_merge, org, merge["id"], clock.now(), act.actor)
+    await work.tx.execute(q.undo_merge, org, merge["id"], clock.now(), act.actor, act.reason)
     await work.tx.execute(q.give_keys_back, org, parting.patient_id, parting.survivor_id, list(names))
     work.forget_patient_keys()
 
@@ -199,7 +200,8 @@ class _Side:
             value, parts[path] = former.get(path, (None, []))
             if value is not None:
                 told[path] = value
-        return _Untold({"resourceType": held.type, **shape.body(told)}, Lineage(parts), tuple(sorted(paths)))
+        moves = tuple(move for move in held.lineage.moves if move.stamp.message not in self.foreign)
+        return _Untold({"resourceType": held.type, **shape.body(told)}, Lineage(parts, moves), tuple(sorted(paths)))
 
     async def _former(self, held: Standing, paths: set[str]) -> dict[str, tuple[Any, list[Part]]]:
         """The newest former value of each path in which no foreign word stands, with its words."""

@@ -22,7 +22,7 @@ async def part(feed: Feed, mrn: str) -> Unmerged:
     access = Access(feed.org, "key:test", "HOPERAT", frozenset({"*"}))
     patient = UUID((await by_mrn(feed, mrn))["id"])
     async with feed.pool.transaction(feed.org) as tx:
-        return await unmerge(feed.path, tx, access, patient)
+        return await unmerge(feed.path, tx, access, patient, "two people")
 
 
 async def subjects(feed: Feed) -> dict[str, str]:

@@ -3,4 +3,5 @@
 alter table message add column named_id uuid;
 alter table merge add column named_id uuid;
 alter table merge add column undone_by text;
+alter table merge add column undone_reason text;
 create index merge_survivor on merge (org_id, survivor_id);

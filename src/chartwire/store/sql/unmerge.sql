@@ -46,7 +46,7 @@ update source_key set resource_id = $2
 
 -- name: undo_merge
 -- The merge no longer stands. Answers its id; nothing when someone else undid it.
-update merge set undone_at = $3, undone_by = $4 where org_id = $1 and id = $2 and undone_at is null returning id;
+update merge set undone_at = $3, undone_by = $4, undone_reason = $5 where org_id = $1 and id = $2 and undone_at is null returning id;
 
 -- name: unmerge_since
 -- The time of a merge, or of the earliest merge into these patients that was undone since then.
