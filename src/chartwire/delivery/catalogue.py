@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chartwire.core.ids import source_key_id
-from chartwire.delivery.payload import API_NAMES, ENDPOINT
+from chartwire.delivery.payload import API_NAMES, ENDPOINT, PARKED
 from chartwire.events.outbox import Event
 from chartwire.record.happenings import event_words
 
@@ -21,8 +21,12 @@ _MERGES = MappingProxyType({
     "patient.merged": "Two records were found to be one person: `loser_id` is now a link to `survivor_id`",
     "patient.unmerged": "A merge was undone: `loser_id` is a record of its own again",
 })  # fmt: skip
+_PARKED = MappingProxyType({
+    "parked_write.expired": "A write that waited for a record was given up: the record did not come in time",
+    "parked_write.failed": "A write that waited for a record could not be made when it came; `codes` say why",
+})  # fmt: skip
 _SAMPLE_CHANGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"Patient": ("name", "telecom"), "Appointment": ("status", "start", "end"), ENDPOINT: ()}
+    {"Patient": ("name", "telecom"), "Appointment": ("status", "start", "end"), ENDPOINT: (), PARKED: ()}
 )
 
 
@@ -45,6 +49,7 @@ def event_types() -> Mapping[str, EventType]:
     }
     found |= {name: EventType(name, "Patient", told) for name, told in _MERGES.items()}
     found |= {name: EventType(name, ENDPOINT, told) for name, told in OPERATIONAL.items()}
+    found |= {name: EventType(name, PARKED, told) for name, told in _PARKED.items()}
     return MappingProxyType(found)
 
 

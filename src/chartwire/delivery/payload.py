@@ -20,8 +20,11 @@ from chartwire.events.outbox import Event
 BODY_BYTES_MAX = 64 * 1024
 ENDPOINT = "endpoint"
 """The resource type of events about an endpoint itself: no FHIR type, and no data about a patient."""
+PARKED = "ParkedWrite"
+"""The resource type of events about writes that wait for a record (record/parking.py)."""
 API_NAMES = MappingProxyType({
     "endpoint": ("webhook_endpoint", "webhooks/endpoints"),
+    "ParkedWrite": ("parked_write", "parked-writes"),
     "Appointment": ("appointment", "appointments"),
     "Location": ("location", "locations"),
     "Patient": ("patient", "patients"),
@@ -90,13 +93,13 @@ def _data(event: Event, base_url: str) -> dict[str, Any]:
     kind = event.resource_type
     name, collection = API_NAMES.get(kind, (kind, ""))
     shown_id = api_id(kind, event.resource_id)
-    links = {} if kind == ENDPOINT else {"fhir": f"{base_url}/fhir/R4/{kind}/{event.resource_id}"}
+    links = {} if kind in {ENDPOINT, PARKED} else {"fhir": f"{base_url}/fhir/R4/{kind}/{event.resource_id}"}
     if collection:
         links["self"] = f"{base_url}/api/v1/{collection}/{shown_id}"
     data: dict[str, Any] = {"object": name, "id": shown_id, "version": event.version, "links": links}
     for key in ("survivor_id", "loser_id"):
         if key in event.detail:
             data[key] = api_id(kind, UUID(str(event.detail[key])))
-    if kind == ENDPOINT:
-        data |= {key: event.detail[key] for key in ("reason", "percent") if key in event.detail}
+    if kind in {ENDPOINT, PARKED}:
+        data |= {key: event.detail[key] for key in ("reason", "percent", "codes") if key in event.detail}
     return data

@@ -87,6 +87,7 @@ class Writer:
     tx: Connection
     work: Work = field(init=False)
     _asked: set[Key] = field(default_factory=set)
+    _led: list[Key] = field(default_factory=list)
     _dropped: list[Ref] = field(default_factory=list)
     _spoken: str = field(default_factory=lambda: instant(clock.now()))
 
@@ -131,6 +132,11 @@ class Writer:
         rows = await self.tx.fetch(q.patients_of, self.access.org, "Appointment", [ref[1] for ref in booked])
         return {("Patient", row["patient_id"]) for row in rows}
 
+    def take_led(self) -> list[Key]:
+        """The external ids that lead somewhere since this was asked last."""
+        led, self._led = self._led, []
+        return led
+
     async def survivor_of(self, patient_id: UUID) -> UUID:
         """The patient at the end of the chain of merges that began with this one."""
         rows = await self.tx.fetch(q.survivors_of, self.access.org, [patient_id])
@@ -138,7 +144,7 @@ class Writer:
 
     def create(self, resource_type: str, body: Json, pointers: Mapping[str, str], patient_id: UUID | None) -> Standing:
         """A new resource. `pointers` leads from members of the body to the JSON pointers that gave them."""
-        held = self.work.create(resource_type, keys_of(resource_type, body), patient_id)
+        held = self.work.create(resource_type, (), patient_id)
         if resource_type == "Patient":
             held.patient_id = held.original_subject = held.id
         self.amend(held, body, pointers)
@@ -180,6 +186,7 @@ class Writer:
         """New numbers lead here from now on; an external id that is taken back does no longer."""
         before, now = keys_of(held.type, held.body), keys_of(held.type, body)
         self.work.add_keys(held, now)
+        self._led += [(held.type, key) for key in now if key.startswith(EXTERNAL_ID) and key not in before]
         for key in before:
             if key.startswith(EXTERNAL_ID) and key not in now:
                 self.work.drop_key(held, key)

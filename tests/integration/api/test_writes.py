@@ -101,3 +101,19 @@ async def test_an_atomic_batch_keeps_all_or_nothing(client):
     reply = await client.post("/api/v1/patients/batch", {"mode": "atomic", "items": items}, **{"idempotency-key": "k"})
     assert [one["status"] for one in reply.json["results"]] == ["skipped", "error"]
     assert (await client.get("/api/v1/patients")).json["data"] == []
+
+
+async def test_a_write_that_names_a_record_not_there_yet_is_refused_for_now_or_waits_for_it(client, record):
+    order = {"patient_external_id": "P-7", "starts_at": "2026-12-01T09:00:00Z"}
+    refused = await client.post("/api/v1/appointments", order)
+    assert (refused.status, refused.json["code"], refused.json["retryable"]) == (409, "reference_not_there_yet", True)
+    assert int(refused.headers["retry-after"]) > 0
+    parked = await client.post("/api/v1/appointments", order, prefer="handling=park")
+    assert (parked.status, parked.json["waits_for"], parked.json["pointer"]) == (202, "patient", "/patient_external_id")
+    assert (await client.get("/api/v1/parked-writes")).json["data"] == [parked.json]
+    patient = await client.post("/api/v1/patients", {"external_id": "P-7", "name": {"family": "Weber"}})
+    [made] = (await client.get("/api/v1/appointments", {"patient_id": patient.json["id"]})).json["data"]
+    assert made["starts_at"] == "2026-12-01T09:00:00.000Z"
+    assert (await client.get("/api/v1/parked-writes")).json["data"] == []
+    told = (await client.get("/api/v1/events")).json["data"]
+    assert [one["type"] for one in told] == ["patient.created", "appointment.booked"]

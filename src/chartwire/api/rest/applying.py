@@ -17,20 +17,21 @@ from chartwire.api.rest.checks import Faults, merge_patch, plain
 from chartwire.api.rest.fields import NOUNS, Alias, Noun
 from chartwire.api.rest.lenses import Json
 from chartwire.api.rest.models import Identifier
-from chartwire.api.rest.ordering import Order, gather
+from chartwire.api.rest.ordering import ORDER_OPS, Order, gather
 from chartwire.api.rest.people import Name
 from chartwire.api.rest.practice import SHOWN, Sight
 from chartwire.api.rest.settling import Times, Values, settle_status
 from chartwire.channels import route
 from chartwire.core.access import Access
-from chartwire.core.errors import FaultsError
+from chartwire.core.errors import ChartwireError, FaultsError
 from chartwire.core.ids import to_prefixed
-from chartwire.record import custom_fields, custom_values
+from chartwire.record import custom_fields, custom_values, parking
 from chartwire.record.identity import overlays
 from chartwire.record.localtime import zone_name
+from chartwire.record.parking import Parked, Waiting
 from chartwire.record.standing import Standing
-from chartwire.record.writing import AUTHORITY, Asked, Writer, external_key, keys_of
-from chartwire.store.pool import Connection
+from chartwire.record.writing import AUTHORITY, Asked, Key, Writer, external_key, keys_of
+from chartwire.store.pool import Connection, Row
 from chartwire.store.queries import q
 
 _NAME = Name()
@@ -42,6 +43,20 @@ _NEW: dict[str, Json] = {
 }
 """What a new resource of each type says where the order does not."""
 _NUMBERED = ("external_id", "mrn", "npi", "identifiers")
+
+
+class NotThereYetError(ApiError):
+    """A record that a write names does not exist, perhaps not yet. `waits_for`: the external id that would name it."""
+
+    def __init__(self, pointer: str, waits_for: Key | None = None) -> None:
+        parked = ", or with `Prefer: handling=park`" if waits_for else ""
+        super().__init__(
+            f"`{pointer}` names no record that is there now: send this again later{parked}",
+            code="reference_not_there_yet",
+            error_class="conflict",
+            faults=[Fault(pointer, "reference_not_there_yet", "names no record that is there now")],
+        )
+        self.waits_for = waits_for
 
 
 class Written(NamedTuple):
@@ -91,10 +106,45 @@ class Desk:
         return written
 
     async def finish(self) -> datetime:
-        """Write everything that was made, its events and their deliveries."""
+        """Make what waited for records that are there now, then write everything, its events and their deliveries."""
+        while led := self.writer.take_led():
+            for waiting in await parking.waiting_for(self.tx, self.access, led):
+                await self._unpark(waiting)
         at = await self.writer.finish()
         await route.announce(self.tx, self.access.org, at, self.writer.work.events)
         return at
+
+    async def park(self, order: Order, missing: NotThereYetError, kept_s: float) -> Row:
+        """Keep an order until the record that it names by an external id is there. Raises ChartwireError."""
+        if missing.waits_for is None or isinstance(order.id, str):
+            raise missing
+        parked = Parked(
+            order.noun.kind, order.op, order.data, order.id, order.version, missing.waits_for, missing.faults[0].pointer
+        )
+        return await parking.park(self.tx, self.access, parked, kept_s)
+
+    async def _unpark(self, waiting: Waiting) -> None:
+        """Make a parked order in the name of who asked for it. What it can no longer be is told by an event."""
+        order = Order(NOUNS[waiting.noun], ORDER_OPS[waiting.op], waiting.data, waiting.target_id, waiting.version)
+        speaking, self.writer.access = self.writer.access, waiting.access
+        try:
+            await self.read([order])
+            await self._apply(order)
+        except NotThereYetError as missing:
+            if missing.waits_for is not None:
+                await parking.wait_on(self.tx, self.access, waiting.id, missing.waits_for, missing.faults[0].pointer)
+                return
+            self._give_up(waiting, missing)
+        except ChartwireError as error:
+            if error.error_class not in {"validation", "conflict", "not_found"} or error.code.startswith("sql_"):
+                raise
+            self._give_up(waiting, error)
+        finally:
+            self.writer.access = speaking
+        await parking.end(self.tx, self.access, waiting.id)
+
+    def _give_up(self, waiting: Waiting, error: ChartwireError) -> None:
+        self.writer.work.events.append(parking.told(waiting.id, "parked_write.failed", [error.code]))
 
     async def _apply(self, order: Order) -> Written:
         held = await self._target(order)
@@ -271,14 +321,14 @@ class Desk:
         else:
             ids = self.writer.work.resolve(target, (external_key(text),))
             if not ids:
-                raise not_there_yet(pointer)
+                raise NotThereYetError(pointer, (target, external_key(text)))
             value = ids.pop()
         return [value] if alias.field == "provider_ids" else value
 
     async def _named(self, value: UUID | str, target: str, pointer: str) -> Named:
         held = self._referred(value, pointer) if isinstance(value, str) else self.writer.work.known(target, value)
         if held is None or held.type != target:
-            raise not_there_yet(pointer)
+            raise NotThereYetError(pointer)
         if held.replaced:
             raise await self._merged(held)
         if target == "Patient":
@@ -304,17 +354,6 @@ class Desk:
                 code="another_person",
                 error_class="conflict",
             )
-
-
-def not_there_yet(pointer: str) -> ApiError:
-    """A record that a write names does not exist, perhaps not yet."""
-    fault = Fault(pointer, "reference_not_there_yet", "names no record that is there now")
-    return ApiError(
-        f"`{pointer}` names no record that is there now: send this again later, or with `Prefer: handling=park`",
-        code="reference_not_there_yet",
-        error_class="conflict",
-        faults=[fault],
-    )
 
 
 def _pointer_of(key: str, order: Order) -> str:

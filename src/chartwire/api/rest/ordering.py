@@ -1,7 +1,7 @@
 """What a write asks for, and what has to be read before it can be judged. Pure."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from chartwire.api.rest.checks import Faults
@@ -12,6 +12,7 @@ from chartwire.core.ids import from_prefixed
 from chartwire.record.writing import Asked, external_key, keys_of
 
 Op = Literal["create", "upsert", "patch", "replace"]
+ORDER_OPS: dict[str, Op] = {op: op for op in get_args(Op)}
 _NUMBERS = ("identifiers", "mrn", "npi")
 
 

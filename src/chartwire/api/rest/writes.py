@@ -16,11 +16,12 @@ import msgspec
 from chartwire.api.http import Answer, Header, Request
 from chartwire.api.idempotency import performed
 from chartwire.api.problem import ApiError
-from chartwire.api.rest.applying import Desk, Written
+from chartwire.api.rest.applying import Desk, NotThereYetError, Written
 from chartwire.api.rest.collections import COLLECTIONS, Collection
 from chartwire.api.rest.fields import NOUNS, Noun
 from chartwire.api.rest.ids import in_path
 from chartwire.api.rest.ordering import Op, Order
+from chartwire.api.rest.parked import parked_answer
 from chartwire.api.rest.practice import SHOWN, Sight
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
@@ -38,13 +39,24 @@ async def write(request: Request, services: Services, order: Order) -> Answer:
     async def effect(tx: Connection) -> Answer:
         desk = Desk(request.access, tx)
         await desk.read([order])
-        written = await desk.apply(order)
+        try:
+            written = await desk.apply(order)
+        except NotThereYetError as missing:
+            if not wants_parking(request):
+                raise
+            return parked_answer(await desk.park(order, missing, services.parked_kept_s))
         at = await desk.finish()
         return _answer(written, await _sight(tx, request.access, written, at))
 
     answer = await performed(request, services, effect)
     services.wake()
     return answer
+
+
+def wants_parking(request: Request) -> bool:
+    """Whether a write that names a record not there yet is to wait for it (`Prefer: handling=park`; RFC 7240)."""
+    preferences = request.headers.get(b"prefer", b"").lower().replace(b" ", b"")
+    return b"handling=park" in preferences.replace(b";", b",").split(b",")
 
 
 def shown_status(written: Written) -> int:

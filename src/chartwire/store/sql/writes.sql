@@ -21,3 +21,44 @@ savepoint item;
 -- name: undo_item
 -- Undo what one item did.
 rollback to savepoint item;
+
+-- name: parking_turn
+-- Wait for the turn of source keys until the transaction ends; see parking_turn.
+select parking_turn($1, $2, $3);
+
+-- name: parked_for
+-- What waits for records of these source keys, locked, in order; see parked_for.
+select id, noun, op, target_id, version, body, waits_type, waits_key, pointer, credential_id, actor, request_id
+  from parked_for($1, $2, $3);
+
+-- name: insert_parked
+-- Park a write; no row when the organisation has as many as it may.
+insert into parked_write (org_id, id, noun, op, target_id, version, body, waits_type, waits_key, pointer, credential_id,
+                          actor, request_id, expires_at)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, now() + make_interval(secs => $14)
+ where (select count(*) from (select 1 from parked_write where org_id = $1 limit $15) as counted) < $15
+returning created_at, expires_at;
+
+-- name: repark
+-- A parked write waits for another record.
+update parked_write set waits_type = $3, waits_key = $4, pointer = $5 where org_id = $1 and id = $2;
+
+-- name: delete_parked
+-- A parked write was made, was given up or taken back.
+delete from parked_write where org_id = $1 and id = $2 returning id;
+
+-- name: list_parked
+-- Parked writes, newest first.
+select id, noun, op, waits_type, pointer, actor, created_at, expires_at
+  from parked_write where org_id = $1 and id < $2 order by id desc limit $3;
+
+-- name: read_parked
+-- One parked write.
+select id, noun, op, waits_type, pointer, actor, created_at, expires_at from parked_write where org_id = $1 and id = $2;
+
+-- name: give_up_parked
+-- Parked writes whose time is over, a bounded number a call; answers what they were.
+delete from parked_write
+ where org_id = $1 and id in (select id from parked_write where org_id = $1 and expires_at <= $2
+                               order by expires_at limit $3 for update skip locked)
+returning id;

@@ -1,0 +1,58 @@
+-- Writes that wait for a record that they name by its external id: kept in order, made in the transaction that makes that
+-- record, or given up when their time is over. `body` is what was sent and holds patient data.
+create table parked_write (
+    org_id      uuid not null,
+    id          uuid not null,
+    noun        text not null,
+    op          text not null,
+    target_id   uuid,
+    version     integer,
+    body        text not null,
+    waits_type  text not null,
+    waits_key   uuid not null,
+    pointer     text not null,
+    credential_id uuid,
+    actor       text not null,
+    request_id  text not null,
+    created_at  timestamptz not null default now(),
+    expires_at  timestamptz not null,
+    primary key (org_id, id)
+);
+create index parked_write_waits on parked_write (org_id, waits_type, waits_key, id);
+create index parked_write_expiry on parked_write (org_id, expires_at);
+
+alter table parked_write enable row level security;
+alter table parked_write force row level security;
+create policy organisation_only on parked_write for all
+    using (org_id = nullif(current_setting('chartwire.org_id', true), '')::uuid);
+grant select, insert, update, delete on parked_write to chartwire_app;
+
+-- What waits for records that this transaction makes known by these keys, in order. Takes the keys' turn first, so that a
+-- write that is being parked for one of them is either seen here or sees the record.
+create function parked_for(p_org uuid, p_type text[], p_key uuid[])
+returns setof parked_write
+language plpgsql
+as $$
+begin
+    perform parking_turn(p_org, p_type, p_key);
+    return query
+    select p.* from parked_write p
+      join unnest(p_type, p_key) as k (type, key) on p.waits_type = k.type and p.waits_key = k.key
+     where p.org_id = p_org
+     order by p.id for update of p;
+end
+$$;
+
+-- Waits for the turn of source keys, in one order for everyone, until the transaction ends.
+create function parking_turn(p_org uuid, p_type text[], p_key uuid[])
+returns void
+language plpgsql
+as $$
+begin
+    perform pg_advisory_xact_lock(hashtextextended(p_org::text || k.type || k.key::text, 8))
+       from (select type, key from unnest(p_type, p_key) as k (type, key) order by type, key) as k;
+end
+$$;
+
+revoke all on function parked_for(uuid, text[], uuid[]), parking_turn(uuid, text[], uuid[]) from public;
+grant execute on function parked_for(uuid, text[], uuid[]), parking_turn(uuid, text[], uuid[]) to chartwire_app;
