@@ -1,4 +1,4 @@
-"""`POST /api/v1/patients/{id}/unmerge`: a patient who was merged into another by mistake stands for themselves again."""
+"""`POST /api/v1/patients/{id}/unmerge`: a patient who was merged by mistake stands for themselves again."""
 
 import asyncio
 from functools import cache
