@@ -40,6 +40,8 @@ class Route:
     the door may recall the key from memory. `answer` and `body` are the msgspec types of the documentation, `media`
     what the answer is. `body_bytes_max` bounds the body. `families` are beginnings of parameters whose names are the
     organisation's own (`custom.`); the handler judges those. A `batch` is charged by its items, in the handler.
+    A `conditional` one takes If-Match. A body that is `body_optional` may be left out; it is of
+    one of `body_media`.
     From `deprecated` on answers warn (RFC 9745), and tell the day of `sunset` (RFC 8594), after which it may be gone.
     """
 
@@ -60,6 +62,9 @@ class Route:
     body_bytes_max: int = API_BODY_BYTES_MAX
     families: tuple[str, ...] = ()
     batch: bool = False
+    conditional: bool = False
+    body_optional: bool = False
+    body_media: tuple[str, ...] = ("application/json",)
     deprecated: date | None = None
     sunset: date | None = None
     limit: LimitClass = field(init=False)
