@@ -43,6 +43,7 @@ class Doors:
             wake=lambda: self._notifier.notify(WAKE_CHANNEL),
             export_metrics=self._exporter,
             preview_ack=preview,
+            parked_kept_s=settings.parked_write_days * 86_400.0,
             idempotency_kept_s=min(settings.idempotency_hours, _IDEMPOTENCY_HOURS_MAX) * 3600,
             limits=Limits(_quotas(settings, processes)),
             listeners=tuple(one.name for one in listener_settings(settings, shared=False)),

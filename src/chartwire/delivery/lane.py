@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -24,7 +23,7 @@ from chartwire.delivery.schedule import Attempt, Decision, decide
 from chartwire.delivery.send import Delivery, Destination, webhook_of
 from chartwire.delivery.settings import EndpointSettings, read_settings
 from chartwire.events.lanes import Claim
-from chartwire.store.pool import Connection, Pool, Row
+from chartwire.store.pool import Connection, Pool
 from chartwire.store.queries import q
 from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
@@ -71,6 +70,8 @@ class LaneRun:
         self._slice_until_s = monotonic() + DELIVERY_LANE_SLICE_S
         self._window = sending.windows.get(claim.lane_id, _FIRST_WINDOW)
         self._queue: deque[Delivery] = deque()
+        self._replays: deque[Delivery] = deque()
+        self._started = 0
         self._held: set[UUID] = set()
         self._sends: set[asyncio.Task[None]] = set()
         self._pause_until: datetime | None = None
@@ -155,11 +156,13 @@ class LaneRun:
             if self._destination is None:
                 self.stop()
                 return
-            rows = await tx.fetch(q.due_deliveries, org, lane, list(self._held), room, max(1, room // _REPLAY_SHARE))
-        self._look = len(rows) >= room
-        for row in mixed(rows):
+            replay_room = max(1, room // _REPLAY_SHARE)
+            rows = await tx.fetch(q.due_deliveries, org, lane, list(self._held), room, replay_room)
+        replays = sum(row["replay_id"] is not None for row in rows)
+        self._look = len(rows) - replays == room or replays == replay_room
+        for row in rows:
             self._held.add(row["event_id"])
-            self._queue.append(
+            (self._replays if row["replay_id"] else self._queue).append(
                 Delivery(
                     org,
                     row["event_id"],
@@ -185,10 +188,16 @@ class LaneRun:
 
     def _start_some(self) -> None:
         room = min(self._window, self._settings.max_in_flight)
-        while self._queue and len(self._sends) < room and self._may_start() and self._has_turn():
-            task = asyncio.create_task(self._attempt(self._queue.popleft()))
+        while (self._queue or self._replays) and len(self._sends) < room and self._may_start() and self._has_turn():
+            task = asyncio.create_task(self._attempt(self._next()))
             self._sends.add(task)
             task.add_done_callback(self._sent)
+
+    def _next(self) -> Delivery:
+        """While both wait, one in four is of a replay."""
+        self._started += 1
+        replays_turn = not self._queue or self._started % _REPLAY_SHARE == 0
+        return (self._replays if self._replays and replays_turn else self._queue).popleft()
 
     def _has_turn(self) -> bool:
         """Whether the endpoint's rate allows one more now; else the lane waits here for a moment, or comes back."""
@@ -200,8 +209,9 @@ class LaneRun:
         return not wait_s
 
     def _drop_queue(self) -> None:
-        self._held.difference_update(delivery.event_id for delivery in self._queue)
+        self._held.difference_update(delivery.event_id for delivery in (*self._queue, *self._replays))
         self._queue.clear()
+        self._replays.clear()
 
     async def _attempt(self, delivery: Delivery) -> None:
         assert self._destination is not None
@@ -267,19 +277,6 @@ class LaneRun:
                     return None
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, 1.0)
-
-
-def mixed(rows: Sequence[Row]) -> list[Row]:
-    """Due rows in the order in which they go out: while both wait, one in four is of a replay."""
-    live, replayed = (
-        deque(row for row in rows if row["replay_id"] is None),
-        deque(row for row in rows if row["replay_id"]),
-    )
-    order: list[Row] = []
-    while live or replayed:
-        share = replayed if replayed and (not live or len(order) % _REPLAY_SHARE == _REPLAY_SHARE - 1) else live
-        order.append(share.popleft())
-    return order
 
 
 async def _send(destination: Destination, delivery: Delivery) -> Attempt:
