@@ -1,0 +1,1 @@
+"""What is watched, what burns, and who is told."""
