@@ -100,6 +100,11 @@ class Feed:
         rows = await self.rows("select body from resource where type = $1 order by id", resource_type)
         return [orjson.loads(row["body"]) for row in rows]
 
+    async def body_of(self, mrn: str) -> dict[str, Any]:
+        """The current body of the patient with this number."""
+        found = [body for body in await self.bodies("Patient") if body["identifier"][0]["value"] == mrn]
+        return found[0]
+
     async def body(self, resource_type: str) -> dict[str, Any]:
         """The one current body of a type."""
         [body] = await self.bodies(resource_type)

@@ -15,10 +15,12 @@ from chartwire.api.asgi import make_app
 from chartwire.api.rest.deliveries import delivery_id
 from chartwire.api.services import Services
 from chartwire.api.table import ROUTES
+from chartwire.channels.sources import create_source
 from chartwire.core import telemetry
 from chartwire.core.access import Access
 from chartwire.core.errors import TransientError
 from chartwire.core.ids import PREFIXES, to_prefixed, uuid7
+from chartwire.core.source import Source
 from chartwire.delivery import replays
 from chartwire.delivery.keyring import Keyring, Secret
 from chartwire.delivery.signature import new_secret
@@ -62,7 +64,13 @@ async def everything_of(record):
             " values ($1, $2, $3, 'pending', $4, $4, '{}')",
             record.org, event, endpoint, now,
         )  # fmt: skip
+    source, lasting = Source(record.org, uuid7(), "feed", "HOSP"), uuid7()
+    await create_source(record.pool, source, "main")
+    await record.message(state="dead", event="ADT^A08", source_id=source.id, error_code="not_hl7")
     async with record.pool.transaction(record.org) as tx:
+        cause = await tx.fetchval("select dead_letter_fingerprint($1, 'ADT^A08', 'not_hl7', null)", source.id)
+        span = (now, now + timedelta(hours=1))
+        await tx.execute(q.write_window, record.org, lasting, None, "hold", *span, None, "update", "cli:test", now)
         field = await custom_fields.create(tx, operator, CustomField("patient", "insurer", "string", "Insurer"))
     row = audit_row(replace(operator, request_id="asked-once"), "read", "Patient", "GET /api/v1/patients", status=200)
     await AuditTrail(record.pool).write(row)
@@ -70,6 +78,9 @@ async def everything_of(record):
         **practice,
         "custom-fields": to_prefixed("cfd", field.id),
         "requests": "asked-once",
+        "sources": to_prefixed("src", source.id),
+        "dead-letters": to_prefixed("dlg", cause),
+        "maintenance-windows": to_prefixed("mnt", lasting),
         "fhir": f"Patient/{patient}",
         "hl7/messages": message,
         "webhooks/endpoints": to_prefixed("whe", endpoint),
@@ -125,8 +136,7 @@ async def test_no_list_shows_what_another_organisation_owns(client, other_client
             assert {one["id"] for one in mine["data"]}.isdisjoint(one["id"] for one in theirs["data"])
             continue
         assert mine["data"] == [], path
-        if path != "/api/v1/dead-letters":
-            assert theirs["data"], path
+        assert theirs["data"], path
     for name, noun, value in (("patient_id", "Patient", "patient"), ("endpoint_id", "endpoint", "endpoint")):
         path = "/api/v1/appointments" if name == "patient_id" else "/api/v1/webhooks/deliveries"
         assert (await client.get(path, {name: to_prefixed(PREFIXES[noun], things[value])})).json["data"] == []

@@ -154,11 +154,6 @@ async def many(request: Request, services: Services) -> Answer:
     return await _list(request, services, "hl7/messages", {})
 
 
-async def dead(request: Request, services: Services) -> Answer:
-    """`GET /api/v1/dead-letters`: the messages that could not be read, mapped or saved."""
-    return await _list(request, services, "dead-letters", {"states": ["dead"]})
-
-
 async def one(request: Request, services: Services) -> Answer:
     """`GET /api/v1/hl7/messages/{id}`."""
     access, pool = request.access, services.pool
@@ -309,18 +304,6 @@ ROUTES = (
         answer=Replayed,
         body=ReplayOrder,
         status=202,
-        tag="messages",
-    ),
-    Route(
-        "GET",
-        "/api/v1/dead-letters",
-        dead,
-        "List messages that could not be processed",
-        "messages.read",
-        "Message",
-        "search",
-        parameters=SEARCH,
-        answer=MessagePage,
         tag="messages",
     ),
 )

@@ -92,6 +92,32 @@ update message m set state = 'received', error_code = null, error_text = null
   from (select message_id from job where org_id = $1 and lane_id = any($2::uuid[]) order by lane_id, seq limit $3) as j
  where m.org_id = $1 and m.id = j.message_id and m.state = 'held' and m.error_code = 'waits_for_review';
 
+-- name: newest_reviews
+-- Cases for a person, newest first; behind $2, and as far as the others are not null.
+select id, kind, state, message_id, lane_id, resource_type, resource_id, detail, created_at, resolved_at, resolution,
+       source_id, patient_id, proposal, resolved_by, resolution_reason
+  from review
+ where org_id = $1 and id < $2 and ($3::text[] is null or state = any($3)) and ($4::text is null or kind = $4)
+   and ($5::uuid is null or source_id = $5) and ($6::uuid is null or patient_id = $6)
+   and ($7::timestamptz is null or created_at >= $7) and ($8::timestamptz is null or created_at < $8)
+ order by id desc limit $9;
+
+-- name: oldest_reviews
+-- Cases for a person, oldest first; behind $2, and as far as the others are not null.
+select id, kind, state, message_id, lane_id, resource_type, resource_id, detail, created_at, resolved_at, resolution,
+       source_id, patient_id, proposal, resolved_by, resolution_reason
+  from review
+ where org_id = $1 and id > $2 and ($3::text[] is null or state = any($3)) and ($4::text is null or kind = $4)
+   and ($5::uuid is null or source_id = $5) and ($6::uuid is null or patient_id = $6)
+   and ($7::timestamptz is null or created_at >= $7) and ($8::timestamptz is null or created_at < $8)
+ order by id limit $9;
+
+-- name: read_review
+-- One case for a person.
+select id, kind, state, message_id, lane_id, resource_type, resource_id, detail, created_at, resolved_at, resolution,
+       source_id, patient_id, proposal, resolved_by, resolution_reason
+  from review where org_id = $1 and id = $2;
+
 -- name: lock_review
 -- One case, while a person decides it.
 select id, kind, state, message_id, lane_id, resource_type, resource_id, detail, created_at, resolved_at, resolution,
