@@ -126,6 +126,14 @@ class Settings:
             least=1,
         ),
     ] = 24.0
+    parked_write_days: Annotated[
+        float,
+        Knob(
+            "How long a write that names a record not there yet waits for it, before it is given up with an event.",
+            "What was sent is kept that long, patients' data too.",
+            least=1,
+        ),
+    ] = 7.0
     api_reads_per_minute: Annotated[
         float,
         Knob(
@@ -179,6 +187,13 @@ class Settings:
             "Without it nobody here notices that the backup stopped.",
         ),
     ] = ""
+    retention: Annotated[
+        tuple[str, ...],
+        Knob(
+            "Days that data is kept, by class, where not as `chartwire retention show` says: `raw=30`, `audit=3650`.",
+            "What its term has removed comes back from a backup only.",
+        ),
+    ] = ()
     installation_fingerprint: Annotated[
         str,
         Knob(

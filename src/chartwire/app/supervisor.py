@@ -19,11 +19,13 @@ import structlog
 from chartwire.app.backup.contents import UNFINISHED_NAME
 from chartwire.app.backup.slot import drop_idle_slot
 from chartwire.app.child import Order
+from chartwire.app.daily import once_a_day
 from chartwire.app.embedded import EmbeddedPostgres
 from chartwire.app.installation import machine_part, settle
 from chartwire.app.knobs import ListenerSettings, Settings
 from chartwire.app.ports import Wanted, choose
 from chartwire.app.processes import KeptProcess, stop_in_order
+from chartwire.app.retention import read_terms
 from chartwire.app.sandbox import SECOND_LISTENER, Sandbox
 from chartwire.app.services import (
     APP,
@@ -47,6 +49,7 @@ from chartwire.store.standby import wait_for_backup
 
 _POSTGRES_LOOK_EVERY_S = 0.25
 _PARTITIONS_EVERY_S = 3600.0
+_FIRST_DAY_AFTER_S = 60.0
 _CORES_FOR_MORE = 8
 _WORKERS_MAX = 8
 _ENDING_ORDER = ("listener", "worker", "api", "sink", "backup")
@@ -85,6 +88,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Everything, until a signal. Raises ChartwireError when it cannot start."""
+        read_terms(self.settings.retention)
         self.settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._take_lock()
         if (self.settings.data_dir / UNFINISHED_NAME).exists():
@@ -150,6 +154,7 @@ class Supervisor:
         sandbox = Sandbox(settings, ports, self._tell) if self._wants_sandbox else None
         background = [
             asyncio.create_task(self._keep_partitions(address)),
+            asyncio.create_task(self._keep_days(address)),
             asyncio.create_task(keep_writing(self.settings.run_dir, "up")),
         ]
         if self._postgres is not None:
@@ -279,6 +284,15 @@ class Supervisor:
                 await ensure_partitions(address.admin, now())
             except TransientError as error:
                 _log.warning("partitions_not_ensured", code=error.code)
+
+    async def _keep_days(self, address: DatabaseAddress) -> None:
+        await asyncio.sleep(_FIRST_DAY_AFTER_S)
+        while address.admin:
+            try:
+                await once_a_day(self.settings, address)
+            except ChartwireError as error:
+                _log.error("daily_work_failed", code=error.code)
+            await asyncio.sleep(_PARTITIONS_EVERY_S)
 
 
 def process_counts(settings: Settings) -> dict[str, int]:

@@ -52,4 +52,4 @@ end
 $$;
 
 grant select, insert, update on installation, disk_sample to chartwire_app;
-grant select, insert on retention_run to chartwire_app;
+grant select, insert, update on retention_run to chartwire_app;

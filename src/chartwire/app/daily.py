@@ -1,0 +1,39 @@
+"""What `up` does once a day (UTC): figures of the disk, then the retention job."""
+
+from datetime import timedelta
+
+import structlog
+
+from chartwire.app import retention
+from chartwire.app.knobs import Settings
+from chartwire.app.services import DatabaseAddress
+from chartwire.channels.sources import list_organisations
+from chartwire.core.clock import now
+from chartwire.core.telemetry import Counter
+from chartwire.store import disk
+from chartwire.store.pool import Pool
+
+_log = structlog.get_logger(__name__)
+_rows = Counter("chartwire_retention_rows_total", "Rows that retention removed, by class.", ("class",))
+_bytes = Counter("chartwire_retention_bytes_total", "Bytes that retention removed, by class.", ("class",))
+
+
+async def once_a_day(settings: Settings, address: DatabaseAddress) -> None:
+    """Do the day's work where nobody did it yet. Raises ChartwireError; the next call tries again."""
+    pool, engine = Pool(address.app, size=2), Pool(address.engine, size=1)
+    try:
+        today = now().date()
+        if await disk.was_sampled(pool, today):
+            return
+        organisations = await list_organisations(pool, engine)
+        terms = retention.read_terms(settings.retention)
+        report = await retention.run(pool, address.admin, organisations, terms, now())
+        await disk.sample(pool, [one.id for one in organisations], today - timedelta(days=1))
+        await disk.sample_size(pool, today)
+    finally:
+        await pool.close()
+        await engine.close()
+    for one in report.removed:
+        _rows.add(one.rows, one.data_class)
+        _bytes.add(one.bytes, one.data_class)
+    _log.info("retention_ran", removed=len(report.removed), kept=[one.month for one in report.kept])

@@ -1,0 +1,122 @@
+"""The retention job: terms by class, of the installation and of each organisation, and a run over all of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from chartwire.app.services import operator_access
+from chartwire.channels.sources import Organisation
+from chartwire.core.errors import NotFoundError, ValidationError
+from chartwire.store.pool import Pool
+from chartwire.store.queries import q
+from chartwire.store.retention import CLASSES, Kept, Removal, remove_months, remove_rows
+from chartwire.trust.audit import AuditTrail, audit_row
+
+Terms = dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run removed and kept; with `dry_run` what it would have."""
+
+    dry_run: bool
+    removed: list[Removal]
+    kept: list[Kept]
+
+    def as_data(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def read_terms(words: Sequence[str]) -> Terms:
+    """`raw=30` and the like. Raises ValidationError (`retention`) for unknown classes and terms that are too short."""
+    terms: Terms = {}
+    for word in words:
+        name, _, days = word.partition("=")
+        if name not in CLASSES or not days.isdigit():
+            raise ValidationError(
+                f"retention {word}: a term is CLASS=DAYS with one of {', '.join(CLASSES)}", code="retention"
+            )
+        terms[name] = int(days)
+        if terms[name] < CLASSES[name].least:
+            raise ValidationError(f"retention {name}: at least {CLASSES[name].least} days", code="retention")
+    return terms
+
+
+def in_force(installation: Mapping[str, int], own: Mapping[str, int]) -> Terms:
+    """The terms of one organisation: its own, else the installation's, else the defaults.
+
+    Messages are kept as long as their bodies at least.
+    """
+    terms = {name: own.get(name, installation.get(name, row.days)) for name, row in CLASSES.items()}
+    terms["messages"] = max(terms["messages"], terms["raw"], terms["dead_letters"])
+    return terms
+
+
+async def own_terms(pool: Pool, org: UUID) -> Terms:
+    """What an organisation has set. Raises NotFoundError."""
+    async with pool.transaction(org) as tx:
+        found = await tx.fetchval(q.retention_terms, org)
+    if found is None:
+        raise NotFoundError("no organisation has this id", code="unknown_organisation")
+    return dict(orjson.loads(found))
+
+
+async def set_own_terms(pool: Pool, org: UUID, terms: Terms) -> None:
+    """Replace an organisation's own terms, and note it in its audit. Raises NotFoundError."""
+    async with pool.transaction(org) as tx:
+        if await tx.fetchval(q.set_retention_terms, org, orjson.dumps(terms).decode()) is None:
+            raise NotFoundError("no organisation has this id", code="unknown_organisation")
+    await _note(pool, org, "update", "chartwire retention set", len(terms))
+
+
+async def run(
+    pool: Pool,
+    admin_dsn: str,
+    organisations: Sequence[Organisation],
+    installation: Mapping[str, int],
+    now: datetime,
+    *,
+    only: UUID | None = None,
+    dry_run: bool = False,
+) -> Report:
+    """Remove what is due of all classes: whole months, then rows of organisations with a shorter term than the longest.
+
+    With `only`, rows of that organisation and no months. Raises TransientError; what went before is accounted for.
+    """
+    terms = {each.id: in_force(installation, await own_terms(pool, each.id)) for each in organisations}
+    report = Report(dry_run, [], [])
+    for name, row in CLASSES.items():
+        longest = max((own[name] for own in terms.values()), default=row.days)
+        if only is None and row.months:
+            async for found in remove_months(admin_dsn, name, now - timedelta(days=longest), dry_run=dry_run):
+                if isinstance(found, Kept):
+                    report.kept.append(found)
+                else:
+                    report.removed.append(found)
+        for org in terms if row.rows else ():
+            if only in (None, org) and (terms[org][name] < longest or not row.months):
+                before = now - timedelta(days=terms[org][name])
+                removal = await remove_rows(pool, org, name, before, dry_run=dry_run)
+                report.removed.extend([removal] if removal.rows else [])
+    if not dry_run:
+        await _note_all(pool, report)
+    return report
+
+
+async def _note_all(pool: Pool, report: Report) -> None:
+    rows: dict[UUID, int] = {}
+    for removal in report.removed:
+        rows[removal.org] = rows.get(removal.org, 0) + removal.rows
+    for org, count in rows.items():
+        await _note(pool, org, "expire", "chartwire retention run", count)
+
+
+async def _note(pool: Pool, org: UUID, action: str, shape: str, count: int) -> None:
+    trail = AuditTrail(pool)
+    await trail.write(audit_row(operator_access(org, "retention"), action, "retention", shape, count=count))
+    await trail.close()

@@ -1,0 +1,187 @@
+"""What is removed when its term is over: whole months where no organisation needs them any longer, else row by row.
+
+A month (a partition) goes by DETACH and DROP in one short transaction that waits at most LOCK_TIMEOUT for the table and
+else comes again later: intake never waits longer than that. An organisation whose term is shorter than the longest has
+its bodies removed in batches of ROWS_PER_COMMIT. What waits or is held is never removed, nor what is on legal hold.
+Each removal leaves a row in `retention_run`, in the same transaction.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from chartwire.core.ids import uuid7, uuid7_floor
+from chartwire.core.limits import EVENT_RETENTION_DAYS
+from chartwire.store.connect import RawConnection, connect
+from chartwire.store.errors import DRIVER_ERRORS, translated
+from chartwire.store.partitions import OWNER
+from chartwire.store.pool import Pool
+from chartwire.store.queries import q
+
+LOCK_TIMEOUT = "250ms"
+ROWS_PER_COMMIT = 500
+SIX_YEARS_DAYS = 2192
+_MONTH = re.compile(r"(.+)_(\d{4})_(\d{2})")
+_LOCK_NOT_TO_BE_HAD = "55P03"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What keeps a month: rows of the same month of another table."""
+
+    table: str
+    where: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataClass:
+    """One class of data: its term in days, the least that may be set, its monthly tables, the pair of queries (what is
+    due, remove some) for organisations with a shorter term, and what keeps a month."""
+
+    days: int
+    least: int
+    months: tuple[str, ...] = ()
+    rows: tuple[str, str] | None = None
+    bars: tuple[Bar, ...] = ()
+
+
+_WAITING = Bar("message", "state in ('received', 'held')", "messages in it still wait")
+_ON_HOLD = Bar("message_body_dead", "class = 'hold'", "a legal hold is on it")
+CLASSES = {
+    "raw": DataClass(90, 1, ("message_body_raw",), ("due_raw", "expire_raw"), (_WAITING,)),
+    "dead_letters": DataClass(365, 1, ("message_body_dead",), ("due_dead_letters", "expire_dead_letters"), (_ON_HOLD,)),
+    "messages": DataClass(400, 1, ("message", "message_key"), None, (_WAITING, _ON_HOLD)),
+    "events": DataClass(EVENT_RETENTION_DAYS, EVENT_RETENTION_DAYS, ("event",)),
+    "deliveries": DataClass(
+        90,
+        EVENT_RETENTION_DAYS,
+        ("delivery", "delivery_attempt"),
+        ("due_deliveries_bodies", "expire_deliveries_bodies"),
+    ),
+    "audit": DataClass(SIX_YEARS_DAYS, SIX_YEARS_DAYS, ("audit",)),
+    "quarantine": DataClass(30, 1, (), ("due_quarantine", "expire_quarantine")),
+}
+"""In the order in which they go: bodies before the messages that they belong to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What went, or would go: rows and bytes of one class of one organisation, from before an instant."""
+
+    org: UUID
+    data_class: str
+    how: str
+    before: datetime
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A month that should have gone and did not: messages in it wait, a legal hold is on it, or its table was busy."""
+
+    month: str
+    why: str
+
+
+async def remove_months(
+    admin_dsn: str, data_class: str, before: datetime, *, dry_run: bool
+) -> AsyncIterator[Removal | Kept]:
+    """Drop the months of a class that ended before an instant; what went, by organisation.
+
+    `admin_dsn` is a user that may become `chartwire_owner`. Raises TransientError.
+    """
+    connection = await connect(admin_dsn)
+    try:
+        await connection.execute(f"set role {OWNER}")
+        for table in CLASSES[data_class].months:
+            for row in await connection.fetch(q.monthly_partitions, table):
+                end = _end_of(row["name"])
+                if end <= before:
+                    for found in await _remove_month(connection, data_class, table, row["name"], row["bytes"], dry_run):
+                        yield found
+    except DRIVER_ERRORS as error:
+        raise translated(error) from None
+    finally:
+        await connection.close()
+
+
+async def remove_rows(pool: Pool, org: UUID, data_class: str, before: datetime, *, dry_run: bool) -> Removal:
+    """Remove what one organisation has of a class from before an instant, in small transactions."""
+    due, expire = CLASSES[data_class].rows or ("", "")
+    floor, run = uuid7_floor(int(before.timestamp() * 1000)), uuid7()
+    rows = size = 0
+    while True:
+        async with pool.transaction(org) as tx:
+            if dry_run:
+                found = await tx.fetchrow(q[due], org, floor)
+            else:
+                found = await tx.fetchrow(q[expire], org, floor, ROWS_PER_COMMIT)
+            assert found is not None
+            if found["rows"] and not dry_run:
+                await tx.execute(q.note_removal, org, run, data_class, "rows", before, found["rows"], found["bytes"])
+        rows, size = rows + found["rows"], size + found["bytes"]
+        if dry_run or not found["rows"]:
+            return Removal(org, data_class, "rows", before, rows, size)
+
+
+async def expired_at(pool: Pool, org: UUID, data_class: str, moment: datetime) -> datetime | None:
+    """When retention removed what a class held of an instant; None when it did not. For links that lead nowhere."""
+    async with pool.transaction(org) as tx:
+        found: datetime | None = await tx.fetchval(q.expired_at, org, data_class, moment)
+    return found
+
+
+async def _remove_month(
+    connection: RawConnection, data_class: str, table: str, name: str, size: int, dry_run: bool
+) -> list[Removal | Kept]:
+    if why := await _barred(connection, data_class, name):
+        return [Kept(name, why)]
+    end = _end_of(name)
+    counts = await connection.fetch(f"select org_id, count(*) as rows from {name} group by org_id")
+    total = sum(row["rows"] for row in counts)
+    found = [
+        Removal(row["org_id"], data_class, "partition", end, row["rows"], size * row["rows"] // total) for row in counts
+    ]
+    if not dry_run and not await _drop(connection, table, name, found):
+        return [Kept(name, "the table was in use")]
+    return [*found]
+
+
+async def _barred(connection: RawConnection, data_class: str, name: str) -> str:
+    month = name[-len("_2026_11") :]
+    for bar in CLASSES[data_class].bars:
+        partition = bar.table + month
+        if await connection.fetchval("select to_regclass($1)", f"public.{partition}") is None:
+            continue
+        if await connection.fetchval(f"select exists (select 1 from {partition} where {bar.where})"):
+            return bar.why
+    return ""
+
+
+async def _drop(connection: RawConnection, table: str, name: str, removals: list[Removal]) -> bool:
+    """Whether it could be had; in one transaction with the account of it."""
+    try:
+        async with connection.transaction():
+            await connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
+            await connection.execute(f"alter table {table} detach partition {name}; drop table {name}")
+            for one in removals:
+                await connection.execute("select set_config('chartwire.org_id', $1, true)", str(one.org))
+                account = (one.org, uuid7(), one.data_class, one.how, one.before, one.rows, one.bytes)
+                await connection.execute(q.note_removal, *account)
+    except DRIVER_ERRORS as error:
+        if getattr(error, "sqlstate", None) == _LOCK_NOT_TO_BE_HAD:
+            return False
+        raise
+    return True
+
+
+def _end_of(name: str) -> datetime:
+    """The first instant after the month of a partition."""
+    match = _MONTH.fullmatch(name)
+    assert match is not None
+    year, month = int(match[2]), int(match[3])
+    return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)

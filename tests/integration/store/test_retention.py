@@ -1,0 +1,181 @@
+"""Retention removes what is over its term and nothing else, says so, and never makes intake wait."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from chartwire.app import retention
+from chartwire.channels.sources import Organisation
+from chartwire.core.errors import ValidationError
+from chartwire.core.ids import uuid7_floor
+from chartwire.store.lint import problems_of
+from chartwire.store.partitions import ensure_partitions
+from chartwire.store.retention import Removal, expired_at
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+OLD, RECENT = datetime(2026, 2, 10, tzinfo=UTC), datetime(2026, 10, 10, tzinfo=UTC)
+TERMS = {"messages": 200, "dead_letters": 200, "raw": 200}
+MESSAGE = """
+insert into message (org_id, id, source_id, received_at, state, event, control_id, charset, body_bytes, mode)
+values ($1, $2, $1, $3, $4, 'ADT^A01', 'C', 'utf-8', 9, 'live')
+"""
+BODY = "insert into message_body (org_id, id, class, raw) values ($1, $2, $3, 'some body')"
+
+
+@pytest.fixture
+async def months(database):
+    """Partitions of the year's months."""
+    for month in (2, 5, 8, 10):
+        await ensure_partitions(database.admin_dsn, datetime(2026, month, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def clinics(org_id, other_org_id):
+    return [Organisation(org_id, "Lindenhof clinic", "live"), Organisation(other_org_id, "Harbour practice", "live")]
+
+
+def id_at(moment: datetime, number: int = 0) -> UUID:
+    return UUID(int=uuid7_floor(int(moment.timestamp() * 1000)).int + number)
+
+
+async def put(pool, org, moment, *, count=1, state="processed", body="raw"):
+    async with pool.transaction(org) as tx:
+        for number in range(count):
+            await tx.execute(MESSAGE, org, id_at(moment, number), moment, state)
+            await tx.execute(BODY, org, id_at(moment, number), body)
+
+
+async def held(pool, org, table="message_body"):
+    """When what is left was made."""
+    async with pool.transaction(org) as tx:
+        rows = await tx.fetch(f"select id from {table} order by id")
+    return [datetime.fromtimestamp((row["id"].int >> 80) / 1000, UTC) for row in rows]
+
+
+async def partitions(database, parent):
+    connection = await asyncpg.connect(database.admin_dsn)
+    try:
+        rows = await connection.fetch(
+            "select inhrelid::regclass::text as n from pg_inherits where inhparent = $1::regclass", parent
+        )
+    finally:
+        await connection.close()
+    return {row["n"] for row in rows}
+
+
+async def run(database, pool, clinics, terms=None, **options):
+    return await retention.run(pool, database.admin_dsn, clinics, terms or TERMS, NOW, **options)
+
+
+async def test_a_month_that_nobody_needs_goes_whole_and_each_organisation_is_told_what_it_held(
+    database, pool, clinics, months
+):
+    first, second = (clinic.id for clinic in clinics)
+    await put(pool, first, OLD, count=3)
+    await put(pool, second, OLD)
+    await put(pool, first, RECENT)
+    report = await run(database, pool, clinics)
+    assert {(one.org, one.data_class, one.rows) for one in report.removed if one.how == "partition"} == {
+        (first, "raw", 3), (second, "raw", 1), (first, "messages", 3), (second, "messages", 1),
+    }  # fmt: skip
+    assert (await held(pool, first), await held(pool, second)) == ([RECENT], [])
+    assert "message_body_raw_2026_02" not in await partitions(database, "message_body_raw")
+    assert "message_2026_10" in await partitions(database, "message")
+    assert await problems_of(database.admin_dsn) == []
+
+
+async def test_a_dry_run_tells_the_same_and_removes_nothing(database, pool, clinics, months):
+    org = clinics[0].id
+    await put(pool, org, OLD, count=2)
+    await put(pool, org, RECENT)
+    terms = TERMS | {"raw": 200}
+    await retention.set_own_terms(pool, org, {"raw": 20})
+    told = await run(database, pool, clinics, terms, dry_run=True)
+    assert await held(pool, org) == [OLD, OLD, RECENT]
+    done = await run(database, pool, clinics, terms)
+    assert sum(one.rows for one in told.removed if one.how == "partition") == sum(
+        one.rows for one in done.removed if one.how == "partition"
+    )
+    assert await held(pool, org) == []
+
+
+async def test_an_organisation_with_a_shorter_term_loses_its_bodies_and_no_other_does(database, pool, clinics, months):
+    first, second = (clinic.id for clinic in clinics)
+    for org in (first, second):
+        await put(pool, org, RECENT, count=2)
+    await retention.set_own_terms(pool, first, {"raw": 20})
+    report = await run(database, pool, clinics)
+    assert report.removed == [Removal(first, "raw", "rows", NOW - timedelta(days=20), 2, 18)]
+    assert (await held(pool, first), len(await held(pool, second))) == ([], 2)
+    assert len(await held(pool, first, "message")) == 2
+
+
+@pytest.mark.parametrize(("state", "body"), [("received", "raw"), ("held", "raw"), ("dead", "hold")])
+async def test_what_waits_or_is_on_legal_hold_stays_and_keeps_its_month(database, pool, clinics, months, state, body):
+    org = clinics[0].id
+    await put(pool, org, OLD, state=state, body=body)
+    await retention.set_own_terms(pool, org, {"raw": 1, "dead_letters": 1})
+    report = await run(database, pool, clinics)
+    assert report.removed == []
+    assert {one.why for one in report.kept} == {
+        "a legal hold is on it" if body == "hold" else "messages in it still wait"
+    }
+    assert (await held(pool, org), await held(pool, org, "message")) == ([OLD], [OLD])
+
+
+async def test_dead_letters_are_kept_longer_than_other_bodies(database, pool, clinics, months):
+    org = clinics[0].id
+    await put(pool, org, OLD, state="dead", body="dead")
+    await put(pool, org, OLD + timedelta(hours=1))
+    await run(database, pool, clinics, {"raw": 100, "dead_letters": 365})
+    assert await held(pool, org) == [OLD]
+
+
+async def test_a_link_to_what_is_gone_can_say_since_when(database, pool, clinics, months):
+    org = clinics[0].id
+    await put(pool, org, OLD)
+    await run(database, pool, clinics)
+    gone = await expired_at(pool, org, "raw", OLD)
+    assert gone is not None
+    assert await expired_at(pool, org, "raw", RECENT) is None
+    assert await expired_at(pool, org, "audit", OLD) is None
+
+
+async def test_a_table_that_is_busy_is_left_for_the_next_run_and_writers_do_not_wait(database, pool, clinics, months):
+    org = clinics[0].id
+    await put(pool, org, OLD)
+    async with pool.transaction(org) as reading:
+        await reading.fetch("select 1 from message_body")
+        running = asyncio.create_task(run(database, pool, clinics))
+        written = 0
+        while not running.done():
+            await put(pool, org, RECENT + timedelta(seconds=written))
+            written += 1
+        report = await running
+    assert {(one.month, one.why) for one in report.kept} >= {("message_body_raw_2026_02", "the table was in use")}
+    assert written > 0
+    assert OLD in await held(pool, org)
+    await run(database, pool, clinics)
+    assert OLD not in await held(pool, org)
+
+
+async def test_the_removal_is_in_the_audit_of_the_organisation(database, pool, clinics, months):
+    org = clinics[0].id
+    await put(pool, org, OLD, count=2)
+    await run(database, pool, clinics)
+    async with pool.transaction(org) as tx:
+        rows = await tx.fetch("select actor, action, row_count from audit")
+    assert [tuple(row) for row in rows] == [("cli:retention", "expire", 4)]
+
+
+@pytest.mark.parametrize("word", ["audit=365", "events=7", "raw=0", "raw", "everything=3"])
+def test_a_term_that_the_law_or_the_change_feed_forbids_is_refused(word):
+    with pytest.raises(ValidationError, match="retention"):
+        retention.read_terms([word])
+
+
+def test_messages_outlive_their_bodies_whatever_the_terms_say():
+    assert retention.in_force({"messages": 10}, {"raw": 100, "dead_letters": 50})["messages"] == 100
