@@ -16,6 +16,7 @@ import json
 import re
 import sys
 from importlib.metadata import version as installed
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ OUT = HERE.parent / "src" / "chartwire" / "formats" / "hl7v2" / "definitions"
 _EVENT = re.compile(r"\b[A-Z][A-Z0-9]{2}\b")
 _STRUCTURES_TABLE = 354
 _OPEN = re.compile(r"\.\.|^nn+$|[a-z]{4}.* | and |^$|<")
+_UNTOLD = Part("")
 _MANY = "\n"
 _ID_FOR_ALL_TABLES = {"2.1", "2.2", "2.3", "2.3.1"}
 """Versions before data type IS had come into use for all tables that sites fill."""
@@ -92,6 +94,19 @@ class Maker:
             segments = {name: _as_before(parts, before.get(name, [])) for name, parts in segments.items()}
         self.segments[version] = segments
 
+    def _read_types(self, mine: Hl7apy, other: Dictionary) -> dict[str, list[Part]]:
+        """Up to 2.5.1 hl7apy calls no component required: there the other word counts alone."""
+        types = {name: _merged(parts, other.types.get(name, [])) for name, parts in mine.types.items()}
+        if any(part.minimum for parts in mine.types.values() for part in parts):
+            return types
+        return {
+            name: [
+                part._replace(minimum=told.minimum)
+                for part, told in zip_longest(parts, other.types.get(name, [])[: len(parts)], fillvalue=_UNTOLD)
+            ]
+            for name, parts in types.items()
+        }
+
     def _smooth(self) -> None:
         """What one version alone says against those before and after it is a slip of the dictionaries."""
         for before, version, after in zip(VERSIONS, VERSIONS[1:], VERSIONS[2:], strict=False):
@@ -103,7 +118,7 @@ class Maker:
 
     def _version(self, version: str) -> dict[str, Any]:
         mine, other, segments = Hl7apy(version), Dictionary(version), self.segments[version]
-        types = {name: _merged(parts, other.types.get(name, [])) for name, parts in mine.types.items()}
+        types = self._read_types(mine, other)
         if not other.segments:
             types = {name: _with_tables(parts, self.types.get(name, [])) for name, parts in types.items()}
         self.types = types
