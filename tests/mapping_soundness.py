@@ -14,7 +14,9 @@ REQUIRED = {
     "Appointment": ["status", "participant", "participant.status"],
     "Condition": ["subject"],
     "Coverage": ["status", "beneficiary", "payor", "class.type", "class.value"],
+    "Binary": ["contentType"],
     "DiagnosticReport": ["status", "code"],
+    "DocumentReference": ["status", "content", "content.attachment", "relatesTo.code", "relatesTo.target"],
     "Encounter": ["status", "class", "location.location", "diagnosis.condition"],
     "Location": [],
     "Observation": ["status", "code", "component.code"],
@@ -117,7 +119,7 @@ def _faults(path: str, value: Any, urls: set[str]) -> list[str]:
     shape = _shape(name, path)
     if shape and not SHAPES[shape].fullmatch(value):
         found.append(f"no {shape}")
-    if name == "reference" and value not in urls:
+    if (name == "reference" or (name == "url" and value.startswith("Binary/"))) and value not in urls:
         found.append("unresolved reference")
     return found
 

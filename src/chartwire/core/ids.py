@@ -23,6 +23,7 @@ PREFIXES = {
     "Condition": "con",
     "Coverage": "cov",
     "DiagnosticReport": "rep",
+    "DocumentReference": "doc",
     "Encounter": "enc",
     "Location": "loc",
     "Observation": "obs",

@@ -1,23 +1,25 @@
 """A Conversion as one FHIR Bundle, for files and previews."""
 
+from base64 import b64encode
 from typing import Any
 
 from chartwire.core.ids import source_key_id
-from chartwire.mapping.conversion import Conversion, Json
+from chartwire.mapping.conversion import Content, Conversion, Json
 
 
 def to_bundle(conversion: Conversion, *, kind: str = "collection") -> Json:
-    """A Bundle of type `collection` or `transaction` with every resource of the conversion.
+    """A Bundle of type `collection` or `transaction` with every resource of the conversion, contents as Binary.
 
     `fullUrl` is `urn:uuid:<id>` and references inside become the same urn, so that they resolve within the Bundle
     (R4 3.1.7.1 Bundle resolution rules). A transaction creates or updates by id. Same conversion, same Bundle.
     """
-    urls = {f"{mapped.type}/{mapped.body['id']}": f"urn:uuid:{mapped.body['id']}" for mapped in conversion.resources}
+    bodies = [*(mapped.body for mapped in conversion.resources), *map(binary, conversion.contents)]
+    urls = {f"{body['resourceType']}/{body['id']}": f"urn:uuid:{body['id']}" for body in bodies}
     entries = []
-    for mapped in conversion.resources:
-        entry: Json = {"fullUrl": f"urn:uuid:{mapped.body['id']}", "resource": _linked(mapped.body, urls)}
+    for body in bodies:
+        entry: Json = {"fullUrl": f"urn:uuid:{body['id']}", "resource": _linked(body, urls)}
         if kind == "transaction":
-            entry["request"] = {"method": "PUT", "url": f"{mapped.type}/{mapped.body['id']}"}
+            entry["request"] = {"method": "PUT", "url": f"{body['resourceType']}/{body['id']}"}
         entries.append(entry)
     identity = "|".join((conversion.event, conversion.control_id, *(key.key for key in conversion.patient_keys)))
     bundle: Json = {"resourceType": "Bundle", "id": str(source_key_id("Bundle", identity)), "type": kind}
@@ -28,10 +30,16 @@ def to_bundle(conversion: Conversion, *, kind: str = "collection") -> Json:
     return bundle
 
 
+def binary(content: Content) -> Json:
+    """A content as an R4 Binary."""
+    data = b64encode(content.data).decode("ascii")
+    return {"resourceType": "Binary", "id": str(content.id), "contentType": content.media_type, "data": data}
+
+
 def _linked(value: Any, urls: dict[str, str]) -> Any:
     if isinstance(value, dict):
         return {
-            name: urls.get(item, item) if name == "reference" and isinstance(item, str) else _linked(item, urls)
+            name: urls.get(item, item) if name in {"reference", "url"} and isinstance(item, str) else _linked(item, urls)
             for name, item in value.items()
         }
     if isinstance(value, list):

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from chartwire.core.clock import instant
 from chartwire.mapping.context import Context
+from chartwire.mapping.documents import DOCUMENT_CALLS
 from chartwire.mapping.groups import Frame
 from chartwire.mapping.transforms import authority_urn
 
@@ -56,6 +57,6 @@ CALLS: Final[dict[str, Call]] = {
     "patient_key": _patient_key, "patient_keys": _patient_keys, "own_authority": _own_authority,
     "own_authority_system": _own_authority_system, "trigger": _trigger, "start_plus_minutes": _start_plus_minutes,
     "zone": _zone,
-}  # fmt: skip
-CALL_FIELDS: Final = {"patient_key": "PID-3"}
+} | DOCUMENT_CALLS  # fmt: skip
+CALL_FIELDS: Final = {"patient_key": "PID-3", "attachments": "OBX-5", "text_attachment": "OBX-5"}
 """The source field that lineage names for what a call gives."""

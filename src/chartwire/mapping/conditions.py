@@ -23,6 +23,7 @@ SHAPES: Final = {
     "oid": OID,
     "local_system": re.compile(r"(?:L|LOCAL|99[A-Z0-9_]*|HL7\d+|NPI|UPIN)", re.IGNORECASE),
     "uuid": re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"),
+    "media_type": re.compile(r"[A-Za-z0-9][\w.+-]{0,60}/[\w.+-]{1,80}", re.ASCII),
     "uri": re.compile(r"(?:https?://|urn:)\S+"),
 }
 

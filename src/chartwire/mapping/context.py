@@ -14,7 +14,7 @@ from chartwire.core.limits import RESOURCES_PER_MESSAGE_MAX
 from chartwire.core.source import Source
 from chartwire.formats.hl7v2 import NULL, Document
 from chartwire.formats.hl7v2.escapes import unescaper
-from chartwire.mapping.conversion import Json, MapFinding, Mapped, PatientKey
+from chartwire.mapping.conversion import Content, Json, MapFinding, Mapped, PatientKey
 from chartwire.mapping.tables import Tables
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -54,8 +54,8 @@ class Context:
     """The state of one conversion; made anew for every message, never shared."""
 
     __slots__ = (
-        "blanks", "component", "control_id", "escape", "event", "findings", "finds", "has_nulls", "keys", "keys_of",
-        "memo", "ordinals", "repetition", "resources", "seen", "source", "sub", "tables", "trace", "trigger",
+        "blanks", "component", "contents", "control_id", "escape", "event", "findings", "finds", "has_nulls", "keys",
+        "keys_of", "memo", "ordinals", "repetition", "resources", "seen", "source", "sub", "tables", "trace", "trigger",
         "unescape", "unread_escape", "zone",
     )  # fmt: skip
 
@@ -79,6 +79,7 @@ class Context:
         self.finds = 0
         self.seen: set[tuple[str, str]] = set()
         self.resources: list[Mapped] = []
+        self.contents: dict[UUID, Content] = {}
         self.keys: dict[tuple[str, str], Mapped] = {}
         self.ordinals: dict[tuple[str, str], int] = {}
         self.memo: dict[tuple[str, str, str], Any] = {}

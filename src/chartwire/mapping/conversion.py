@@ -4,10 +4,13 @@ A map draws; it decides nothing. Whether an element may be set, whose patient th
 means for the record are the record's business (domain-rules.md sections 2, 3 and 5).
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from chartwire.core.ids import source_key_id
 
 Json = dict[str, Any]
 Contribution = tuple[str, int]
@@ -89,6 +92,22 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of an embedded document. `id` is made of their SHA-256: the same bytes are the same Binary."""
+
+    id: UUID
+    sha256: bytes
+    media_type: str
+    data: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, data: bytes, media_type: str) -> "Content":
+        """The content with its id."""
+        digest = hashlib.sha256(data)
+        return cls(source_key_id("Binary", digest.hexdigest()), digest.digest(), media_type, data)
+
+
+@dataclass(frozen=True, slots=True)
 class MapFinding:
     """Something the reader of the message should know: a place, a rule and words. Never a value."""
 
@@ -119,3 +138,5 @@ class Conversion:
     findings: list[MapFinding] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     map_version: str = ""
+    contents: list[Content] = field(default_factory=list)
+    """What attachments name by `Binary/<id>`, each once."""

@@ -111,6 +111,7 @@ class Mapper:
             findings=context.findings,
             unread=_unread(document.segments, message_map),
             map_version=self.version,
+            contents=list(context.contents.values()),
         )
 
     def _patients(

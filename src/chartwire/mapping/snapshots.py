@@ -8,8 +8,9 @@ from chartwire.mapping.groups import Frame
 from chartwire.mapping.reading import says_clear
 from chartwire.mapping.resources import Plan
 
-_DELETES = frozenset({"D", "X"})
-_ACTS = frozenset({"A", "U", "S"}) | _DELETES
+_DELETES = "D"
+_ACTS = frozenset({"A", "U", "S", "X", _DELETES})
+"""HL7 tables 0206 and 0323; X says that nothing changes."""
 
 
 def gather(context: Context, root: Frame, plan: Plan) -> None:
@@ -78,7 +79,7 @@ def _snapshot(context: Context, plan: Plan, scope: str, frames: list[Frame]) -> 
         action_mode = action_mode or action in _ACTS
         made = frame.made.get(plan.map.name)
         if made is not None:
-            (deleted if action in _DELETES else members)[made.id] = None
+            (deleted if action == _DELETES else members)[made.id] = None
         elif not says_clear(context, frame):
             unkeyed += 1
     if unkeyed:

@@ -58,7 +58,7 @@ async def read_one(pool: Pool, access: Access, resource_type: str, resource_id: 
             )
     if row is None or row["version"] is None:
         return None
-    return _stored(row, resource_id)
+    return stored_of(row, resource_id)
 
 
 async def read_version(
@@ -67,7 +67,7 @@ async def read_version(
     """One version, present or superseded; None when there is none."""
     async with pool.transaction(access.org) as tx:
         row = await tx.fetchrow(q.read_version, access.org, resource_type, resource_id, version)
-    return None if row is None else _stored(row, resource_id)
+    return None if row is None else stored_of(row, resource_id)
 
 
 async def search(pool: Pool, access: Access, wanted: Search) -> list[Found]:
@@ -156,10 +156,11 @@ async def _run(tx: Connection, statement: tuple[str, list[Any]]) -> list[Found]:
 
 
 def _found(rows: list[Row]) -> list[Found]:
-    return [Found(_stored(row, row["id"]), row["sort_value"]) for row in rows]
+    return [Found(stored_of(row, row["id"]), row["sort_value"]) for row in rows]
 
 
-def _stored(row: Row, resource_id: UUID) -> Stored:
+def stored_of(row: Row, resource_id: UUID) -> Stored:
+    """A stored version from a row of `resource`."""
     return Stored(
         resource_id,
         row["version"],

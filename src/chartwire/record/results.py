@@ -10,11 +10,12 @@ _EARLY = frozenset({"registered", "partial", "preliminary"})
 
 def regresses(standing: Json, told: Mapped) -> bool:
     """Whether `told` is a preliminary word about a result that is settled, reported no later than what stands."""
-    if told.type not in {"DiagnosticReport", "Observation"}:
+    if told.type not in {"DiagnosticReport", "Observation"} and "result_status" not in told.facts:
         return False
-    if standing.get("status") not in _SETTLED or told.body.get("status") not in _EARLY:
+    status, issued = ("docStatus", "date") if told.type == "DocumentReference" else ("status", "issued")
+    if standing.get(status) not in _SETTLED or told.body.get(status) not in _EARLY:
         return False
-    reported, before = told.facts.get("reported_at"), _instant(standing.get("issued"))
+    reported, before = told.facts.get("reported_at"), _instant(standing.get(issued))
     return not (isinstance(reported, datetime) and before is not None and reported > before)
 
 

@@ -12,6 +12,7 @@ from chartwire.record import authority, linking, merging, snapshots
 from chartwire.record.bodies import plain_json
 from chartwire.record.identity import HeldForReviewError, overlays
 from chartwire.record.standing import Standing
+from chartwire.record.superseding import supersede
 from chartwire.record.telling import MessageContext, Teller, Touch
 from chartwire.record.unmerging import Parting
 from chartwire.record.work import Work
@@ -33,6 +34,10 @@ class Outcome:
     parted: Sequence[Parting] = ()
 
 
+_KEY_FACTS = (("parent_key", None), ("visit_key", "Encounter"))
+"""Facts that hold a key of another resource: of the same type where none is named."""
+
+
 def keys_of(conversion: Conversion) -> list[tuple[str, str]]:
     """Every source key that `save` will ask for, directory resources apart: prefetch them."""
     directory = authority.directory_types()
@@ -43,7 +48,10 @@ def keys_of(conversion: Conversion) -> list[tuple[str, str]]:
         for key in (mapped.key, *mapped.keys)
     ]
     keys.extend(
-        ("Appointment", mapped.facts["parent_key"]) for mapped in conversion.resources if mapped.facts.get("parent_key")
+        (kind or mapped.type, mapped.facts[fact])
+        for mapped in conversion.resources
+        for fact, kind in _KEY_FACTS
+        if mapped.facts.get(fact)
     )
     for group in conversion.merges:
         keys.extend(("Patient", key.key) for key in (*group.survivor, *group.loser))
@@ -84,6 +92,8 @@ async def save(work: Work, conversion: Conversion, context: MessageContext, dire
     teller.ids.update({f"{mapped.type}/{mapped.id}": held.reference for mapped, held in pairs})
     for mapped, held in pairs:
         teller.tell(mapped, held, context.stamp(mapped.type))
+        supersede(teller, mapped, held)
+    work.contents.update((content.id, content) for content in conversion.contents)
     for snapshot in conversion.snapshots:
         await snapshots.take(teller, snapshot)
     return Outcome(teller.touched, next(iter(named.values()), None), next(iter(origins.values()), None), parted)

@@ -8,7 +8,7 @@ from uuid import UUID
 from chartwire.core.source import EffectMode, Source
 from chartwire.events.outbox import Event
 from chartwire.mapping.conversion import Json, Mapped
-from chartwire.record import authority, visits
+from chartwire.record import authority, documents, visits
 from chartwire.record.bodies import rewritten
 from chartwire.record.happenings import event_types
 from chartwire.record.lineage import Stamp
@@ -138,6 +138,8 @@ class Teller:
             ]
             if extensions or "extension" in held.body:
                 body["extension"] = extensions
+        elif mapped.type == "DocumentReference":
+            body = documents.localised(body, mapped, held, self.work)
         elif mapped.type == "Location" and self.context.source.timezone:
             body["extension"] = [*body.get("extension", ()), *zone_extensions(self.context.source.timezone)]
         return replace(mapped, body=body)

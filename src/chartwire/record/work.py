@@ -14,7 +14,9 @@ from chartwire.core.access import Access
 from chartwire.core.errors import ConflictError
 from chartwire.core.ids import source_key_id, uuid7
 from chartwire.events.outbox import Event
+from chartwire.mapping.conversion import Content
 from chartwire.record.bodies import plain_json, write_body
+from chartwire.record.contents import store as store_contents
 from chartwire.record.standing import Standing, Version
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
@@ -58,6 +60,7 @@ class Work:
     events: list[Event] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
     merges: list[PatientMerge] = field(default_factory=list)
+    contents: dict[UUID, Content] = field(default_factory=dict)
     _keys: dict[Ref, UUID] = field(default_factory=dict)
     _new_keys: dict[Ref, UUID] = field(default_factory=dict)
     _freed_keys: list[Ref] = field(default_factory=list)
@@ -232,7 +235,7 @@ class Work:
             self._new_snapshots[scope] = (members, message_id)
 
     async def flush(self, now: datetime) -> None:
-        """Write everything as of `now`: keys, versions, index, snapshots, merges, reviews. Events: see events.outbox.
+        """Write everything as of `now`: keys, versions, contents, index, snapshots, merges, reviews; not the events.
 
         Raises ConflictError or TransientError when another transaction was first: roll back and redo.
         """
@@ -249,6 +252,7 @@ class Work:
                 q.insert_keys, org, [ref[0] for ref in refs], [ref[1] for ref in refs], ids, originals
             )
         await self._write_versions(changed, now)
+        await store_contents(self.tx, org, list(self.contents.values()), changed, now)
         await self._write_refreshed()
         await self._write_index(changed, now)
         await self._write_snapshots()

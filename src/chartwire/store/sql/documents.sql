@@ -1,0 +1,36 @@
+-- name: known_contents
+-- Which of these contents are stored already.
+select id from content where org_id = $1 and id = any($2::uuid[]);
+
+-- name: insert_content
+-- One content. Another transaction may have stored the same bytes meanwhile.
+insert into content (org_id, id, sha256, media_type, size_bytes, data, created_at) values ($1, $2, $3, $4, $5, $6, $7)
+    on conflict do nothing;
+
+-- name: insert_content_links
+-- Which resources show which contents.
+insert into content_link (org_id, content_id, resource_type, resource_id)
+select $1, l.content_id, l.type, l.resource_id
+  from unnest($2::uuid[], $3::text[], $4::uuid[]) as l (content_id, type, resource_id)
+ order by l.content_id, l.type, l.resource_id
+    on conflict do nothing;
+
+-- name: read_content
+-- A content that some resource shows, with the patients that it is about.
+select c.media_type, c.size_bytes, c.created_at, c.data,
+       array(select distinct r.patient_id
+               from content_link l
+               join resource r on r.org_id = l.org_id and r.type = l.resource_type and r.id = l.resource_id
+              where l.org_id = c.org_id and l.content_id = c.id and r.patient_id is not null) as patients
+  from content c
+ where c.org_id = $1 and c.id = $2
+   and exists (select 1 from content_link l
+                 join resource r on r.org_id = l.org_id and r.type = l.resource_type and r.id = l.resource_id
+                where l.org_id = c.org_id and l.content_id = c.id and not r.deleted);
+
+-- name: documents_of_patient
+-- The documents of a patient, newest first.
+select id, version, updated_at, deleted, patient_id, message_id, actor, body
+  from resource
+ where org_id = $1 and patient_id = $2 and type = 'DocumentReference' and not deleted and id < $3
+ order by id desc limit $4;
