@@ -74,6 +74,10 @@ class Server:
             self._template = template.name
         return self._create(self._template if migrated and self._template else "template0")
 
+    def copy(self, database: Database) -> Database:
+        """A copy of a database that nobody is connected to."""
+        return self._create(database.name)
+
     def drop(self, database: Database) -> None:
         """Drop a database, whoever is still connected."""
         self._execute(f"drop database {database.name} with (force)")
