@@ -25,7 +25,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a channel is to tell. `dedup_key` is the same for all notices of one bout; `id` for all tries of one notice."""
+    """What a channel is to tell. `dedup_key` is the same for all notices of a bout, `id` for all tries of a notice."""
 
     id: UUID
     kind: NoticeKind

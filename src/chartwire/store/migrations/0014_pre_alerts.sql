@@ -49,6 +49,7 @@ create table alert (
     note            text,
     snoozed_until   timestamptz,
     escalated       integer not null default 0,
+    reminded_at     timestamptz,
     seen_at         timestamptz not null,
     primary key (org_id, id)
 );
