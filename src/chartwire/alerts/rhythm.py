@@ -1,10 +1,10 @@
 """What a feed usually does at this hour of the week, and how improbable its silence is. Pure.
 
 The week is cut into SLOTS of 15 minutes in the feed's local time. Each slot learns the mean and the variance of its
-count, weighted towards the present. A gap is judged by the chance that the usual feed sends nothing in it: as Poisson, and
-where slots scatter more than that (holidays, closed days) as negative binomial with the scatter of all slots of the gap
-together, since a holiday empties them all. The bound follows from how many gaps there are: FALSE_ALARMS_A_MONTH for a
-feed that goes on as it did.
+count, weighted towards the present. A gap is judged by the chance that the usual feed sends nothing in it: as Poisson,
+and where slots scatter more than that (holidays, closed days) as negative binomial with the scatter of all slots of the
+gap together, since a holiday empties them all. The bound follows from how many gaps there are: FALSE_ALARMS_A_MONTH for
+a feed that goes on as it did.
 """
 
 import math
