@@ -68,21 +68,31 @@ async def stored_source(tx: Connection, org: UUID, source_id: UUID) -> StoredSou
     return stored
 
 
-async def write_source(tx: Connection, access: Access, form: SourceForm) -> StoredSource:
-    """Make a source. Raises ConflictError (`source_exists`, `source_overlaps`, `sources_max`)."""
+async def write_source(tx: Connection, access: Access, form: SourceForm, *, judge: bool = True) -> StoredSource:
+    """Make a source. Raises ConflictError (`source_exists`, `source_overlaps`, `sources_max`).
+
+    With `judge` False the caller does `check_neighbours` once all sources are written.
+    """
     present = await stored_sources(tx, access.org)
     if len(present) >= SOURCES_PER_ORGANISATION_MAX:
         raise ConflictError(f"an organisation has at most {SOURCES_PER_ORGANISATION_MAX} sources", code="sources_max")
     source = source_of(form, access.org, uuid7())
     _check_name(source, present)
-    await _check_neighbours(tx, source, form.listener)
+    if judge:
+        await check_neighbours(tx, source, form.listener)
     await tx.execute(q.insert_source, source.org, source.id, source.name, to_json(source))
     await tx.execute(q.insert_route, "source", source.org, source.id, form.listener)
     return await stored_source(tx, access.org, source.id)
 
 
 async def rewrite_source(
-    tx: Connection, access: Access, source_id: UUID, form: SourceForm, *, version: int | None = None
+    tx: Connection,
+    access: Access,
+    source_id: UUID,
+    form: SourceForm,
+    *,
+    version: int | None = None,
+    judge: bool = True,
 ) -> StoredSource:
     """Give a source these settings; a retired one comes back.
 
@@ -92,7 +102,8 @@ async def rewrite_source(
     await stored_source(tx, access.org, source_id)
     source = source_of(form, access.org, source_id)
     _check_name(source, await stored_sources(tx, access.org))
-    await _check_neighbours(tx, source, form.listener)
+    if judge:
+        await check_neighbours(tx, source, form.listener)
     arguments = (source.org, source.id, source.name, to_json(source), version)
     if await tx.fetchval(q.change_source, *arguments) is None:
         raise _changed_meanwhile()
@@ -147,7 +158,8 @@ def _check_name(source: Source, present: Iterable[StoredSource]) -> None:
         raise ConflictError("this organisation has a source of this name", code="source_exists")
 
 
-async def _check_neighbours(tx: Connection, source: Source, listener: str) -> None:
+async def check_neighbours(tx: Connection, source: Source, listener: str) -> None:
+    """Raises ConflictError (`source_overlaps`) where a message could not tell a source from another of its listener."""
     await tx.execute(q.lock_listener, listener)
     rows = await tx.fetch(q.sources_of_listener, listener)
     others = [from_json(row["org_id"], row["id"], row["settings"]) for row in rows]

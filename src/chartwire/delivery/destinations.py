@@ -165,15 +165,23 @@ async def change(
 
 
 async def rotate_secret(
-    tx: Connection, access: Access, sealer: Sealer, endpoint_id: UUID, *, overlap_s: float = OVERLAP_S
+    tx: Connection,
+    access: Access,
+    sealer: Sealer,
+    endpoint_id: UUID,
+    *,
+    overlap_s: float = OVERLAP_S,
+    secret: str | None = None,
 ) -> str:
-    """Make a new secret and answer it; those before sign beside it for `overlap_s` seconds more (0: not at all).
+    """Make a new secret (or take the given one) and answer it; those before sign beside it for `overlap_s` seconds more
+    (0: not at all).
 
-    Raises NotFoundError; ValidationError for an overlap of more than seven days.
+    Raises NotFoundError; ValidationError for an overlap of more than seven days, and for a secret that is none.
     """
     if not 0 <= overlap_s <= OVERLAP_S_MAX:
         raise ValidationError("an overlap is 0 to 604800 seconds (seven days)", code="overlap")
-    keyring, shown = Keyring(sealer, access.org, endpoint_id), new_secret()
+    keyring, shown = Keyring(sealer, access.org, endpoint_id), secret or new_secret()
+    decode_secret(shown)
     held = await _locked_secrets(tx, access, keyring)
     await _store_secrets(tx, access, keyring, rotated(held, shown, now().timestamp(), overlap_s))
     return shown

@@ -21,7 +21,7 @@ from chartwire.core.clock import now
 from chartwire.core.errors import TransientError
 from chartwire.core.ids import uuid7
 from chartwire.core.telemetry import Counter, Histogram
-from chartwire.store.pool import Pool, Row
+from chartwire.store.pool import Connection, Pool, Row
 from chartwire.store.queries import q
 
 PATIENTS_PER_ROW_MAX = 100
@@ -127,6 +127,11 @@ class AuditTrail:
         _ROWS.add(len(rows), "written")
         _ROWS_PER_COMMIT.observe(len(rows))
         return True
+
+
+async def record(tx: Connection, row: AuditRow) -> None:
+    """Write a row in the transaction that it tells of, which is bound to the row's organisation."""
+    await tx.execute(q.flush_audit, *_columns([row]))
 
 
 async def read_request(pool: Pool, access: Access, request_id: str, row_id: UUID | None) -> Row | None:

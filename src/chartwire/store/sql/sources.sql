@@ -40,3 +40,7 @@ select w.source_id, last.received_at as last_message_at,
   left join lateral (
         select m.received_at from message m where m.org_id = $1 and m.source_id = w.source_id order by m.id desc limit 1
        ) last on true;
+
+-- name: lock_organisation
+-- The organisation of this scope, for one who changes its configuration.
+select org_id from organisation where org_id = $1 for update;
