@@ -185,8 +185,9 @@ class Writer:
     def _follow_keys(self, held: Standing, body: Json) -> None:
         """New numbers lead here from now on; an external id that is taken back does no longer."""
         before, now = keys_of(held.type, held.body), keys_of(held.type, body)
-        self.work.add_keys(held, now)
-        self._led += [(held.type, key) for key in now if key.startswith(EXTERNAL_ID) and key not in before]
+        fresh = [key for key in now if key not in before]
+        self.work.add_keys(held, fresh)
+        self._led += [(held.type, key) for key in fresh if key.startswith(EXTERNAL_ID)]
         for key in before:
             if key.startswith(EXTERNAL_ID) and key not in now:
                 self.work.drop_key(held, key)

@@ -1,9 +1,6 @@
 """Writing through the practice API: what one door writes, every other door reads at once."""
 
-import json
 
-import pytest
-from tests.integration.api.hub import new_client
 
 ANNA = {
     "name": {"family": "Weber", "given": ["Anna"]},

@@ -105,7 +105,7 @@ class Instant:
             return None
 
     def write(self, body: Json, value: str | None) -> None:
-        if value is None or self.read({self.name: value}) != self.read(body):
+        if (value and self.read({self.name: value})) != self.read(body):
             put(body, self.name, value)
 
 

@@ -237,7 +237,7 @@ def _statuses(collection: Collection, query: Mapping[str, str]) -> tuple[str, ..
     """Merged records are left out of lists, but who asks by number is told where that number went."""
     if collection.fhir_type == "Patient" and "status" in query:
         return filters.chosen("status", query["status"], PATIENT_STATUSES)
-    return PATIENT_STATUSES if query.keys() & {"mrn", "identifier"} else ("active", "inactive")
+    return PATIENT_STATUSES if query.keys() & {"mrn", "identifier", "external_id"} else ("active", "inactive")
 
 
 def _natural_sort(collection: Collection, query: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ APPOINTMENT_STATUSES = (
     "no_show",
     "entered_in_error",
 )
-Form = Literal["day", "text", "words", "identifier", "digits", "date", "instant", "npi", "reference", "list"]
+Form = Literal["day", "text", "words", "identifier", "digits", "date", "instant", "npi", "reference", "list", "exact"]
 
 _NOT_DIGIT = re.compile(r"\D")
 _PARTIAL_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
@@ -101,6 +101,10 @@ def _text(_: Filter, text: str) -> str:
     return folded(text)
 
 
+def _exact(_: Filter, text: str) -> str:
+    return text
+
+
 def _identifier(_: Filter, text: str) -> str:
     system, bar, value = text.rpartition("|")
     return f"{system}{bar}{folded(value)}"
@@ -161,6 +165,7 @@ def _reference(wanted: Filter, text: str) -> str:
 
 _READERS: dict[str, Callable[[Filter, str], str]] = {
     "text": _text,
+    "exact": _exact,
     "identifier": _identifier,
     "npi": _npi,
     "digits": _digits,
@@ -180,11 +185,13 @@ _PERSON = (
     Filter("family_prefix", "family", "text", "How the family name begins", "prefix"),
     Filter("given", "given", "text", "One whole given name, without regard to case and accents"),
 )
+_EXTERNAL_ID = Filter("external_id", "external_id", "exact", "The id that your own software gave it")
 _IDENTIFIER = Filter("identifier", "identifier", "identifier", "An identifier: `value` or `system|value`")
 
 PATIENTS = (
     Filter("mrn", "mrn", "text", "A medical record number (an identifier of type MR)"),
     _IDENTIFIER,
+    _EXTERNAL_ID,
     *_PERSON,
     Filter("birth_date", "birthdate", "date", "Born on this day"),
     Filter("birth_date_gte", "birthdate", "date", "Born on or after this day", "gte"),
@@ -195,7 +202,7 @@ PATIENTS = (
 )
 PATIENT_STATUS = Parameter(
     "status",
-    f"One or more of {', '.join(PATIENT_STATUSES)}; by default all but merged; with mrn or identifier all",
+    f"One or more of {', '.join(PATIENT_STATUSES)}; by default all but merged; with mrn, identifier or external_id all",
     "string",
     PATIENT_STATUSES,
 )
@@ -208,17 +215,20 @@ APPOINTMENTS = (
     Filter("starts_at_gte", "start", "instant", "Starting at or after this time", "gte"),
     Filter("starts_at_lt", "start", "instant", "Starting before this time", "lt"),
     _IDENTIFIER,
+    _EXTERNAL_ID,
     *_UPDATED,
 )
 PROVIDERS = (
     *_PERSON,
     Filter("npi", "identifier", "npi", "A National Provider Identifier"),
     _IDENTIFIER,
+    _EXTERNAL_ID,
     *_UPDATED,
 )
 LOCATIONS = (
     Filter("name", "name", "text", "How the name begins, without regard to case and accents", "prefix"),
     Filter("q", "name", "text", "The same as `name`, for search boxes", "prefix"),
     _IDENTIFIER,
+    _EXTERNAL_ID,
     *_UPDATED,
 )

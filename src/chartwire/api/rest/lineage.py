@@ -18,7 +18,10 @@ from chartwire.record.lineage import Lineage
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one source field gave to an element: `items` are positions in an array, `cleared` says it was emptied."""
+    """What one source field gave to an element: `items` are positions in an array, `cleared` says it was emptied.
+
+    Of a write through the API `source_id` is the key, `message_id` the request, `field` the JSON pointer.
+    """
 
     source_id: str
     message_id: str
@@ -93,7 +96,9 @@ def _part(part: dict[str, Any]) -> Part:
 
 
 def _prefixed(noun: str, text: str) -> str:
-    """A writer that is no UUID (a person, a process) stays as it is."""
+    """A writer that is no UUID (a person, a process) stays as it is; `key:` leads to the id of an API key."""
+    if text.startswith("key:"):
+        return _prefixed("credential", text.removeprefix("key:"))
     try:
         return shown(noun, UUID(text))
     except ValueError:

@@ -42,6 +42,8 @@ class Name:
         names = list(body.get("name", ()))
         official, nickname = _names(body)
         changed = {"use": "official"} if official is None else dict(official)
+        if changed.get("use") == "nickname":
+            changed["use"] = "official"
         for part in ("family", "given", "prefix", "suffix"):
             put(changed, part, getattr(value, part))
         changed.pop("text", None)
@@ -49,7 +51,7 @@ class Name:
         stale = before is not None and value.text == before.text and _parts(value) != _parts(before)
         if value.text and value.text != built and not (stale and built):
             changed["text"] = value.text
-        names = [changed if one is official else one for one in names if one is not nickname]
+        names = [changed if one is official else one for one in names if one is official or not _is_nickname(one)]
         if official is None:
             names.insert(0, changed)
         if nickname is not None and before is not None and value.preferred == before.preferred:
@@ -68,11 +70,15 @@ def _parts(name: PersonName) -> tuple[Any, ...]:
     return (name.family, name.given, name.prefix, name.suffix)
 
 
+def _is_nickname(name: Json) -> bool:
+    return name.get("use") == "nickname"
+
+
 def _names(body: Json) -> tuple[Json | None, Json | None]:
     """The name that is shown, and the nickname beside it."""
     names = body.get("name", ())
-    nicknames = [one for one in names if one.get("use") == "nickname"]
-    others = [one for one in names if one.get("use") != "nickname"]
+    nicknames = [one for one in names if _is_nickname(one)]
+    others = [one for one in names if not _is_nickname(one)]
     official = [one for one in others if one.get("use") == "official"]
     if not others:
         return (nicknames[0] if nicknames else None), None
