@@ -1,107 +1,182 @@
-"""Pages for people: which doors there are, every operation, every problem. Self-contained, offline, without script."""
+"""The documentation of this installation: what it can do, told by itself. Offline, quick, and without foreign code."""
 
-import re
 from collections.abc import Sequence
 from functools import cache
 from html import escape
-from itertools import groupby
+from typing import Any
 
 import orjson
 
-from chartwire.api.http import HTML, Answer, Request
+from chartwire.api.http import Answer, Request
 from chartwire.api.openapi import document
-from chartwire.api.problem import catalogue
+from chartwire.api.portal import operations
+from chartwire.api.portal.catalogue import events_page, problems_page, webhook_items
+from chartwire.api.portal.guides import FOLDERS, guides
+from chartwire.api.portal.page import Link, Section, asset, page
+from chartwire.api.problem import catalogue, not_found
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
 
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b2733}"
-    "code,pre{font:14px/1.5 ui-monospace,monospace;background:#f2f5f7;padding:.1rem .3rem;border-radius:3px}"
-    "pre{padding:.8rem;overflow:auto}table{border-collapse:collapse;width:100%}"
-    "td,th{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #dde3e8}"
-    "h2{margin-top:2.5rem}.verb{font-weight:600}"
-)
-_CODE = re.compile(r"`([^`]+)`")
-_DOORS = (
-    ("/docs", "Every operation of the practice API"),
-    ("/docs/problems", "Every problem that an answer can name"),
-    ("/openapi.json", "The same for programs: OpenAPI 3.1"),
-    ("/fhir/R4/metadata", "What the FHIR R4 door can do"),
-    ("/health/live", "Whether this process answers"),
-    ("/health/ready", "Whether it is ready for work"),
-    ("/metrics", "Prometheus metrics"),
-)
+Json = dict[str, Any]
+
+_START = """
+<section class="hero"><h1>Chartwire</h1>
+<p>HL7 v2 in, one clean FHIR record per patient, and everyone else gets it in the form they speak: a small practice API,
+FHIR R4, signed webhooks. This is version {version}, as it runs on this server.</p></section>
+<section class="cards">
+<a href="/docs/api/patients"><h2>Practice API</h2>
+<p>Patients, appointments, providers, locations: read, write, batch.</p></a>
+<a href="/docs/events"><h2>Events</h2><p>Every event type with a sample, for webhooks and the change feed.</p></a>
+<a href="/docs/problems"><h2>Problems</h2><p>Every error that an answer can name, and what to do about it.</p></a>
+<a href="/docs/api/messages"><h2>Messages</h2><p>What arrived over HL7 v2, what it became, and how to replay it.</p></a>
+</section>
+<section><h2>First request</h2>
+<p>Type a key into the bar above to try any request of these pages on this server; it stays in this page and is never
+stored. From a terminal:</p>
+<pre><code>export CHARTWIRE=http://127.0.0.1:8080 KEY=cw_…
+curl -H "Authorization: Bearer $KEY" "$CHARTWIRE/api/v1/patients?limit=5"</code></pre></section>
+<section><h2>Six rules of the API</h2><dl class="rules">
+<dt>Retries are safe</dt><dd>Send <code>Idempotency-Key</code> with whatever changes something: the same request has one
+effect and gets the same answer for a day, marked <code>Idempotent-Replayed: true</code>.</dd>
+<dt>Nobody is overwritten</dt><dd><code>ETag</code> names a version; send it back in <code>If-Match</code> and a change
+in between is 412, not lost.</dd>
+<dt>Errors say where</dt><dd><a href="/docs/problems">Problems</a> (RFC 9457) carry a code for programs and pointers
+for people, never a value that was sent.</dd>
+<dt>Pages do not skip</dt><dd>Follow <code>next_page_token</code> or <code>Link: rel="next"</code>; what is written
+meanwhile neither repeats nor hides a row.</dd>
+<dt>Limits are told</dt><dd><code>RateLimit</code> says what is left of a minute's quota; 429 comes with
+<code>Retry-After</code>.</dd>
+<dt>Every request has a name</dt><dd><code>X-Request-Id</code>, yours or ours;
+<a href="/docs/api/requests">GET /api/v1/requests/{{id}}</a> tells what became of it. A W3C <code>traceparent</code>
+goes along.</dd></dl></section>
+<section><h2>Other doors</h2><ul class="doors"><li><a href="/openapi.json">/openapi.json</a> OpenAPI 3.1</li>
+<li><a href="/fhir/R4/metadata">/fhir/R4/metadata</a> what the FHIR door can do</li>
+<li><a href="/health/ready">/health/ready</a> whether it is ready for work</li>
+<li><a href="/metrics">/metrics</a> Prometheus metrics</li></ul></section>
+"""
 
 
-async def root(_: Request, services: Services) -> Answer:
-    """`GET /`: a plain page that names the doors."""
-    rows = "".join(f'<tr><td><a href="{path}">{path}</a></td><td>{escape(told)}</td></tr>' for path, told in _DOORS)
-    text = (
-        f"<p>Chartwire {escape(services.version)} runs here. It takes HL7 v2 messages over MLLP and gives one clean "
-        f"record per patient as JSON, FHIR R4 and signed webhooks.</p><table>{rows}</table>"
-        "<pre>curl -H 'Authorization: Bearer cw_...' http://localhost:8080/api/v1/patients?limit=5</pre>"
-    )
-    return _page("Chartwire", text)
+class Portal:
+    """The pages over a route table; each is made once."""
 
+    def __init__(self, documented: Sequence[Route]) -> None:
+        self._documented = documented
+        self.document = cache(self._document)
+        self._search_text = cache(self._search)
 
-async def problems(_: Request, __: Services) -> Answer:
-    """`GET /docs/problems`: where `type` of a problem leads."""
-    rows = "".join(
-        f'<tr id="{one["code"]}"><td><code>{one["code"]}</code></td><td>{one["status"]}</td>'
-        f"<td>{escape(one['title'])}</td></tr>"
-        for one in catalogue()
-    )
-    return _page("Problems", f"<table><tr><th>code</th><th>status</th><th>meaning</th></tr>{rows}</table>")
+    def routes(self) -> tuple[Route, ...]:
+        """The routes of the documentation."""
+        page_of = (
+            ("/", self.start, "The first page"),
+            ("/docs", self.start, "The documentation"),
+            ("/docs/api/{tag}", self.tag, "The operations of one part"),
+            ("/docs/events", self.events, "Every event type"),
+            ("/docs/problems", self.problems, "Every problem"),
+            ("/docs/deprecations", self.deprecations, "What will go"),
+            ("/docs/guide/{folder}/{name}", self.guide, "A guide"),
+            ("/docs/assets/{name}", self.asset, "Style and script"),
+        )
+        return (
+            *(Route("GET", path, handle, summary, None, media="text/html") for path, handle, summary in page_of),
+            Route("GET", "/docs/search.json", self.search, "What can be found in these pages", None),
+            Route("GET", "/openapi.json", self.openapi, "OpenAPI 3.1", None),
+        )
+
+    async def openapi(self, _: Request, services: Services) -> Answer:
+        """`GET /openapi.json`."""
+        return Answer(orjson.dumps(self.document(services.version)))
+
+    async def start(self, request: Request, services: Services) -> Answer:
+        """`GET /docs`, and `/`."""
+        return self._page(request, services, "Documentation", _START.format(version=escape(services.version)))
+
+    async def tag(self, request: Request, services: Services) -> Answer:
+        """`GET /docs/api/{tag}`."""
+        whole = self.document(services.version)
+        wanted = request.parts[0]
+        found = {_slug(tag): (tag, told_of) for tag, told_of in operations.by_tag(whole).items()}
+        if wanted not in found:
+            raise not_found()
+        tag, listed = found[wanted]
+        text = "".join(operations.article(*one, whole["components"]) for one in listed)
+        return self._page(request, services, tag.capitalize(), f"<h1>{escape(tag.capitalize())}</h1>{text}")
+
+    async def events(self, request: Request, services: Services) -> Answer:
+        """`GET /docs/events`."""
+        return self._page(request, services, "Events", events_page())
+
+    async def problems(self, request: Request, services: Services) -> Answer:
+        """`GET /docs/problems`: where `type` of a problem leads."""
+        return self._page(request, services, "Problems", problems_page())
+
+    async def deprecations(self, request: Request, services: Services) -> Answer:
+        """`GET /docs/deprecations`: where `Link: rel="deprecation"` leads."""
+        going = [route for route in self._documented if route.deprecated is not None]
+        rows = "".join(
+            f"<tr><td><code>{route.method} {escape(route.path)}</code></td><td>{route.deprecated}</td>"
+            f"<td>{route.sunset or ''}</td></tr>"
+            for route in going
+        )
+        table = f"<table><tr><th>Operation</th><th>Deprecated</th><th>Gone after</th></tr>{rows}</table>"
+        text = (
+            table if going else "<p>Nothing is about to go. Additions need no new version; removals are told here.</p>"
+        )
+        return self._page(request, services, "Deprecations", f"<h1>Deprecations</h1>{text}")
+
+    async def guide(self, request: Request, services: Services) -> Answer:
+        """`GET /docs/guide/{folder}/{name}`."""
+        found = guides().get((request.parts[0], request.parts[1]))
+        if found is None:
+            raise not_found()
+        return self._page(request, services, found.title, f'<article class="guide">{found.html}</article>')
+
+    async def asset(self, request: Request, _: Services) -> Answer:
+        """`GET /docs/assets/{name}`."""
+        found = asset(request.parts[0])
+        if found is None:
+            raise not_found()
+        return found
+
+    async def search(self, _: Request, services: Services) -> Answer:
+        """`GET /docs/search.json`: title, address and further words of everything."""
+        return Answer(self._search_text(services.version))
+
+    def _document(self, version: str) -> Json:
+        return document(self._documented, version, webhook_items())
+
+    def _page(self, request: Request, services: Services, title: str, text: str) -> Answer:
+        return page(title, text, self._navigation(services.version), request.path)
+
+    def _navigation(self, version: str) -> list[Section]:
+        tags = operations.by_tag(self.document(version))
+        shown = {
+            folder: [Link(one.href, one.title) for one in guides().values() if one.folder == folder]
+            for folder in FOLDERS
+        }
+        return [
+            Section("Start", [Link("/docs", "Overview"), *shown.pop("start")]),
+            Section("API", [Link(f"/docs/api/{_slug(tag)}", tag.capitalize()) for tag in tags]),
+            Section("Catalogues", [Link("/docs/events", "Events"), Link("/docs/problems", "Problems")]),
+            *(Section(FOLDERS[folder], links) for folder, links in shown.items() if links),
+        ]
+
+    def _search(self, version: str) -> bytes:
+        whole = self.document(version)
+        found = [
+            (operation["summary"], f"/docs/api/{_slug(tag)}#{operation['operationId']}", f"{method.upper()} {path}")
+            for tag, listed in operations.by_tag(whole).items()
+            for method, path, operation in listed
+        ]
+        found += [(name, f"/docs/events#{name}", item["post"]["summary"]) for name, item in whole["webhooks"].items()]
+        found += [(one.title, one.href, FOLDERS[one.folder]) for one in guides().values()]
+        found += [(one["code"], f"/docs/problems#{one['code']}", one["title"]) for one in catalogue()]
+        return orjson.dumps(found)
 
 
 def routes(documented: Sequence[Route]) -> tuple[Route, ...]:
     """The routes of the documentation of `documented`."""
-
-    @cache
-    def openapi_text(version: str) -> bytes:
-        return orjson.dumps(document(documented, version))
-
-    @cache
-    def operations_page() -> Answer:
-        tagged = sorted(documented, key=lambda route: route.tag)
-        groups = groupby(tagged, key=lambda route: route.tag)
-        return _page(
-            "Operations", "".join(f"<h2>{escape(tag)}</h2>{''.join(map(_operation, of))}" for tag, of in groups)
-        )
-
-    async def openapi(_: Request, services: Services) -> Answer:
-        return Answer(openapi_text(services.version))
-
-    async def operations(_: Request, __: Services) -> Answer:
-        return operations_page()
-
-    return (
-        Route("GET", "/", root, "The doors", None, media="text/html"),
-        Route("GET", "/docs", operations, "Every operation", None, media="text/html"),
-        Route("GET", "/docs/problems", problems, "Every problem", None, media="text/html"),
-        Route("GET", "/openapi.json", openapi, "OpenAPI 3.1", None),
-    )
+    return Portal(documented).routes()
 
 
-def _told(text: str) -> str:
-    """Text with `code` as code."""
-    return _CODE.sub(r"<code>\1</code>", escape(text))
-
-
-def _operation(route: Route) -> str:
-    scope = f"needs <code>{route.scope}</code>" if route.scope else "open to everyone"
-    rows = "".join(
-        f"<tr><td><code>{escape(one.name)}</code></td><td>{_told(one.description)}</td></tr>"
-        for one in route.parameters
-    )
-    table = f"<table>{rows}</table>" if rows else ""
-    head = f'<p><span class="verb">{route.method}</span> <code>{escape(route.path)}</code> &middot; {scope}<br>'
-    return f"{head}{_told(route.summary)}</p>{table}"
-
-
-def _page(title: str, text: str) -> Answer:
-    body = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style><h1>{escape(title)}</h1>{text}</html>"
-    )
-    return Answer(body.encode(), 200, HTML)
+def _slug(tag: str) -> str:
+    return tag.replace(" ", "-")

@@ -1,17 +1,22 @@
-"""OpenAPI 3.1, generated from the route table and the msgspec types. Pure."""
+"""OpenAPI 3.1, generated from the route table, the msgspec types, the examples and the event catalogue. Pure."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
+from chartwire.api.examples import Example, examples
+from chartwire.api.http import API_VERSIONS
+from chartwire.api.idempotency import KEY_CHARACTERS_MAX
 from chartwire.api.problem import ProblemBody
 from chartwire.api.routes import Parameter, Route
 from chartwire.trust.credentials import SCOPES
 
+Json = dict[str, Any]
+
 _VARIABLE = re.compile(r"\{(\w+)\}")
-_SCHEMAS: dict[str, dict[str, Any]] = {
+_SCHEMAS: Mapping[str, Json] = {
     "integer": {"type": "integer", "minimum": 1, "maximum": 100},
     "boolean": {"type": "boolean"},
     "date": {"type": "string", "format": "date"},
@@ -19,22 +24,60 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "string": {"type": "string"},
 }
 _REFUSALS = {
-    "400": "A parameter is wrong, unknown or given twice",
+    "400": "A parameter or header is wrong, unknown or given twice",
     "401": "The key is missing, unknown, expired or revoked",
     "403": "The key lacks the scope",
     "404": "Nothing that this key may see has this id",
+    "405": "This address does not do that",
+    "406": "No type that was asked for can be given",
+    "409": "The present state does not allow this, or a request with this Idempotency-Key is under way",
+    "410": "The resource was deleted",
+    "412": "The version in If-Match is not the present one",
+    "413": "The body is too large",
+    "415": "The body is of a type that is not understood",
+    "422": "The body breaks a rule, or the Idempotency-Key came with another request",
+    "429": "The quota is spent; Retry-After says when to come back",
+    "500": "A fault in Chartwire",
+    "502": "Another system failed",
     "503": "Not now; Retry-After says when",
+}
+_ALWAYS = ("400", "401", "403", "404", "406", "429", "500", "503")
+_CHANGING = ("409", "412", "413", "415", "422", "502")
+_HEADERS: Mapping[str, Json] = {
+    "X-Request-Id": {"description": "Names this request; GET /api/v1/requests/{id} tells of it.", "type": "string"},
+    "RateLimit": {"description": "What is left: policy, r(emaining) units, t(ime) in s until full.", "type": "string"},
+    "RateLimit-Policy": {"description": "The quotas q in windows of w seconds.", "type": "string"},
+    "Chartwire-Version": {"description": "The dated version that answered.", "type": "string"},
+    "Idempotent-Replayed": {"description": "`true` where a key's first answer is given again.", "type": "string"},
+}
+_ON_EVERY_ANSWER = ("X-Request-Id", "RateLimit", "RateLimit-Policy", "Chartwire-Version")
+_PARAMETERS: Mapping[str, Json] = {
+    "Idempotency-Key": {
+        "description": "Makes a retry safe: the same request under the same key has one effect and one answer.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS_MAX, "pattern": "^[!-~]+$"},
+        "example": "8c1d5c0e-4f0b-4a56-9d0e-6d1f3f0b7a11",
+    },
+    "If-Match": {
+        "description": 'Only if the present version has this ETag, such as `"v7"`; else 412.',
+        "schema": {"type": "string"},
+        "example": '"v7"',
+    },
+    "Chartwire-Version": {
+        "description": "The dated version to answer in.",
+        "schema": {"type": "string", "enum": list(API_VERSIONS)},
+    },
 }
 
 
-def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
-    """The OpenAPI document of a route table."""
+def document(routes: Iterable[Route], version: str, webhooks: Mapping[str, Json] | None = None) -> Json:
+    """The OpenAPI document of a route table. `webhooks` are path items by event type."""
     table = list(routes)
     types = [one for route in table for one in (route.answer, route.body) if one is not None]
     _, components = msgspec.json.schema_components([ProblemBody, *types], ref_template="#/components/schemas/{name}")
-    paths: dict[str, dict[str, Any]] = {}
+    told = examples()
+    paths: dict[str, Json] = {}
     for route in table:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, told.get(operation_id(route)))
     return {
         "openapi": "3.1.0",
         "info": {
@@ -44,9 +87,14 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in table)],
         "paths": paths,
+        "webhooks": dict(webhooks or {}),
         "components": {
             "schemas": components,
+            "headers": {name: _header(told) for name, told in _HEADERS.items()},
+            "parameters": {name: {"name": name, "in": "header", **told} for name, told in _PARAMETERS.items()},
+            "responses": {f"Problem{status}": _problem(words) for status, words in _REFUSALS.items()},
             "securitySchemes": {
                 "key": {
                     "type": "http",
@@ -58,55 +106,96 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route) -> dict[str, Any]:
-    operation: dict[str, Any] = {
-        "operationId": _operation_id(route),
-        "summary": route.summary,
-        "tags": [route.tag],
-        "parameters": [*map(_path_parameter, _VARIABLE.findall(route.path)), *map(_query_parameter, route.parameters)],
-        "responses": {str(route.status): _success(route)},
-    }
-    if route.body is not None:
-        operation["requestBody"] = {"content": {"application/json": {"schema": _reference(route.body)}}}
-    if route.scope is not None:
-        operation["security"] = [{"key": [route.scope]}]
-        operation["description"] = f"Needs the scope `{route.scope}`."
-        operation["responses"] |= {status: _problem(route, words) for status, words in _REFUSALS.items()}
-    else:
-        operation["security"] = []
-    return operation
-
-
-def _operation_id(route: Route) -> str:
+def operation_id(route: Route) -> str:
+    """`get_patients_id` for `GET /api/v1/patients/{id}`: the name under which examples and clients know a route."""
     words = [word.strip("{}") for word in route.path.strip("/").split("/") if word not in {"api", "v1"}]
     return "_".join([route.method.lower(), *words]).replace("-", "_").replace(".", "_") or "root"
 
 
-def _success(route: Route) -> dict[str, Any]:
-    told: dict[str, Any] = {"description": route.summary}
-    if route.answer is not None:
-        told["content"] = {route.media: {"schema": _reference(route.answer)}}
-    elif route.status != 204:
-        told["content"] = {route.media: {"schema": {} if "json" in route.media else {"type": "string"}}}
+def _operation(route: Route, example: Example | None) -> Json:
+    operation: Json = {
+        "operationId": operation_id(route),
+        "summary": route.summary,
+        "tags": [route.tag],
+        "parameters": _parameters(route, example),
+        "responses": {str(route.status): _success(route, example)},
+        "security": [{"key": [route.scope]}] if route.scope else [],
+    }
+    if route.deprecated is not None:
+        operation["deprecated"] = True
+    if route.body is not None:
+        operation["requestBody"] = _request_body(route, example)
+    if route.scope is not None:
+        operation["description"] = f"Needs the scope `{route.scope}`."
+        statuses = (*_ALWAYS, *(_CHANGING if route.method != "GET" else ()))
+        operation["responses"] |= {status: _refusal(route, status) for status in statuses}
+    return operation
+
+
+def _parameters(route: Route, example: Example | None) -> list[Json]:
+    path = [_path_parameter(name, example) for name in _VARIABLE.findall(route.path)]
+    query = [_query_parameter(one, example) for one in route.parameters]
+    headers = ["Chartwire-Version"] if route.path.startswith("/api/") else []
+    if route.changes:
+        headers.append("Idempotency-Key")
+    if route.conditional:
+        headers.append("If-Match")
+    return [*path, *query, *({"$ref": f"#/components/parameters/{name}"} for name in headers)]
+
+
+def _request_body(route: Route, example: Example | None) -> Json:
+    content: Json = {"schema": _schema(route.body)}
+    if example is not None and example.body is not None:
+        content["example"] = example.body
+    return {"content": dict.fromkeys(route.body_media, content), "required": not route.body_optional}
+
+
+def _success(route: Route, example: Example | None) -> Json:
+    told: Json = {"description": route.summary}
+    if route.scope is not None:
+        names = [*_ON_EVERY_ANSWER, *(["Idempotent-Replayed"] if route.changes else [])]
+        told["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    if route.status == 204:
+        return told
+    plain: Json = {} if "json" in route.media else {"type": "string"}
+    content: Json = {"schema": _schema(route.answer) if route.answer is not None else plain}
+    if example is not None and example.answer is not None:
+        content["example"] = example.answer
+    told["content"] = {route.media: content}
     return told
 
 
-def _problem(route: Route, words: str) -> dict[str, Any]:
+def _refusal(route: Route, status: str) -> Json:
     if route.media == "application/fhir+json":
-        return {"description": words, "content": {route.media: {"schema": {}}}}
-    return {"description": words, "content": {"application/problem+json": {"schema": _reference(ProblemBody)}}}
+        return {"description": _REFUSALS[status], "content": {route.media: {"schema": {}}}}
+    return {"$ref": f"#/components/responses/Problem{status}"}
 
 
-def _reference(shape: Any) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{shape.__name__}"}
+def _problem(words: str) -> Json:
+    return {"description": words, "content": {"application/problem+json": {"schema": _schema(ProblemBody)}}}
 
 
-def _path_parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+def _schema(shape: Any) -> Json:
+    (schema,), _ = msgspec.json.schema_components([shape], ref_template="#/components/schemas/{name}")
+    return schema
 
 
-def _query_parameter(parameter: Parameter) -> dict[str, Any]:
-    schema: dict[str, Any] = dict(_SCHEMAS[parameter.kind])
+def _header(told: Json) -> Json:
+    return {"description": told["description"], "schema": {"type": told["type"]}}
+
+
+def _path_parameter(name: str, example: Example | None) -> Json:
+    parameter: Json = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    if example is not None and name in example.path:
+        parameter["example"] = example.path[name]
+    return parameter
+
+
+def _query_parameter(parameter: Parameter, example: Example | None) -> Json:
+    schema: Json = dict(_SCHEMAS[parameter.kind])
     if parameter.values and "joined by commas" not in parameter.description and "more of" not in parameter.description:
         schema["enum"] = list(parameter.values)
-    return {"name": parameter.name, "in": "query", "description": parameter.description, "schema": schema}
+    told: Json = {"name": parameter.name, "in": "query", "description": parameter.description, "schema": schema}
+    if example is not None and parameter.name in example.query:
+        told["example"] = example.query[parameter.name]
+    return told

@@ -1,0 +1,98 @@
+"""The examples of the documentation are played against a real database, and still come out as they are told.
+
+CHARTWIRE_RECORD_EXAMPLES=1 plays the story and writes down its answers anew.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from tests.integration.api.sandbox import filled as sandbox
+from tests.integration.api.sandbox import receiver
+
+import chartwire.api.examples
+from chartwire.api.examples import examples, filled, story
+from chartwire.api.openapi import operation_id
+from chartwire.api.table import DOCUMENTED
+
+ANSWERS = Path(chartwire.api.examples.__file__).with_name("answers.json")
+RECORDS = bool(os.environ.get("CHARTWIRE_RECORD_EXAMPLES"))
+SINK = "https://crm.example/chartwire"
+NO_EXAMPLE = {"get_metrics"}
+"""Text for a program of its own."""
+
+
+async def play(client, values):
+    """Every step of the story: operation -> (status, answer) of its first time. `values` takes what steps keep."""
+    routes = {operation_id(route): route for route in DOCUMENTED}
+    told = {}
+    for number, step in enumerate(story()):
+        route = routes[step.operation]
+        path = route.path
+        for name, value in filled(step.path, values).items():
+            path = path.replace(f"{{{name}}}", value)
+        body = filled(step.body, values)
+        reply = await client.call(
+            route.method,
+            path,
+            filled(step.query, values),
+            body=b"" if body is None else json.dumps(body).encode(),
+            headers={"content-type": "application/json", "idempotency-key": f"step-{number}"},
+        )
+        assert reply.status == route.status, (step.operation, reply.status, reply.body)
+        answer = reply.json if reply.body else None
+        told.setdefault(step.operation, answer)
+        for name, pointer in step.keep.items():
+            values[name] = at(answer, pointer)
+        values["request"] = reply.headers["x-request-id"]
+    return told
+
+
+def at(value, pointer):
+    for part in pointer.strip("/").split("/"):
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return value
+
+
+def shape(value):
+    """Which members there are, and of which kind; a list is as its first item, null is anything."""
+    if isinstance(value, dict):
+        return {name: shape(held) for name, held in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return {bool: "boolean", int: "number", float: "number", str: "text", type(None): None}[type(value)]
+
+
+def alike(one, other):
+    if one is None or other is None or one == other:
+        return True
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
+    return isinstance(one, list) and isinstance(other, list) and (not one or not other or alike(one[0], other[0]))
+
+
+async def test_every_example_is_answered_as_the_documentation_tells(client, pool, engine_pool, org_id):
+    sink = await receiver()
+    values = {**await sandbox(pool, engine_pool, org_id), "sink": f"{sink.url}/chartwire"}
+    try:
+        told = await play(client, values)
+    finally:
+        await sink.close()
+    if RECORDS:
+        text = json.dumps({"values": values, "answers": told}, indent=1, ensure_ascii=False)
+        ANSWERS.write_text(text.replace(values["sink"], SINK) + "\n", encoding="utf-8")
+        return
+    recorded = examples()
+    for operation, answer in told.items():
+        assert operation in recorded, f"record it: CHARTWIRE_RECORD_EXAMPLES=1 ({operation})"
+        assert alike(shape(answer), shape(recorded[operation].answer)), operation
+
+
+def test_every_operation_has_an_example():
+    told = {operation_id(route) for route in DOCUMENTED} - {step.operation for step in story()} - NO_EXAMPLE
+    assert not told, "tell them in api/examples/story.yaml, then CHARTWIRE_RECORD_EXAMPLES=1 pytest this file"
+
+
+def test_no_example_holds_a_working_secret_or_an_address_of_this_machine():
+    text = ANSWERS.read_text("utf-8")
+    assert "127.0.0.1" not in text
