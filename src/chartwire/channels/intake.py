@@ -28,6 +28,7 @@ import structlog
 from chartwire.core.clock import monotonic
 from chartwire.core.crashpoints import hit
 from chartwire.core.errors import ChartwireError, TransientError
+from chartwire.core.ids import uuid7
 from chartwire.core.limits import (
     INTAKE_FLUSH_BYTES_MAX,
     INTAKE_FLUSH_MESSAGES_MAX,
@@ -336,11 +337,13 @@ async def _amend(
     """Put in the answers of messages that were no plain new ones. Resends are read in a statement of their own, which
     sees what a concurrent group committed meanwhile."""
     resent = [position for position, outcome in unusual if outcome == "resend"]
+    reused = [arrivals[position] for position, outcome in unusual if outcome == "reused"]
     for position, outcome in unusual:
         arrival = arrivals[position]
         if outcome == "reused":
             ack = arrival.ack if arrival.reuse_ack is None else arrival.reuse_ack
             answers[position] = Answer("reused", ack, arrival.id)
+    await _note_reused(connection, [arrival for arrival in reused if arrival.reuse_ack is None])
     if not resent:
         return
     keys: list[tuple[Any, ...]] = [
@@ -354,6 +357,14 @@ async def _amend(
         first = row["message_id"]
         outcome = "fresh" if first == arrivals[position].id else "resend"
         answers[position] = Answer(outcome, row["ack"], first)
+
+
+async def _note_reused(connection: Connection, arrivals: Sequence[Arrival]) -> None:
+    """One open case a source tells a person that its control ids come again with other messages. (Refused ones are dead
+    letters.)"""
+    if arrivals:
+        rows = [(arrival.org, uuid7(), arrival.source, arrival.id) for arrival in arrivals]
+        await connection.execute(q.note_reused_control_ids, *map(list, zip(*rows, strict=True)))
 
 
 async def forget_resends(pool: Pool, org: UUID, at: datetime) -> int:

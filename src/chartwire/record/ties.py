@@ -12,7 +12,7 @@ from chartwire.record.bodies import plain_json, read_json
 from chartwire.record.elements import shape_of
 from chartwire.record.lineage import Lineage
 from chartwire.record.work import Ref
-from chartwire.record.writing import Asked, Writer
+from chartwire.record.writing import Asked, Writer, keys_of
 from chartwire.store.pool import Connection
 
 
@@ -48,6 +48,7 @@ async def take(tx: Connection, access: Access, ref: Ref, proposal: str | None) -
         else:
             values.update(shape.told(word))
     body = shape.body(values)
+    await writer.ask(held.type, keys_of(held.type, body))
     writer.amend(held, body, {member: f"/{member}" for member in body})
     return await writer.finish(), writer.work.events
 

@@ -162,3 +162,7 @@ select m.id, m.received_at, m.control_id, m.mrn, m.body_bytes, m.patient_id, m.e
  where m.org_id = $1 and m.state = 'dead' and m.decision is null
    and dead_letter_fingerprint(m.source_id, m.event, m.error_code, m.error_location) = $2 and m.id < $3
  order by m.id desc limit $4;
+
+-- name: note_reused_control_ids
+-- Control ids came again with other messages: one open case a source.
+select note_reused_control_ids($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]);
