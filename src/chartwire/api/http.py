@@ -27,6 +27,8 @@ JSON = b"application/json"
 PROBLEM_JSON = b"application/problem+json"
 FHIR_JSON = b"application/fhir+json"
 HTML = b"text/html; charset=utf-8"
+ANY = b"*/*"
+"""The media type of an address that gives whatever its content is."""
 NO_ACCESS = Access(UUID(int=0), "anonymous", "", frozenset())
 
 _PARAMETERS_MAX = 40
@@ -158,7 +160,7 @@ def json_answer(value: Any, *, status: int = 200, headers: Sequence[Header] = ()
 
 def accepts(accept: bytes | None, *media: bytes) -> bool:
     """Whether an Accept header takes one of `media` (each `type/subtype`); no header takes all. Weights are ignored."""
-    if not accept:
+    if not accept or ANY in media:
         return True
     for wanted in accept.lower().split(b","):
         name = wanted.partition(b";")[0].strip()

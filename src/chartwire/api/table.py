@@ -1,6 +1,7 @@
 """Every route of the application."""
 
 from chartwire.api import docs, health
+from chartwire.api.fhir import binary as fhir_binary
 from chartwire.api.fhir import read as fhir_read
 from chartwire.api.rest import (
     actions,
@@ -9,6 +10,7 @@ from chartwire.api.rest import (
     custom_fields,
     dead_letters,
     deliveries,
+    documents,
     endpoint_secrets,
     endpoints,
     feed,
@@ -36,6 +38,7 @@ DOCUMENTED = (
     *unmerge.ROUTES,
     *batch.ROUTES,
     *parked.ROUTES,
+    *documents.ROUTES,
     *messages.ROUTES,
     *message_route.ROUTES,
     *validate.ROUTES,
@@ -54,6 +57,7 @@ DOCUMENTED = (
     *keys.ROUTES,
     *custom_fields.ROUTES,
     *requests.ROUTES,
+    *fhir_binary.ROUTES,
     *fhir_read.ROUTES,
     *health.ROUTES,
 )

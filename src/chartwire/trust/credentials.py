@@ -32,6 +32,7 @@ SCOPES = frozenset(
         "audit.read",
         "custom_fields.read",
         "custom_fields.write",
+        "documents.read",
         "events.read",
         "fhir.read",
         "hl7.validate",

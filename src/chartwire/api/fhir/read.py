@@ -19,6 +19,7 @@ RESOURCE_TYPES = (
     "Condition",
     "Coverage",
     "DiagnosticReport",
+    "DocumentReference",
     "Encounter",
     "Location",
     "Observation",
@@ -70,6 +71,7 @@ async def metadata(_: Request, services: Services) -> Answer:
         }
         for kind in RESOURCE_TYPES
     ]
+    resources.append({"type": "Binary", "interaction": interactions[:1], "versioning": "no-version"})
     statement = {
         "resourceType": "CapabilityStatement",
         "status": "active",
