@@ -15,8 +15,9 @@ or PV1-3.4) spelled out without wildcard, is refused with AR, unless the peer's 
 
 **Which lane** (sections 3 and 4 of domain-rules.md; architecture.md, work engine), by `Source.order_key`:
 `patient` (the default) is the strongest identifying PID-3: rules of the source in their order, then repetitions in
-theirs. `visit`: PV1-19, else PID-18. `source`: one lane, the whole feed in order of arrival. A path (`ORC-3`): that
-field. What has no such key queues in the source's own lane. A merge queues in the lanes of its patients besides.
+theirs. `visit`: PV1-19, else PV1-50, else PID-18. `source`: one lane, the whole feed in order of arrival. A path
+(`ORC-3`): that field. What has no such key queues in the source's own lane. A merge queues in the lanes of its patients
+besides.
 """
 
 import ipaddress
@@ -165,12 +166,16 @@ def order_value(envelope: Envelope, source: Source, body: bytes) -> str:
     if source.order_key == "source":
         return ""
     if source.order_key == "visit":
-        return envelope.visit_number or envelope.account_number
+        return _plain(envelope.visit_number) or _field(body, source, "PV1-50") or _plain(envelope.account_number)
+    return _field(body, source, source.order_key)
+
+
+def _field(body: bytes, source: Source, path: str) -> str:
     try:
-        value = parse(body, charset=source.charset).get(source.order_key)
+        value = parse(body, charset=source.charset).get(path)
     except ParseError:
         return ""
-    return value.strip() if value and value != NULL else ""
+    return _plain(value) if value and value != NULL else ""
 
 
 def patient_lane(ids: Sequence[PatientId], source: Source) -> Lanes:

@@ -7,6 +7,7 @@ REFRESH_S of sources.py.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -20,6 +21,8 @@ from chartwire.core.ids import uuid7
 from chartwire.core.source import Source
 from chartwire.store.pool import Connection, Row
 from chartwire.store.queries import q
+
+Judge = Literal["everyone", "own", "later"]
 
 SOURCES_PER_ORGANISATION_MAX = 1000
 _NO_LISTENER = ""
@@ -68,18 +71,19 @@ async def stored_source(tx: Connection, org: UUID, source_id: UUID) -> StoredSou
     return stored
 
 
-async def write_source(tx: Connection, access: Access, form: SourceForm, *, judge: bool = True) -> StoredSource:
+async def write_source(tx: Connection, access: Access, form: SourceForm, *, judge: Judge = "everyone") -> StoredSource:
     """Make a source. Raises ConflictError (`source_exists`, `source_overlaps`, `sources_max`).
 
-    With `judge` False the caller does `check_neighbours` once all sources are written.
+    `judge` says which sources of the listener it has to be told apart from: `own`, for an operator, who may put feeds
+    of several organisations on one listener; `later`, for a caller who does `check_neighbours` when all are written.
     """
     present = await stored_sources(tx, access.org)
     if len(present) >= SOURCES_PER_ORGANISATION_MAX:
         raise ConflictError(f"an organisation has at most {SOURCES_PER_ORGANISATION_MAX} sources", code="sources_max")
     source = source_of(form, access.org, uuid7())
     _check_name(source, present)
-    if judge:
-        await check_neighbours(tx, source, form.listener)
+    if judge != "later":
+        await check_neighbours(tx, source, form.listener, own_only=judge == "own")
     await tx.execute(q.insert_source, source.org, source.id, source.name, to_json(source))
     await tx.execute(q.insert_route, "source", source.org, source.id, form.listener)
     return await stored_source(tx, access.org, source.id)
@@ -92,7 +96,7 @@ async def rewrite_source(
     form: SourceForm,
     *,
     version: int | None = None,
-    judge: bool = True,
+    judge: Judge = "everyone",
 ) -> StoredSource:
     """Give a source these settings; a retired one comes back.
 
@@ -102,8 +106,8 @@ async def rewrite_source(
     await stored_source(tx, access.org, source_id)
     source = source_of(form, access.org, source_id)
     _check_name(source, await stored_sources(tx, access.org))
-    if judge:
-        await check_neighbours(tx, source, form.listener)
+    if judge != "later":
+        await check_neighbours(tx, source, form.listener, own_only=judge == "own")
     arguments = (source.org, source.id, source.name, to_json(source), version)
     if await tx.fetchval(q.change_source, *arguments) is None:
         raise _changed_meanwhile()
@@ -158,12 +162,13 @@ def _check_name(source: Source, present: Iterable[StoredSource]) -> None:
         raise ConflictError("this organisation has a source of this name", code="source_exists")
 
 
-async def check_neighbours(tx: Connection, source: Source, listener: str) -> None:
-    """Raises ConflictError (`source_overlaps`) where a message could not tell a source from another of its listener."""
+async def check_neighbours(tx: Connection, source: Source, listener: str, *, own_only: bool = False) -> None:
+    """Raises ConflictError (`source_overlaps`) where a message could not tell a source from another of its listener, of
+    any organisation or of its own only."""
     await tx.execute(q.lock_listener, listener)
     rows = await tx.fetch(q.sources_of_listener, listener)
     others = [from_json(row["org_id"], row["id"], row["settings"]) for row in rows]
-    found = rival(source, [other for other in others if other])
+    found = rival(source, [other for other in others if other and not (own_only and other.org != source.org)])
     if found is None:
         return
     if found.org == source.org:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chartwire.channels.routing import Peer, Refusal, admitted, check_sending, order_key, route, strongest
+from chartwire.channels.routing import Peer, Refusal, admitted, check_sending, order_key, order_value, route, strongest
 from chartwire.core.errors import MappingError, ValidationError
 from chartwire.core.ids import order_key_digest
 from chartwire.core.source import IdentifierRule, Source
@@ -259,3 +259,18 @@ def test_lanes_and_maps_always_agree_about_the_strongest_identifier(
         keys = ()
     expected = (keys[0].type, keys[0].authority, keys[0].value) if keys else None
     assert strongest(read_envelope(data).patient_ids, own) == expected
+
+
+NUMBERS = st.sampled_from(["", '""', "V1", "V2^^^NORTH", " V3 ", "A\\T\\B"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(NUMBERS, NUMBERS, NUMBERS)
+def test_a_feed_in_order_of_visits_agrees_with_the_maps_about_the_visit(
+    visit: str, alternate: str, account: str
+) -> None:
+    pid = f"4711^^^NORTH^MR{'|' * 15}{account}"
+    data = raw(pid=pid, more=f"PV1|1|I{'|' * 17}{visit}{'|' * 31}{alternate}\r")
+    own = source(1, order_key="visit")
+    keys = [one.key for one in load_maps().convert(parse(data), own).resources if one.type == "Encounter"]
+    assert order_value(read_envelope(data), own, data) == (keys[0].rpartition("|")[2] if keys else "")

@@ -3,19 +3,19 @@
 import argparse
 import asyncio
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from chartwire.app import console
 from chartwire.app.cli import common_arguments
+from chartwire.app.commands import source_control
 from chartwire.app.identifiers import read_id
-from chartwire.app.services import services
+from chartwire.app.listening import listener_settings
+from chartwire.app.services import operator_access, services
 from chartwire.app.settings import load
-from chartwire.channels.sources import create_source, list_sources
+from chartwire.channels.source_form import read_form
+from chartwire.channels.source_store import StoredSource, stored_sources, write_source
 from chartwire.core.errors import ValidationError
-from chartwire.core.ids import uuid7
-from chartwire.core.source import IdentifierRule, Source
 
-_COLUMNS = ("id", "name", "authority", "timezone", "identifiers", "ack_mode", "effect_mode")
+_COLUMNS = ("id", "name", "listener", "authority", "timezone", "identifiers", "order_key", "ack_mode", "effect_mode")
 _ACK_MODES = ("commit", "after-processing", "enhanced", "one-ack", "none")
 
 
@@ -35,6 +35,8 @@ def register(parser: argparse.ArgumentParser) -> None:
                         help="CIDR, or cn:, san:, sha256: of the client certificate")  # fmt: skip
     create.add_argument("--sending", action="append", default=[], metavar="FIELD=PATTERN",
                         help="such as MSH-4=HOSP*; chooses among sources of one listener")  # fmt: skip
+    create.add_argument("--order", default="patient", metavar="KEY",
+                        help="what stays in order: patient (default), visit, source, or a field as ORC-3")  # fmt: skip
     create.add_argument("--ack", choices=_ACK_MODES, default="commit", help="when and how to answer (default commit)")
     create.add_argument("--record-only", action="store_true", help="store, but send nothing out (first load)")
     create.set_defaults(run=_create)
@@ -43,41 +45,41 @@ def register(parser: argparse.ArgumentParser) -> None:
     for action in (create, listing):
         common_arguments(action)
         action.add_argument("--org", required=True, metavar="ORG_ID", help="as `org list` shows it")
+    source_control.register(actions)
 
 
 def _create(args: argparse.Namespace) -> int:
-    source = _source(args)
+    access = operator_access(read_id(args.org, "organisation"), "source create")
 
-    async def work() -> None:
-        async with services(load(args.config), size=2) as shared:
-            await create_source(shared.pool, source, args.listener)
+    async def work() -> StoredSource:
+        settings = load(args.config)
+        form = read_form(_values(args), [one.name for one in listener_settings(settings, shared=False)])
+        async with services(settings, size=2) as shared, shared.pool.transaction(access.org) as tx:
+            return await write_source(tx, access, form, judge="own")
 
-    asyncio.run(work())
-    console.say(args, _row(source) | {"listener": args.listener}, str(source.id))
+    made = asyncio.run(work())
+    console.say(args, _row(made), str(made.source.id))
     return console.OK
 
 
-def _source(args: argparse.Namespace) -> Source:
-    if args.timezone:
-        try:
-            ZoneInfo(args.timezone)
-        except (KeyError, ValueError, OSError):
-            raise ValidationError(f"--timezone {args.timezone}: not an IANA zone", code="zone") from None
-    rules = tuple(IdentifierRule(*_pair(text, ":", "--identifier")) for text in args.identifier or (":MR", ":PI"))
-    return Source(
-        org=read_id(args.org, "organisation"),
-        id=uuid7(),
-        name=args.name,
-        authority=args.authority,
-        timezone=args.timezone,
-        charset=args.charset,
-        identifiers=rules,
-        accepts=tuple(args.accept),
-        peers=tuple(args.peer),
-        sending=tuple(_pair(text, "=", "--sending") for text in args.sending),
-        ack_mode=args.ack,
-        effect_mode="record-only" if args.record_only else "live",
-    )
+def _values(args: argparse.Namespace) -> dict[str, Any]:
+    """What the options say, as a form has it."""
+    identifiers = [_pair(text, ":", "--identifier") for text in args.identifier or (":MR", ":PI")]
+    sending = [_pair(text, "=", "--sending") for text in args.sending]
+    return {
+        "name": args.name,
+        "authority": args.authority,
+        "listener": args.listener,
+        "timezone": args.timezone,
+        "charset": args.charset,
+        "identifiers": [{"authority": authority, "type": kind} for authority, kind in identifiers],
+        "order_key": args.order,
+        "accepts": args.accept,
+        "peers": args.peer,
+        "sending": [{"field": name, "pattern": pattern} for name, pattern in sending],
+        "ack_mode": args.ack,
+        "effect_mode": "record-only" if args.record_only else "live",
+    }
 
 
 def _pair(text: str, mark: str, option: str) -> tuple[str, str]:
@@ -88,22 +90,27 @@ def _pair(text: str, mark: str, option: str) -> tuple[str, str]:
 
 
 def _list(args: argparse.Namespace) -> int:
+    org = read_id(args.org, "organisation")
+
     async def work() -> list[dict[str, Any]]:
-        async with services(load(args.config), size=2) as shared:
-            return [_row(one) for one in await list_sources(shared.pool, read_id(args.org, "organisation"))]
+        async with services(load(args.config), size=2) as shared, shared.pool.transaction(org) as tx:
+            return [_row(one) for one in await stored_sources(tx, org)]
 
     rows = asyncio.run(work())
     console.say(args, rows, console.table(rows, _COLUMNS))
     return console.OK
 
 
-def _row(source: Source) -> dict[str, Any]:
+def _row(stored: StoredSource) -> dict[str, Any]:
+    source = stored.source
     return {
         "id": str(source.id),
         "name": source.name,
+        "listener": stored.listener,
         "authority": source.authority,
         "timezone": source.timezone,
         "identifiers": ", ".join(f"{rule.authority}:{rule.type}" for rule in source.identifiers),
+        "order_key": source.order_key,
         "ack_mode": source.ack_mode,
         "effect_mode": source.effect_mode,
     }

@@ -41,11 +41,11 @@ class SourceKind:
         return plain(read_form(entry.values, self._listeners))
 
     async def create(self, tx: Connection, access: Access, values: Values) -> dict[str, str]:
-        await write_source(tx, access, read_form(values), judge=False)
+        await write_source(tx, access, read_form(values), judge="later")
         return {}
 
     async def change(self, tx: Connection, access: Access, held: Held, values: Values) -> None:
-        await rewrite_source(tx, access, held.ref.source.id, read_form(values), version=held.ref.version, judge=False)
+        await rewrite_source(tx, access, held.ref.source.id, read_form(values), version=held.ref.version, judge="later")
 
     async def retire(self, tx: Connection, access: Access, held: Held) -> None:
         await retire_source(tx, access, held.ref.source.id, version=held.ref.version)
@@ -53,4 +53,4 @@ class SourceKind:
     async def finish(self, tx: Connection, access: Access) -> None:
         """Two sources may have changed places: whether they can be told apart shows when both are written."""
         for stored in await stored_sources(tx, access.org):
-            await check_neighbours(tx, stored.source, stored.listener)
+            await check_neighbours(tx, stored.source, stored.listener, own_only=True)
