@@ -24,6 +24,7 @@ from chartwire.core.source import Source
 from chartwire.delivery import replays
 from chartwire.delivery.keyring import Keyring, Secret
 from chartwire.delivery.signature import new_secret
+from chartwire.mapping.conversion import Content
 from chartwire.record import custom_fields
 from chartwire.record.custom_values import CustomField
 from chartwire.store.queries import q
@@ -43,6 +44,9 @@ async def everything_of(record):
         "providers": to_prefixed("prv", await record.save("Practitioner", {})),
         "locations": to_prefixed("loc", await record.save("Location", {"name": "Ward"})),
     }
+    content = Content.of(b"%PDF-1.7", "application/pdf")
+    shown = {"status": "current", "content": [{"attachment": {"url": f"Binary/{content.id}"}}]}
+    document = await record.save("DocumentReference", shown, patient=patient)
     message = to_prefixed("msg", await record.message(mrn="MRN-0001", patient_id=patient))
     endpoint, review, event = uuid7(), uuid7(), uuid7()
     operator = Access(record.org, "cli:test", "HOPERAT", frozenset({"*"}))
@@ -50,6 +54,9 @@ async def everything_of(record):
         sealed = Keyring(Sealer(bytes(range(32))), record.org, endpoint).seal([Secret(new_secret())])
         row = (record.org, endpoint, "webhook", "n", "https://example.org/hook", ["*"], sealed, "2026-11-20")
         await tx.execute(q.insert_destination, *row)
+        row = (content.id, content.sha256, content.media_type, len(content.data), content.data, datetime.now(UTC))
+        await tx.execute(q.insert_content, record.org, *row)
+        await tx.execute(q.insert_content_links, record.org, [content.id], ["DocumentReference"], [document])
         replay = await replays.start(
             tx, operator, replays.Order(endpoint, datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC))
         )
@@ -81,7 +88,9 @@ async def everything_of(record):
         "sources": to_prefixed("src", source.id),
         "dead-letters": to_prefixed("dlg", cause),
         "maintenance-windows": to_prefixed("mnt", lasting),
+        "documents": to_prefixed("doc", document),
         "fhir": f"Patient/{patient}",
+        "binary": f"Binary/{content.id}",
         "hl7/messages": message,
         "webhooks/endpoints": to_prefixed("whe", endpoint),
         "webhooks/deliveries": delivery_id(event, endpoint),
@@ -100,6 +109,7 @@ def addresses(things):
         if route.scope is None or "{" not in route.path:
             continue
         path = route.path.replace("{type}/{id}", things["fhir"]).replace("{version}", "1")
+        path = path.replace("Binary/{id}", things["binary"])
         path = _NOUN.sub(lambda found: f"/api/v1/{found[1]}/{things[found[1]]}", path)
         assert "{" not in path, path
         told.append((route.method, path))
