@@ -22,6 +22,7 @@ from chartwire.delivery import destinations
 from chartwire.delivery.destinations import Endpoint, matches
 from chartwire.delivery.log import floor_of
 from chartwire.delivery.routing import Recipient, look_up, recipient, row_of
+from chartwire.delivery.schedule import JITTER
 from chartwire.events.outbox import Event
 from chartwire.store.pool import Connection, Row
 from chartwire.store.queries import q
@@ -31,6 +32,8 @@ STATES = ("dead", "missing", "delivered", "retrying", "unknown")
 STATES_DEFAULT = ("dead", "missing")
 OPEN_MAX = 200
 _PAGE = 1000
+_KEPT = timedelta(days=EVENT_RETENTION_DAYS)
+_SLACK = timedelta(minutes=10)
 _WAIT = timedelta(seconds=1)
 _WAIT_FOR_ENDPOINT = timedelta(seconds=60)
 
@@ -99,14 +102,16 @@ async def again(tx: Connection, access: Access, event_id: UUID, endpoint_id: UUI
 async def recover(tx: Connection, access: Access, endpoint_id: UUID, since: datetime | None = None) -> UUID | None:
     """Switch an endpoint on that failed or was off, and send what it missed since then (`since`, where given).
 
-    Answers the replay; None where there is no time since when to replay. Raises NotFoundError.
+    An event that was given up when the endpoint began to fail may be as old as a whole schedule: the replay reaches
+    back so far. Answers the replay; None where there is no time since when to replay. Raises NotFoundError.
     """
     endpoint = await destinations.read(tx, access, endpoint_id)
-    began = since or min(filter(None, (endpoint.failing_since, endpoint.disabled_at)), default=None)
+    began = min(filter(None, (endpoint.failing_since, endpoint.disabled_at)), default=None)
     await destinations.enable(tx, access, endpoint_id)
-    if began is None:
-        return None
-    return await start(tx, access, Order(endpoint_id, began, now()))
+    if since is None and began is not None:
+        reach = timedelta(seconds=sum(endpoint.settings.schedule) * (1 + JITTER)) + _SLACK
+        since = max(began - reach, now() - _KEPT + _SLACK)
+    return None if since is None else await start(tx, access, Order(endpoint_id, since, now()))
 
 
 async def read(tx: Connection, access: Access, replay_id: UUID) -> Row:
@@ -232,7 +237,7 @@ def _patterns(event_type: str) -> set[str]:
 async def _checked(tx: Connection, access: Access, order: Order) -> Endpoint:
     if not order.since < order.until:
         raise ValidationError("`since` is before `until`", code="replay_range")
-    if order.since < now() - timedelta(days=EVENT_RETENTION_DAYS):
+    if order.since < now() - _KEPT:
         raise ValidationError(
             f"events are kept for {EVENT_RETENTION_DAYS} days: `since` is too early", code="replay_range"
         )
