@@ -46,20 +46,23 @@ class MessageKey(NamedTuple):
 def message_keys(document: Document) -> tuple[MessageKey, ...]:
     """The numbers of a message, each once, at most MESSAGE_KEYS_MAX in the order of `FIELDS`."""
     found: dict[MessageKey, None] = {}
+    mark = document.delimiters.repetition
     for name, fields in FIELDS.items():
         for segment in document.all(name):
-            for key in _of_segment(segment, fields):
+            for key in _of_segment(segment, fields, mark):
                 found[key] = None
-                if len(found) == MESSAGE_KEYS_MAX:
-                    return tuple(found)
+            if len(found) >= MESSAGE_KEYS_MAX:
+                return tuple(found)[:MESSAGE_KEYS_MAX]
     return tuple(found)
 
 
-def _of_segment(segment: Segment, fields: tuple[tuple[int, int, KeyKind], ...]) -> Iterator[MessageKey]:
+def _of_segment(segment: Segment, fields: tuple[tuple[int, int, KeyKind], ...], mark: str) -> Iterator[MessageKey]:
     for field, authority_at, kind in fields:
-        if not segment.raw(field):
+        raw = segment.raw(field)
+        if not raw:
             continue
-        for repetition in range(1, min(len(segment.repetitions(field)), MESSAGE_KEYS_MAX) + 1):
+        repetitions = raw.count(mark) + 1 if mark else 1
+        for repetition in range(1, min(repetitions, MESSAGE_KEYS_MAX) + 1):
             value = _leaf(segment, field, repetition, 1)
             if value:
                 yield MessageKey(kind, value, _leaf(segment, field, repetition, authority_at) if authority_at else "")
