@@ -16,7 +16,20 @@ from typing import Any
 from bench import report
 from bench.report import RESULTS
 
-NAMES = ("hl7v2", "mapping", "mllp", "lanes", "path", "stages", "delivery", "api", "latency", "day", "memory")
+NAMES = (
+    "hl7v2",
+    "validate",
+    "mapping",
+    "mllp",
+    "lanes",
+    "path",
+    "stages",
+    "delivery",
+    "api",
+    "latency",
+    "day",
+    "memory",
+)
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ TARGETS = (
         "parse, decode, ten fields beside python-hl7 0.4.5", 30, "x", "at least", "hl7v2", "python-hl7", "times_ours"
     ),
     Target("the same beside hl7apy 1.3.5", 500, "x", "at least", "hl7v2", "hl7apy", "times_ours"),
+    Target("parse and validate an ADT message", 4_000, "/s", "at least", "validate", "ADT^A01, 9 segments", "per_s"),
     Target("1 MB of separators in one field", 150, "ms", "at most", "hl7v2", "1 MB of ~^&", "ms"),
     Target(
         "durable ACKs, 64 connections stop-and-wait",

@@ -138,13 +138,13 @@ class Maker:
     def _structures(self, version: str, mine: Hl7apy, other: Dictionary) -> tuple[dict[str, str], dict[str, str]]:
         structures = dict(mine.structures)
         aliases = self.events | self.by_hand["events"].get(version, {})
+        known = self.segments[version].keys()
         for name, node in other.structures.items():
-            if name not in structures and aliases.get(name) not in structures:
+            if name not in structures and aliases.get(name) not in structures and {*node.segments()} <= known:
                 structures[name] = node
         events = {event: name for event, name in sorted(aliases.items()) if name in structures and event != name}
         texts = {name: _text(node) for name, node in structures.items()}
-        texts |= {name: text for name, text in self.by_hand["structures"].items() if name in structures}
-        return texts, events
+        return texts | self.by_hand["structures"].get(version, {}), events
 
     def _name(self, segments: dict[str, list[Part]], types: dict[str, list[Part]], other: Dictionary) -> None:
         """The latest name that hl7-dictionary has for a part, else what hl7apy calls it."""

@@ -9,7 +9,7 @@ import gzip
 import importlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +43,13 @@ class Node(NamedTuple):
     maximum: int
     children: "tuple[Node, ...]" = ()
     choice: bool = False
+
+    def segments(self) -> Iterator[str]:
+        """The segments in it."""
+        if not self.children:
+            yield self.name
+        for child in self.children:
+            yield from child.segments()
 
 
 class Hl7apy:
@@ -87,7 +94,7 @@ class Hl7apy:
             number = int(name.rpartition("_")[2])
             found += [Part("", maximum=0)] * (number - len(found) - 1)
             kind = facts[2] or ""
-            kind = "" if kind in {"varies", "WD"} else kind
+            kind = "" if kind in {"varies", "WD", "wd"} else kind
             found.append(Part(kind, minimum, maximum, table=_table(facts[4]), name=_words(facts[3] or name)))
         return found
 
@@ -105,7 +112,7 @@ def _structure(name: str, row: Any, minimum: int, maximum: int, prefix: str = ""
         if what == "GRP":
             nodes.append(_structure(child, facts, least, most, prefix))
         elif _SEGMENT.fullmatch(child) or child == "ANYHL7SEGMENT":
-            nodes.append(Node(child[:3], least, most))
+            nodes.append(Node(child[:3], least, most if _SEGMENT.fullmatch(child) else UNBOUNDED))
     # Groups of the EHC messages are sequences whose members hl7apy gives as alternatives.
     choice = kind == "choice" and not prefix.startswith("EHC")
     return Node(name.removeprefix(prefix), minimum, maximum, tuple(nodes), choice)
