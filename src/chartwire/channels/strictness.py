@@ -12,26 +12,23 @@ pairs that fit the last one counts. What no pair names is told of, information i
 Pure. Without any pair nothing is validated, and the listener's short way for familiar messages stays open.
 """
 
-import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Final, NamedTuple
 
-from chartwire.core.errors import ParseError, ValidationError
+from chartwire.core.errors import ParseError
 from chartwire.core.source import Source
 from chartwire.formats import hl7v2
 from chartwire.formats.hl7v2.document import Document
 from chartwire.formats.hl7v2.validate import Issue, Validator
 
-ACTIONS: Final = ("refuse", "hold", "warn", "ignore")
 UNREADABLE: Final = "unreadable"
 """The rule of a message that is no HL7 v2 document at all."""
 
 Place = tuple[str, str]
 _SEVERITIES: Final = {"error": "warn", "warning": "warn", "information": "ignore"}
 _PLACES_MAX: Final = 50
-_PATTERN: Final = re.compile(r"[A-Za-z0-9_]+\*?|\*")
 # Table HL70357, by the first pattern that fits a rule.
 _TABLE_0357: Final = (
     ("segment_*", "100"),
@@ -76,7 +73,7 @@ def refusal(body: bytes, source: Source) -> Issue | None:
 
 
 def action_on(issue: Issue, strictness: Iterable[tuple[str, str]]) -> str:
-    """What happens for an issue: one of ACTIONS."""
+    """What happens for an issue: refuse, hold, warn or ignore."""
     action = _SEVERITIES[issue.severity]
     for pattern, chosen in strictness:
         if pattern == issue.severity or fnmatchcase(issue.rule, pattern):
@@ -87,17 +84,6 @@ def action_on(issue: Issue, strictness: Iterable[tuple[str, str]]) -> str:
 @cache
 def _validator() -> Validator:
     return Validator()
-
-
-def check_strictness(source: Source) -> None:
-    """Raises ValidationError for an action that there is not, or a pattern with a `*` elsewhere than at its end."""
-    for pattern, action in source.strictness:
-        if action not in ACTIONS:
-            text = f"source {source.name}: strictness of {pattern} must be one of {', '.join(ACTIONS)}"
-            raise ValidationError(text, code="bad_strictness")
-        if not _PATTERN.fullmatch(pattern):
-            text = f"source {source.name}: strictness names rules (field_required, datatype_*) or a severity"
-            raise ValidationError(text, code="bad_strictness")
 
 
 def table_0357(rule: str) -> str:

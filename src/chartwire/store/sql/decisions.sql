@@ -137,18 +137,20 @@ select kind, count(*) as open, min(created_at) as oldest from review
 -- name: dead_letter_groups
 -- Open dead letters by cause, the cause seen last first; behind $2, at most $3, of source $4 where it is not null.
 select dead_letter_fingerprint(m.source_id, m.event, m.error_code, m.error_location) as fingerprint,
-       count(*) as messages, min(m.id) as first_id, max(m.id) as last_id, min(m.received_at) as first_seen,
-       max(m.received_at) as last_seen, m.source_id, m.event, m.error_code, min(m.error_location) as error_location,
+       count(*) as messages, min(m.id::text)::uuid as first_id, max(m.id::text)::uuid as last_id,
+       min(m.received_at) as first_seen, max(m.received_at) as last_seen, m.source_id, m.event, m.error_code,
+       min(m.error_location) as error_location,
        min(m.error_text) as error_text, min(s.name) as source_name
   from message m left join source s on s.org_id = $1 and s.id = m.source_id
  where m.org_id = $1 and m.state = 'dead' and m.decision is null and ($4::uuid is null or m.source_id = $4)
  group by 1, m.source_id, m.event, m.error_code
-having max(m.id) < $2 order by max(m.id) desc limit $3;
+having max(m.id::text)::uuid < $2 order by max(m.id::text) desc limit $3;
 
 -- name: dead_letter_group
 -- The open dead letters of one cause.
-select count(*) as messages, min(m.id) as first_id, max(m.id) as last_id, min(m.received_at) as first_seen,
-       max(m.received_at) as last_seen, m.source_id, m.event, m.error_code, min(m.error_location) as error_location,
+select count(*) as messages, min(m.id::text)::uuid as first_id, max(m.id::text)::uuid as last_id,
+       min(m.received_at) as first_seen, max(m.received_at) as last_seen, m.source_id, m.event, m.error_code,
+       min(m.error_location) as error_location,
        min(m.error_text) as error_text, min(s.name) as source_name
   from message m left join source s on s.org_id = $1 and s.id = m.source_id
  where m.org_id = $1 and m.state = 'dead' and m.decision is null

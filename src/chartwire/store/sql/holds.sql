@@ -103,7 +103,8 @@ select id, source_id, mode, starts_at, ends_at, weekly_zone, reason, actor, crea
 -- name: list_windows
 -- Maintenance windows, newest first.
 select id, source_id, mode, starts_at, ends_at, weekly_zone, reason, actor, created_at
-  from maintenance_window where org_id = $1 and id < $2 and ($3::uuid is null or source_id = $3) order by id desc limit $4;
+  from maintenance_window where org_id = $1 and id < $2 and ($3::uuid is null or source_id = $3)
+ order by id desc limit $4;
 
 -- name: read_window
 -- One maintenance window.
