@@ -31,7 +31,9 @@ async def filled(pool, engine_pool, org: UUID) -> dict[str, str]:
         hl7("ADT^A08", pid("1001", "Petrov^Igor", "19441231", "M")),
     )
     await feed.send(hl7("ADT^A40", pid("2001", "Lind^Erik", "19700505", "M"), "MRG|2002^^^HOSP^MR"))
-    dead = await feed.send(*(hl7("SIU^S12", "SCH|nothing") for _ in range(4)), hl7("ADT^A40", pid("3001")))
+    dead = await feed.send(
+        *(hl7("ADT^A04", "PID|1", control_id=f"E{number}") for number in range(4)), hl7("ADT^A40", pid("3001"))
+    )
     return {
         "message": to_prefixed("msg", message),
         **{f"dead_{number}": to_prefixed("msg", one) for number, one in zip("abc", dead, strict=False)},

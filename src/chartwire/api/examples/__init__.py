@@ -20,13 +20,16 @@ _NAME = re.compile(r"\$([a-z_]+)")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request of the story; path, query and body may hold `$name`. `keep` leads from names to JSON pointers."""
+    """One request of the story; path, query and body may hold `$name`. `keep` leads from names to JSON pointers;
+    `status` is what comes, where that is not the operation's usual one."""
 
     operation: str
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     keep: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)
