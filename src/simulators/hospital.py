@@ -14,6 +14,7 @@ from random import Random
 from chartwire.core.errors import ValidationError
 from chartwire.formats.hl7v2 import message
 from simulators import vocabulary as words
+from simulators.documents import embedded, letter, pdf
 from simulators.results import NEXT_STAGE, report, value_of
 from simulators.segments import (
     Booking,
@@ -42,7 +43,7 @@ _RESULTS_MAX = 30
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Shares of the three message families, and how many results a report has (0: 1 to 30)."""
+    """Shares of the three message families, and how many results a report has (0: 1 to 30, documents among them)."""
 
     adt: float = 0.60
     siu: float = 0.25
@@ -86,6 +87,7 @@ class Hospital:
         self._count = 0
         self._people: list[Person] = []
         self._visits: dict[str, Visit] = {}
+        self._patients: dict[str, Person] = {}
         self._twice: list[tuple[Person, str]] = []
         self._bookings: list[Booking] = []
         self._orders: list[Order] = []
@@ -104,9 +106,10 @@ class Hospital:
 
     def _adt(self) -> Outgoing:
         kinds: tuple[Callable[[], Outgoing], ...] = (
-            self._newcomer, self._arrival, self._admission, self._update, self._demographics, self._merge
+            self._newcomer, self._arrival, self._admission, self._update, self._demographics, self._merge,
+            self._transfer, self._discharge, self._take_back,
         )  # fmt: skip
-        return self._rng.choices(kinds, (25, 18, 10, 30, 13, 4))[0]()
+        return self._rng.choices(kinds, (23, 16, 10, 26, 10, 4, 4, 6, 1))[0]()
 
     def _newcomer(self) -> Outgoing:
         if len(self._people) >= PEOPLE_MAX:
@@ -117,18 +120,66 @@ class Hospital:
         return self._visit(self._somebody(), "ADT^A04", self._rng.choice("OOOE"))
 
     def _admission(self) -> Outgoing:
-        return self._visit(self._somebody(), "ADT^A01", "I")
+        """An inpatient comes; now and then announced before."""
+        announced = [person for person, visit in self._open() if visit.last == "A05"]
+        if announced:
+            return self._move(announced[0], "ADT^A01")
+        return self._visit(self._somebody(), "ADT^A05" if self._chance(0.3) else "ADT^A01", "I")
 
     def _visit(self, person: Person, event: str, kind: str) -> Outgoing:
-        visit = Visit(self._number("V"), kind, self._place(words.ROOMS), person.clinician, self.now)
+        visit = Visit(self._number("V"), kind, self._place(words.ROOMS), person.clinician, self.now, event[-3:])
         if len(self._visits) >= VISITS_MAX:
-            self._visits.pop(next(iter(self._visits)))
+            self._patients.pop(oldest := next(iter(self._visits)), None)
+            del self._visits[oldest]
         self._visits[person.order_key] = visit
+        self._patients[person.order_key] = person
         body = [pid(self.profile, person, account=visit.number.replace("V", "A")), pd1(self.profile, person)]
         body += [pv1(self.profile, visit), *snapshots(self.profile, person)]
         if self._chance(0.2):
             body.append(segment("ZPV", {1: "1", 2: "WALKIN", 3: ("kiosk", "front desk")}))
         return self._outgoing(person, event, body)
+
+    def _open(self) -> list[tuple[Person, Visit]]:
+        """Inpatients who are here or expected, with their visits."""
+        return [
+            (self._patients[key], visit) for key, visit in self._visits.items() if visit.kind == "I" and not visit.ended
+        ]
+
+    def _transfer(self) -> Outgoing:
+        here = [(person, visit) for person, visit in self._open() if visit.last != "A05"]
+        if not here:
+            return self._admission()
+        person, visit = self._rng.choice(here)
+        visit.former = visit.room
+        visit.room = (visit.room + self._rng.randrange(1, len(words.ROOMS))) % len(words.ROOMS)
+        return self._move(person, "ADT^A02")
+
+    def _discharge(self) -> Outgoing:
+        here = [(person, visit) for person, visit in self._open() if visit.last != "A05"]
+        if not here:
+            return self._admission()
+        person, visit = self._rng.choice(here)
+        visit.ended, visit.former = self.now, None
+        return self._move(person, "ADT^A03")
+
+    def _take_back(self) -> Outgoing:
+        """The last event of a stay was a mistake: A11, A12 or A13 takes it back."""
+        kinds = {"A01": "ADT^A11", "A02": "ADT^A12", "A03": "ADT^A13"}
+        wrong = [(self._patients[key], visit) for key, visit in self._visits.items() if visit.last in kinds]
+        if not wrong:
+            return self._admission()
+        person, visit = self._rng.choice(wrong)
+        event = kinds[visit.last]
+        visit.ended = None
+        visit.room, visit.former = visit.room if visit.former is None else visit.former, None
+        if event == "ADT^A11":
+            del self._visits[person.order_key]
+        return self._move(person, event, visit)
+
+    def _move(self, person: Person, event: str, visit: Visit | None = None) -> Outgoing:
+        visit = visit or self._visits[person.order_key]
+        visit.last = event[-3:]
+        return self._outgoing(person, event, [pid(self.profile, person), pv1(self.profile, visit)])
 
     def _update(self) -> Outgoing:
         person = self._somebody()
@@ -227,14 +278,21 @@ class Hospital:
         sch, *resources = scheduling(self.profile, booking, reason, in_aig=booking.clinician == 0)
         return self._outgoing(booking.person, event, [sch, pid(self.profile, booking.person), *resources])
 
-    # ORU
+    # ORU, MDM
 
     def _oru(self) -> Outgoing:
+        if not self._mix.results and self._chance(0.08):
+            person = self._somebody()
+            body = [pid(self.profile, person), *letter(self.profile, person, self._number("D"), self.now)]
+            return self._outgoing(person, "MDM^T02", body)
         order = self._rng.choice(self._orders) if self._orders and self._chance(0.5) else self._order()
         order.stage = NEXT_STAGE[order.stage]
         if order.stage == "P" and self._chance(0.7):
             order.stage = "F"
         data = report(self.profile, order, self.now, self._rng)
+        if not self._mix.results and order.stage == "F" and self._chance(0.1):
+            page = pdf([f"Laboratory report {order.filler}", order.panel[1]])
+            data.append(embedded(page, (order.panel[0], f"{order.panel[1]} report", "LN"), len(data)))
         if order.stage == "C" or (order.stage == "F" and self._chance(0.9)):
             self._orders.remove(order)
         return self._outgoing(order.person, "ORU^R01", [pid(self.profile, order.person), *data])
@@ -285,7 +343,7 @@ class Hospital:
         self._count += 1
         control_id = f"{self._seed:04d}{self._count:09d}"
         lines = [header(self.profile, event, control_id, self.now)]
-        if event.startswith("ADT"):
+        if not event.startswith(("SIU", "ORU")):
             lines.append(evn(event[-3:], self.now))
         return Outgoing(person.order_key, event, control_id, self.now, self._written([*lines, *body]))
 

@@ -8,6 +8,11 @@ from chartwire.formats.hl7v2.encode import Component, Field
 from simulators import vocabulary as words
 
 Segment = list[Field]
+_STRUCTURES = {
+    "ADT^A04": "ADT_A01", "ADT^A08": "ADT_A01", "ADT^A11": "ADT_A09", "ADT^A12": "ADT_A09", "ADT^A13": "ADT_A01",
+    "ADT^A31": "ADT_A05", "ADT^A40": "ADT_A39",
+}  # fmt: skip
+"""MSH-9.3 where it is not made of the event itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +57,19 @@ class Person:
 
 @dataclass(slots=True)
 class Visit:
-    """One encounter: PV1-19 number, PV1-2 class, place and clinician by position in the vocabulary."""
+    """One encounter: PV1-19 number, PV1-2 class, place and clinician by position in the vocabulary.
+
+    `last` is the event that could be taken back now; `former` the place before a transfer.
+    """
 
     number: str
     kind: str
     room: int
     clinician: int
     began: datetime
+    last: str
+    former: int | None = None
+    ended: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -107,7 +118,7 @@ def stamp(moment: datetime) -> str:
 def header(profile: Profile, event: str, control_id: str, at: datetime) -> Segment:
     """MSH."""
     code, trigger = event.split("^")
-    structure = {"ADT^A04": "ADT_A01", "ADT^A08": "ADT_A01", "ADT^A31": "ADT_A05", "ADT^A40": "ADT_A39"}.get(event)
+    structure = _STRUCTURES.get(event)
     if structure is None:
         structure = {"SIU": "SIU_S12", "ORU": "ORU_R01"}.get(code, f"{code}_{trigger}")
     return segment("MSH", {
@@ -149,12 +160,13 @@ def pd1(profile: Profile, person: Person) -> Segment:
     return segment("PD1", {4: clinician(profile, person.clinician)})
 
 
-def pv1(profile: Profile, visit: Visit, *, ended: datetime | None = None) -> Segment:
-    """PV1 of a visit."""
+def pv1(profile: Profile, visit: Visit) -> Segment:
+    """PV1 of a visit as it stands."""
+    former = location(profile, visit.former) if visit.former is not None else None
     return segment("PV1", {
-        1: "1", 2: visit.kind, 3: location(profile, visit.room), 7: clinician(profile, visit.clinician),
-        10: "MED", 19: (visit.number, None, None, profile.authority, "VN"), 44: stamp(visit.began),
-        45: stamp(ended) if ended else None,
+        1: "1", 2: visit.kind, 3: location(profile, visit.room), 6: former, 7: clinician(profile, visit.clinician),
+        10: "MED", 19: (visit.number, None, None, profile.authority, "VN"), 36: "01" if visit.ended else None,
+        44: stamp(visit.began), 45: stamp(visit.ended) if visit.ended else None,
     })  # fmt: skip
 
 

@@ -165,7 +165,7 @@ Chartwire is up. Ctrl-C stops everything; data stay in {where}.
 
   HTTP API    {self.base_url}/  (docs at /docs, health at /health/ready, metrics at /metrics)
   HL7 v2      127.0.0.1:{port} -> {first.name}, 127.0.0.1:{self._mllp_ports[SECOND_LISTENER]} -> {second.name}
-  Webhooks    {self.sink_url}  shows what was sent
+  Webhooks    {self.sink_url}  shows what was sent, checks signatures step by step, misbehaves on request
   API key     {key}
   All of it   {where}/{NAME}   (the web console and its login come with a later release)
 
