@@ -267,7 +267,7 @@ ROUTES = (
     Route("GET", f"{_BASE}/{{id}}", one, "Read a cause and its messages", "messages.read", _TYPE, "search",
           parameters=(LIMIT, PAGE_TOKEN), answer=DeadLetterMessages, tag=_TAG),
     Route("POST", f"{_BASE}/{{id}}/retry", retry_many, "Work the messages of a cause again", _WRITE, _TYPE, "replay",
-          answer=ManyDecided, body=RetryOrder, status=202, tag=_TAG),
+          answer=ManyDecided, body=RetryOrder, body_optional=True, status=202, tag=_TAG),
     Route("POST", f"{_BASE}/{{id}}/discard", discard_many, "Discard the messages of a cause", _WRITE, _TYPE, "resolve",
           answer=ManyDecided, body=DiscardOrder, tag=_TAG),
     Route("POST", f"{_ONE}/retry", retry, "Work a dead letter again", _WRITE, _TYPE, "replay",

@@ -65,6 +65,7 @@ ROUTES = (
         "create",
         answer=NewSecret,
         body=Rotation,
+        body_optional=True,
         tag=_TAG,
     ),
     Route(

@@ -193,6 +193,7 @@ ROUTES = (
         "update",
         answer=Endpoint,
         body=EndpointPatch,
+        conditional=True,
         tag=_TAG,
     ),
     Route("DELETE", _ONE, remove, "Delete a webhook endpoint for good", _WRITE, _TYPE, "delete", status=204, tag=_TAG),
@@ -206,6 +207,7 @@ ROUTES = (
         "update",
         answer=Endpoint,
         body=Reason,
+        body_optional=True,
         tag=_TAG,
     ),
     Route(

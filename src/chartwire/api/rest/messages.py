@@ -303,6 +303,7 @@ ROUTES = (
         "replay",
         answer=Replayed,
         body=ReplayOrder,
+        body_optional=True,
         status=202,
         tag="messages",
     ),

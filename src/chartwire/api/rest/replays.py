@@ -215,6 +215,7 @@ ROUTES = (
         "replay",
         answer=Recovered,
         body=RecoverOrder,
+        body_optional=True,
         status=202,
         tag=_TAG,
     ),

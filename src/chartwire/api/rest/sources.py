@@ -186,8 +186,8 @@ ROUTES = (
           tag=_TAG),
     Route("GET", f"{_BASE}/{{id}}", one, "Read a source", _READ, _TYPE, answer=Source, tag=_TAG),
     Route("PUT", f"{_BASE}/{{id}}", replace, "Replace a source's settings", _WRITE, _TYPE, "update", answer=Source,
-          body=SourceForm, tag=_TAG),
+          body=SourceForm, conditional=True, tag=_TAG),
     Route("PATCH", f"{_BASE}/{{id}}", change, "Change some settings of a source (merge patch)", _WRITE, _TYPE, "update",
-          answer=Source, body=SourceForm, tag=_TAG),
+          answer=Source, body=SourceForm, conditional=True, tag=_TAG),
     Route("DELETE", f"{_BASE}/{{id}}", retire, "Retire a source", _WRITE, _TYPE, "delete", status=204, tag=_TAG),
 )  # fmt: skip

@@ -192,6 +192,7 @@ ROUTES = (
         _TYPE,
         answer=TestResult,
         body=TestOrder,
+        body_optional=True,
         tag=_TAG,
     ),
     Route(
