@@ -19,7 +19,7 @@ COMMANDS = {
     "migrate": ("migrate", "bring the database to the present schema"),
     "org": ("org", "create and list organisations"),
     "key": ("key", "create, list and revoke API keys"),
-    "source": ("source", "create and list HL7 v2 feeds"),
+    "source": ("source", "HL7 v2 feeds: create, list, hold, pause"),
     "hl7": ("hl7", "send, validate, convert, read and route HL7 v2 messages"),
     "replay": ("replay", "process a stored message again, as a child of the first"),
     "backup": ("backup", "make backup keys, take and list sealed backups"),
@@ -27,7 +27,7 @@ COMMANDS = {
     "arm": ("arm", "let a restored or copied installation speak again; --off silences one"),
     "retention": ("retention", "remove what is older than its term, and say what went"),
     "disk": ("disk", "what takes space, by organisation, and when the disk will be full"),
-    "config": ("config", "check the settings"),
+    "config": ("config", "check the settings; what an organisation has set, as files"),
     "sandbox": ("sandbox", "feed simulated clinic messages"),
 }
 
