@@ -9,8 +9,8 @@ from chartwire.formats.hl7v2 import parse
 from chartwire.formats.hl7v2.escapes import DEFAULT_DELIMITERS, Delimiters
 from chartwire.formats.hl7v2.validate import Validator, rules
 from chartwire.formats.hl7v2.validate.dictionary import Part, version_of
-from chartwire.formats.hl7v2.validate.fields import FieldCheck, Form, Place
-from chartwire.formats.hl7v2.validate.issues import Findings
+from chartwire.formats.hl7v2.validate.fields import FieldCheck, Form
+from chartwire.formats.hl7v2.validate.issues import Findings, Place
 
 MSH = "MSH|^~\\&|ADM|HOSP|HUB|CW|20260301120000||{event}|C1|P|{version}"
 EVN = "EVN||20260301120000"
@@ -213,3 +213,10 @@ def test_broken_messages_are_issues_and_never_exceptions(junk, cut):
     for issue in VALIDATOR.check(document):
         assert issue.rule in rules()
         assert issue.text
+
+
+def test_a_message_with_faults_everywhere_has_a_bounded_number_of_issues():
+    lines = [f"OBX|{n}|NM|1^x||{'~'.join(['high'] * 50)}||||||F" for n in range(500)]
+    names = [f"Q{a}{b}|1" for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for b in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"] * 2
+    issues = VALIDATOR.check(parse(message("PID|1", *lines, *names, event="ORU^R01^ORU_R01")))
+    assert len(issues) == 1000

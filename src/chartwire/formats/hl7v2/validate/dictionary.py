@@ -95,9 +95,9 @@ def knows(number: str) -> bool:
     return number in _content().versions or number in _ALIASES
 
 
-def field_name(segment: str, number: int) -> str:
+def part_name(whole: str, number: int) -> str:
     """What HL7 calls a field (`PID`, 3) or component (`CX`, 4): '' where there is none of that number."""
-    names = _content().names.get(segment, "").split("|")
+    names = _content().names.get(whole, "").split("|")
     return names[number - 1] if 0 < number <= len(names) else ""
 
 

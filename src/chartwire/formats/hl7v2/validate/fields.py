@@ -1,19 +1,18 @@
 """Fields: one pattern passes nearly all good ones at once; what it does not pass is taken apart and explained."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from chartwire.formats.hl7v2.document import NULL
 from chartwire.formats.hl7v2.escapes import Delimiters, unescaper
 from chartwire.formats.hl7v2.validate.dictionary import (
     Part,
     Version,
-    field_name,
     is_hl7_table,
     table,
     version_of,
 )
-from chartwire.formats.hl7v2.validate.issues import Findings
+from chartwire.formats.hl7v2.validate.issues import Findings, Place
 from chartwire.formats.hl7v2.validate.leaves import PATTERNS, holds_stray_escape, judge_leaf
 
 CODED: Final = frozenset({"CE", "CWE", "CNE", "CF"})
@@ -25,37 +24,12 @@ SIMPLE: Final = frozenset({"DT", "DTM", "FT", "GTS", "ID", "IS", "NM", "SI", "SN
 
 _OTHER_VERSIONS: Final = ("2.5.1", "2.8.2", "2.2")
 _VALUE_TYPES_KEPT_MAX: Final = 200
+REPETITIONS_JUDGED_MAX: Final = 1000
+"""Of more repetitions of one field the first are judged: a hostile message must not cost seconds."""
+
 _LENGTH_IN_PATTERN_MAX: Final = 1000
 _NO_LIMIT: Final = 1 << 30
 _SYSTEM: Final = 2
-
-
-class Place(NamedTuple):
-    """Where a part stands, put into words only when something is wrong there."""
-
-    segment: str
-    occurrence: int
-    field: int
-    repetition: int = 1
-    component: int = 0
-    sub: int = 0
-
-    def __str__(self) -> str:
-        text = f"{segment_place(self.segment, self.occurrence)}-{self.field}"
-        if self.repetition > 1:
-            text += f"({self.repetition})"
-        parts = [self.component, self.sub] if self.sub else [self.component] if self.component else []
-        return text + "".join(f".{part}" for part in parts)
-
-    @property
-    def alike(self) -> str:
-        """The same place in any occurrence and repetition."""
-        return str(self._replace(occurrence=1, repetition=1))
-
-
-def segment_place(segment: str, occurrence: int) -> str:
-    """`OBX(3)`; `OBX` for the first."""
-    return f"{segment}({occurrence})" if occurrence > 1 else segment
 
 
 def listed(part: Part) -> frozenset[str] | None:
@@ -144,12 +118,6 @@ class Form:
         letters = f"[^{re.escape(barred)}]" if barred else r"[\s\S]"
         return f"{letters}{{{int(required)},{most}}}"
 
-    def name(self, place: Place, kind: str) -> str:
-        """What HL7 calls the part: of a component by the data type around it."""
-        if place.component:
-            return field_name(kind, place.sub or place.component)
-        return field_name(place.segment, place.field)
-
 
 class FieldCheck:
     """The check of one field. `sound` answers at once for nearly all good values; `explain` finds what is wrong."""
@@ -183,14 +151,13 @@ class FieldCheck:
         """Tell what is wrong with the field."""
         part, form = self.part, self._form
         if part.withdrawn:
-            findings.add("field_withdrawn", str(place), name=form.name(place, ""), alike=place.alike)
+            findings.add("field_withdrawn", place)
             return
         mark = form.delimiters.repetition
         repetitions = raw.split(mark) if mark else [raw]
         if 0 < part.maximum < len(repetitions):
-            findings.add("field_repeats", str(place), name=form.name(place, ""), maximum=part.maximum,
-                         alike=place.alike)  # fmt: skip
-        for number, text in enumerate(repetitions, 1):
+            findings.add("field_repeats", place, maximum=part.maximum)
+        for number, text in enumerate(repetitions[:REPETITIONS_JUDGED_MAX], 1):
             if text and text != NULL:
                 self._explain_one(text, place._replace(repetition=number), findings)
 
@@ -211,11 +178,9 @@ class FieldCheck:
         """Judge the components of a field, or the subcomponents of a component."""
         delimiters = self._form.delimiters
         mark = delimiters.subcomponent if place.component else delimiters.component
-        values = text.split(mark) if mark else [text]
-        while len(values) > 1 and not values[-1]:
-            values.pop()
+        values = text.rstrip(mark).split(mark, len(parts)) if mark else [text]
         if len(values) > len(parts):
-            findings.add("component_further", str(place), type=part.type, alike=place.alike)
+            findings.add("component_further", place, type=part.type)
         for number, inner in enumerate(parts, 1):
             there = place._replace(sub=number) if place.component else place._replace(component=number)
             value = values[number - 1] if number <= len(values) else ""
@@ -224,13 +189,12 @@ class FieldCheck:
             if value:
                 self._judge_inner(inner, value, there, part.type, findings)
             elif inner.required:
-                findings.add("component_required", str(there), name=self._form.name(there, part.type),
-                             type=part.type, alike=there.alike)  # fmt: skip
+                findings.add("component_required", there, kind=part.type)
         return values
 
     def _judge_inner(self, part: Part, text: str, place: Place, kind: str, findings: Findings) -> None:
         if part.withdrawn:
-            findings.add("component_withdrawn", str(place), name=self._form.name(place, kind), alike=place.alike)
+            findings.add("component_withdrawn", place, kind=kind)
             return
         parts = self._form.version.type(part.type)
         if parts is not None and not place.sub:
@@ -243,12 +207,12 @@ class FieldCheck:
         delimiters = self._form.delimiters
         barred = delimiters.subcomponent if place.component else delimiters.component + delimiters.subcomponent
         if part.type and any(mark in raw for mark in barred):
-            findings.add("component_unexpected", str(place), type=part.type, alike=place.alike)
+            findings.add("component_unexpected", place, type=part.type)
             return
         text = raw
         if delimiters.escape and delimiters.escape in raw:
             if holds_stray_escape(raw, delimiters.escape):
-                findings.add("escape_unknown", str(place), alike=place.alike)
+                findings.add("escape_unknown", place)
             text = self._form.unescape(raw)
         self._judge_value(part, text, place, kind, findings)
 
@@ -256,18 +220,17 @@ class FieldCheck:
         bare = text.strip()
         codes = listed(part)
         if bare != text and (codes is not None or part.type in PATTERNS):
-            findings.add("value_padded", str(place), name=self._form.name(place, kind), alike=place.alike)
+            findings.add("value_padded", place, kind=kind)
         if codes is not None:
             if bare not in codes:
                 strict = part.type == "ID" and is_hl7_table(part.table)
                 self._tell_table(part.table, strict, place, kind, findings)
         elif 0 < part.length < len(text):
-            findings.add(self._form.long, str(place), name=self._form.name(place, kind), maximum=part.length,
-                         alike=place.alike)  # fmt: skip
+            findings.add(self._form.long, place, kind=kind, maximum=part.length)
         broken = judge_leaf(part.type, bare)
         if broken:
-            findings.add(broken, str(place), name=self._form.name(place, kind), alike=place.alike)
+            findings.add(broken, place, kind=kind)
 
     def _tell_table(self, table: str, strict: bool, place: Place, kind: str, findings: Findings) -> None:
         rule = "value_not_in_table" if strict else "value_not_suggested"
-        findings.add(rule, str(place), name=self._form.name(place, kind), table=table, alike=place.alike)
+        findings.add(rule, place, kind=kind, table=table)

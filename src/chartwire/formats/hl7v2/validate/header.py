@@ -4,7 +4,7 @@ from typing import Final
 
 from chartwire.formats.hl7v2.document import NULL, Document
 from chartwire.formats.hl7v2.validate.dictionary import Version, knows
-from chartwire.formats.hl7v2.validate.issues import Findings, rules
+from chartwire.formats.hl7v2.validate.issues import Findings, Place, rules
 
 _ANSWERS: Final = frozenset({"ACK", "MCF"})
 """Message codes that need no trigger event."""
@@ -24,30 +24,30 @@ def check_header(document: Document, version: Version, findings: Findings, *, to
     if not told:
         _check_version(header_value(document, 12), findings)
     if not header_value(document, 10):
-        findings.add("control_id_missing", "MSH-10")
+        findings.add("control_id_missing", Place("MSH", field=10))
     return _structure(document, version, findings)
 
 
 def _check_version(number: str, findings: Findings) -> None:
     if not number:
-        findings.add("version_missing", "MSH-12")
+        findings.add("version_missing", Place("MSH", field=12))
     elif not knows(number):
-        findings.add("version_unknown", "MSH-12")
+        findings.add("version_unknown", Place("MSH", field=12))
 
 
 def _structure(document: Document, version: Version, findings: Findings) -> str | None:
     code, trigger, named = (header_value(document, 9, component) for component in (1, 2, 3))
     expected = version.structure_of(code, trigger)
     if not code or (not trigger and expected is None and code not in _ANSWERS):
-        findings.add("message_type_missing", "MSH-9")
+        findings.add("message_type_missing", Place("MSH", field=9))
     if expected is None:
         if named and version.structure(named) is not None:
             return named
         if code and trigger and "Z" not in (code[0], trigger[0]):
-            findings.add("structure_unknown", "MSH-9")
+            findings.add("structure_unknown", Place("MSH", field=9))
         return None
     if named and named != expected and version.structure(named) != version.structure(expected):
-        findings.add("structure_differs", "MSH-9.3", expected=expected)
+        findings.add("structure_differs", Place("MSH", field=9, component=3), expected=expected)
     return expected
 
 

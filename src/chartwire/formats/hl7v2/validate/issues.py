@@ -1,16 +1,19 @@
 """What the validator says about a message, and the rules that it says it by (rules.yaml)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import yaml
+
+from chartwire.formats.hl7v2.validate.dictionary import part_name
 
 Severity = Literal["error", "warning", "information"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "information")
 _ALIKE_MAX: Final = 5
 _ISSUES_MAX: Final = 1000
+_FIELD: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +54,61 @@ def rule_issue(code: str, location: str, /, **facts: object) -> Issue:
     return Issue(rule.severity, code, location, rule.what.format_map(told), rule.mend.format_map(told))
 
 
+class Place(NamedTuple):
+    """Where a part of a message stands: a segment (`field` 0), a field, a component or a subcomponent."""
+
+    segment: str
+    occurrence: int = 1
+    field: int = 0
+    repetition: int = 1
+    component: int = 0
+    sub: int = 0
+
+    def __str__(self) -> str:
+        text = _counted(self.segment, self.occurrence)
+        if self.field:
+            text += _counted(f"-{self.field}", self.repetition)
+        return text + "".join(f".{part}" for part in (self.component, self.sub) if part)
+
+    def name(self, kind: str) -> str:
+        """What HL7 calls the part; `kind` is the data type around a component."""
+        if self.component:
+            return part_name(kind, self.sub or self.component)
+        return part_name(self.segment, self.field)
+
+
+def _counted(text: str, number: int) -> str:
+    return f"{text}({number})" if number > 1 else text
+
+
 class Findings:
-    """The issues of one message as they are found. Of those that are alike the first few are kept, the rest counted."""
+    """The issues of one message as they are found. Of those that are alike the first few are kept, the rest counted.
+
+    Alike is what breaks the same rule in another occurrence or repetition of the same part. Words are put together
+    only for what is kept, so that a hostile message costs little.
+    """
 
     def __init__(self, version: str) -> None:
         self.version = version
         self._issues: list[Issue] = []
-        self._alike: dict[tuple[str, str], list[int]] = {}
+        self._alike: dict[tuple[object, ...], list[int]] = {}
 
-    def add(self, code: str, location: str, /, *, alike: str = "", **facts: object) -> None:
-        """Tell of a rule that is broken at a location. `alike` names what is the same fault elsewhere."""
-        key = (code, alike or location)
+    def add(self, code: str, place: Place | str, /, *, kind: str = "", **facts: object) -> None:
+        """Tell of a rule that is broken at a place. `kind` is the data type around a component."""
+        key = (code, place) if isinstance(place, str) else (code, place.segment, *place[_FIELD::2], place.sub)
         told = self._alike.setdefault(key, [0, 0])
         told[0] += 1
         if told[0] > _ALIKE_MAX or len(self._issues) >= _ISSUES_MAX:
             return
         told[1] = len(self._issues)
-        self._issues.append(rule_issue(code, location, version=self.version, **facts))
+        name = "" if isinstance(place, str) else place.name(kind)
+        facts = {"version": self.version, "name": name, "segment": str(place)[:3], "type": kind, **facts}
+        self._issues.append(rule_issue(code, str(place), **facts))
 
     def all(self) -> list[Issue]:
         """Every issue in the order in which they were found; the last of many that are alike says how many follow."""
         for count, last in self._alike.values():
             if count > _ALIKE_MAX:
                 issue = self._issues[last]
-                text = f"{issue.text} (and {count - _ALIKE_MAX} more like it)"
-                self._issues[last] = Issue(issue.severity, issue.rule, issue.location, text, issue.mend)
+                self._issues[last] = replace(issue, text=f"{issue.text} (and {count - _ALIKE_MAX} more like it)")
         return self._issues

@@ -7,6 +7,7 @@ pattern passes the judgement passes too; a property test holds them to it.
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from chartwire.formats.hl7v2.document import NULL
@@ -77,14 +78,9 @@ def holds_stray_escape(text: str, escape: str) -> bool:
     return escape in _sequences(escape).sub("", text)
 
 
-_ESCAPES: dict[str, re.Pattern[str]] = {}
-
-
+@lru_cache(maxsize=64)
 def _sequences(escape: str) -> re.Pattern[str]:
     """The sequences of section 2.7, and local ones (Z)."""
-    found = _ESCAPES.get(escape)
-    if found is None:
-        mark = re.escape(escape)
-        inside = rf"[FSTREPHN]|X(?:[0-9A-Fa-f]{{2}})+|[CM][0-9A-Fa-f]+|\.[A-Za-z]{{2}}[+-]?\d{{0,3}}|Z[^{mark}]*"
-        found = _ESCAPES[escape] = re.compile(rf"{mark}(?:{inside}){mark}")
-    return found
+    mark = re.escape(escape)
+    inside = rf"[FSTREPHN]|X(?:[0-9A-Fa-f]{{2}})+|[CM][0-9A-Fa-f]+|\.[A-Za-z]{{2}}[+-]?\d{{0,3}}|Z[^{mark}]*"
+    return re.compile(rf"{mark}(?:{inside}){mark}")

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 from chartwire.formats.hl7v2.document import HEADERS, NULL, Segment
-from chartwire.formats.hl7v2.validate.dictionary import Part, field_name, is_open
-from chartwire.formats.hl7v2.validate.fields import FieldCheck, Form, Place, segment_place
-from chartwire.formats.hl7v2.validate.issues import Findings
+from chartwire.formats.hl7v2.validate.dictionary import Part, is_open
+from chartwire.formats.hl7v2.validate.fields import REPETITIONS_JUDGED_MAX, FieldCheck, Form
+from chartwire.formats.hl7v2.validate.issues import Findings, Place
 
 _JUDGED_ELSEWHERE: Final = {"MSH": frozenset({1, 2, 9, 10, 12}), "FHS": frozenset({1, 2}), "BHS": frozenset({1, 2})}
 """Fields that the check of the header judges as a whole."""
@@ -42,11 +42,11 @@ class SegmentCheck:
                     check.explain(raw, Place(self.name, segment.occurrence, number), findings)
         for number in self._required:
             if number >= len(fields) or not fields[number]:
-                self._tell_required(number, segment, findings)
+                findings.add("field_required", Place(self.name, segment.occurrence, number))
         if len(fields) > known + 1:
             self._tell_further(fields, segment, findings)
         if len(fields) < 2 or not any(fields[1:]):
-            findings.add("segment_empty", segment_place(self.name, segment.occurrence), name=self.name, alike=self.name)
+            findings.add("segment_empty", Place(self.name, segment.occurrence), name=self.name)
         if self._more is not None:
             self._more(self._form, fields, segment, findings)
 
@@ -57,11 +57,6 @@ class SegmentCheck:
         check = self._checks[number] = FieldCheck(self._form, part)
         return check
 
-    def _tell_required(self, number: int, segment: Segment, findings: Findings) -> None:
-        place = Place(self.name, segment.occurrence, number)
-        findings.add("field_required", str(place), name=field_name(self.name, number), segment=self.name,
-                     alike=place.alike)  # fmt: skip
-
     def _tell_further(self, fields: list[str], segment: Segment, findings: Findings) -> None:
         known = len(self._parts)
         if is_open(self.name):
@@ -69,7 +64,7 @@ class SegmentCheck:
         for number in range(known + 1, len(fields)):
             if fields[number]:
                 place = Place(self.name, segment.occurrence, number)
-                findings.add("field_unexpected", str(place), segment=self.name, maximum=known, alike=self.name)
+                findings.add("field_unexpected", place, maximum=known)
                 return
 
 
@@ -81,11 +76,11 @@ def _observation(form: Form, fields: list[str], segment: Segment, findings: Find
     kind = fields[_VALUE_TYPE].strip()
     place = Place("OBX", segment.occurrence, _VALUE)
     if not kind:
-        findings.add("value_type_missing", str(place), alike=place.alike)
+        findings.add("value_type_missing", place)
         return
     check = form.value_check(kind)
     if check is None:
-        findings.add("value_type_unknown", str(place._replace(field=_VALUE_TYPE)), alike="OBX-2")
+        findings.add("value_type_unknown", place._replace(field=_VALUE_TYPE))
     elif not check.sound(value):
         check.explain(value, place, findings)
 
@@ -98,14 +93,14 @@ def _identified(form: Form, fields: list[str], segment: Segment, findings: Findi
         return
     mark = form.delimiters.repetition
     place = Place(segment.name, segment.occurrence, number)
-    for repetition, one in enumerate(fields[number].split(mark) if mark else [fields[number]], 1):
+    repetitions = fields[number].split(mark, REPETITIONS_JUDGED_MAX) if mark else [fields[number]]
+    for repetition, one in enumerate(repetitions[:REPETITIONS_JUDGED_MAX], 1):
         values = [*one.split(form.delimiters.component), "", "", "", "", ""]
         if not values[0] or one == NULL:
             continue
         for component, rule in ((4, "identifier_without_authority"), (5, "identifier_without_type")):
             if not values[component - 1] and not kind[component - 1].required:
-                there = place._replace(repetition=repetition, component=component)
-                findings.add(rule, str(there), alike=there.alike)
+                findings.add(rule, place._replace(repetition=repetition, component=component), kind="CX")
 
 
 _ACROSS: Final = {"OBX": _observation, "PID": _identified, "MRG": _identified}

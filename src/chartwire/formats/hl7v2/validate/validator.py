@@ -5,9 +5,9 @@ from typing import Final
 from chartwire.formats.hl7v2.document import Document, Segment
 from chartwire.formats.hl7v2.escapes import Delimiters
 from chartwire.formats.hl7v2.validate.dictionary import Version, version_of
-from chartwire.formats.hl7v2.validate.fields import Form, segment_place
+from chartwire.formats.hl7v2.validate.fields import Form
 from chartwire.formats.hl7v2.validate.header import check_header, header_value
-from chartwire.formats.hl7v2.validate.issues import Findings, Issue
+from chartwire.formats.hl7v2.validate.issues import Findings, Issue, Place
 from chartwire.formats.hl7v2.validate.segments import SegmentCheck
 from chartwire.formats.hl7v2.validate.structure import Misplaced, Structure
 
@@ -68,7 +68,7 @@ class _Compiled:
             parts = None if name[0] == "Z" else self.version.segment(name)
             if parts is None:
                 rule = "segment_local" if name[0] == "Z" else "segment_unknown"
-                findings.add(rule, segment_place(name, segment.occurrence), name=name, alike=name)
+                findings.add(rule, Place(name, segment.occurrence), name=name)
                 return
             check = self._segments[name] = SegmentCheck(self._form, name, parts)
         check.check(segment, findings)
@@ -86,7 +86,7 @@ class _Compiled:
         if misplaced.kind == "unexpected" and self.version.segment(name) is None:
             return  # told as unknown
         segment = segments[misplaced.place]
-        place = segment_place(segment.name, segment.occurrence)
+        place = Place(segment.name, segment.occurrence)
         names = ", ".join(misplaced.names)
         if misplaced.times > 1:
             name = f"{name} ({misplaced.times} times)"
