@@ -14,7 +14,7 @@ import msgspec
 _ALIASES: Final = {"2.0": "2.1", "2.0D": "2.1", "2.3.2": "2.3.1", "2.7.1": "2.7"}
 """Versions without tables of their own whose messages are those of another one."""
 
-_TIME_STAMP: Final = "TS"
+TIME_STAMP: Final = "TS"
 
 
 class Part(NamedTuple):
@@ -79,7 +79,7 @@ class Version:
                 return None
             lines = getattr(self._content.pools, kind)
             found = tuple(map(_part, lines[place].split("|"))) if lines[place] else ()
-            if name == _TIME_STAMP:  # up to 2.4 its parts were plain text in name only
+            if name == TIME_STAMP:  # up to 2.4 its parts were plain text in name only
                 found = (found[0]._replace(type="DTM"), *found[1:])
             self._parts[kind, name] = found
         return found

@@ -6,6 +6,7 @@ from typing import Final
 from chartwire.formats.hl7v2.document import NULL
 from chartwire.formats.hl7v2.escapes import Delimiters, unescaper
 from chartwire.formats.hl7v2.validate.dictionary import (
+    TIME_STAMP,
     Part,
     Version,
     is_hl7_table,
@@ -166,6 +167,9 @@ class FieldCheck:
         parts = self._form.version.type(part.type)
         if parts is None or not self._form.delimiters.component:
             self._judge(part, text, place, "", findings)
+            return
+        if part.type == TIME_STAMP and self._form.delimiters.component not in text:
+            self._judge(parts[0], text, place, "", findings)  # PID-7 says more to people than PID-7.1
             return
         values = self._divide(part, parts, text, place, findings)
         if self._codes is not None and values[0] not in ("", NULL):
