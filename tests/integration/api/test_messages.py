@@ -348,3 +348,16 @@ async def test_a_message_links_to_its_source_patient_parent_and_cases(client, re
 async def test_another_organisation_finds_nothing_by_these_numbers(client, other_client, record, pool, org_id):
     await a_number(pool, org_id, "visit", "V", await record.message())
     assert await listed(other_client, {"visit": "V"}) == []
+
+
+async def test_a_dead_letter_leads_to_its_cause_and_tells_what_was_decided(client, record):
+    dead = await record.message(state="dead", error_code="unmapped_code", error_location="OBX[2]-3")
+    told = (await client.get(f"/api/v1/hl7/messages/{shown(dead)}")).json
+    cause = (await client.get(told["dead_letter"]["link"])).json
+    assert (cause["id"], cause["error_code"]) == (told["dead_letter"]["cause_id"], "unmapped_code")
+    assert told["decision"] is None
+    await client.post(f"/api/v1/hl7/messages/{shown(dead)}/discard", {"reason": "sent by mistake"})
+    decided = (await client.get(f"/api/v1/hl7/messages/{shown(dead)}")).json["decision"]
+    assert decided["reason"] == "sent by mistake"
+    living = (await client.get(f"/api/v1/hl7/messages/{shown(await record.message())}")).json
+    assert (living["dead_letter"], living["decision"]) == (None, None)

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,12 +10,28 @@ import msgspec
 from chartwire.api.http import Answer, Request, json_answer
 from chartwire.api.idempotency import performed
 from chartwire.api.problem import not_found
-from chartwire.api.rest.deliveries import Delivery, delivery_of
+from chartwire.api.rest.deliveries import delivery_of
 from chartwire.api.rest.ids import in_path, shown, shown_or_none
-from chartwire.api.rest.lineage import Elements, elements_of
+from chartwire.api.rest.lineage import elements_of
 from chartwire.api.rest.lists import page, window
 from chartwire.api.rest.message_filters import SEARCH, STATE, conditions_of
-from chartwire.api.rest.models import Page
+from chartwire.api.rest.message_models import (
+    Case,
+    Child,
+    DeadLetterOf,
+    Decided,
+    Fault,
+    Feed,
+    Finding,
+    Message,
+    MessageDetail,
+    MessageLinks,
+    MessagePage,
+    Raw,
+    Replayed,
+    ReplayOrder,
+    TouchedResource,
+)
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
 from chartwire.channels.replay import put_again
@@ -23,130 +39,6 @@ from chartwire.core.clock import instant
 from chartwire.core.errors import NotFoundError
 from chartwire.record import messages
 from chartwire.store.pool import Connection, Row
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """Why a message is dead or held: a code, the place in HL7 terms, and the rule in words."""
-
-    code: str
-    location: str | None
-    detail: str | None
-
-
-class Feed(msgspec.Struct, frozen=True):
-    """The source that a message came from."""
-
-    id: str
-    name: str | None
-
-
-class MessageLinks(msgspec.Struct, frozen=True):
-    """Where a message, and what belongs to it, stands."""
-
-    itself: str = msgspec.field(name="self")
-    source: str
-    patient: str | None
-    parent: str | None
-
-
-class Message(msgspec.Struct, frozen=True):
-    """One HL7 v2 message."""
-
-    id: str
-    received_at: str
-    processed_at: str | None
-    state: Literal["received", "processed", "filtered", "held", "dead"]
-    event: str
-    control_id: str
-    mrn: str | None
-    source: Feed
-    charset: str
-    size_bytes: int
-    mode: str
-    ack_code: str | None
-    fault: Fault | None
-    patient_id: str | None
-    parent_id: str | None
-    links: MessageLinks
-    object: Literal["hl7_message"] = "hl7_message"
-
-
-class TouchedResource(msgspec.Struct, frozen=True):
-    """A resource version that a message made (`changed`) or found as it was, and where its elements came from."""
-
-    type: str
-    id: str
-    version: int
-    changed: bool
-    fhir: str
-    lineage: Elements
-
-
-class Raw(msgspec.Struct, frozen=True):
-    """The bytes as they arrived: `data` is the text itself (`utf-8`) or base 64 of it, which reads in `charset`."""
-
-    encoding: Literal["utf-8", "base64"]
-    charset: str
-    data: str
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """Something that reading or mapping noticed, and where."""
-
-    code: str
-    location: str
-
-
-class Child(msgspec.Struct, frozen=True):
-    """A replay of a message."""
-
-    id: str
-    received_at: str
-    state: str
-    mode: str
-
-
-class Case(msgspec.Struct, frozen=True):
-    """A review that a message made, and where it stands."""
-
-    id: str
-    kind: str
-    state: str
-    created_at: str
-    link: str
-
-
-class MessageDetail(Message, frozen=True, kw_only=True):
-    """A message with all that it caused. `raw` only for a key with the scope messages.raw."""
-
-    resources: list[TouchedResource]
-    findings: list[Finding]
-    unread_fields: list[str]
-    deliveries: list[Delivery]
-    replays: list[Child]
-    reviews: list[Case]
-    raw: Raw | None
-
-
-class MessagePage(Page, frozen=True, omit_defaults=True):
-    """A page of messages."""
-
-    data: list[Message]
-
-
-class Replayed(msgspec.Struct, frozen=True):
-    """The child of a message that is replayed."""
-
-    id: str
-    parent_id: str
-    mode: str
-    object: Literal["hl7_message"] = "hl7_message"
-
-
-class ReplayOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How to replay: `record-only` (the default) tells nobody outside; `live` does as the first time."""
-
-    mode: Literal["record-only", "live", "preview"] = "record-only"
 
 
 async def many(request: Request, services: Services) -> Answer:
@@ -172,6 +64,8 @@ async def one(request: Request, services: Services) -> Answer:
         deliveries=[delivery_of(each) for each in await messages.deliveries_of(pool, access, row)],
         replays=[_child(each) for each in await messages.children(pool, access, message_id)],
         reviews=[_case(each) for each in await messages.reviews_of(pool, access, message_id)],
+        dead_letter=_dead_letter(row["cause_id"]),
+        decision=msgspec.json.decode(row["decision"], type=Decided) if row["decision"] else None,
         raw=_raw(raw, row["charset"]) if raw is not None else None,
     )
     return Answer(msgspec.json.encode(detail), count=1, patients=_patients(row))
@@ -260,6 +154,13 @@ def _child(row: Row) -> Child:
 def _case(row: Row) -> Case:
     shown_id = shown("review", row["id"])
     return Case(shown_id, row["kind"], row["state"], instant(row["created_at"]), f"/api/v1/reviews/{shown_id}")
+
+
+def _dead_letter(cause_id: UUID | None) -> DeadLetterOf | None:
+    if cause_id is None:
+        return None
+    cause = shown("dead_letters", cause_id)
+    return DeadLetterOf(cause, f"/api/v1/dead-letters/{cause}")
 
 
 def _raw(raw: bytes, charset: str) -> Raw:

@@ -51,7 +51,9 @@ select distinct on (loser_id) loser_id, survivor_id from chain order by loser_id
 -- One message with all that is known about it, but its bytes.
 select m.id, m.source_id, s.name as source_name, m.received_at, m.processed_at, m.state, m.event, m.control_id, m.mrn,
        m.charset, m.body_bytes, m.mode, m.ack_code, m.parent_id, m.patient_id, m.error_code, m.error_location,
-       m.error_text, m.outcome
+       m.error_text, m.outcome, m.decision,
+       case when m.state = 'dead'
+            then dead_letter_fingerprint(m.source_id, m.event, m.error_code, m.error_location) end as cause_id
   from message m left join source s on s.org_id = m.org_id and s.id = m.source_id
  where m.org_id = $1 and m.id = $2;
 
