@@ -5,10 +5,10 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 COMPILE = $(PYTHON) scripts/uv.py pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench corpus fuzz chaos soak lock wheel
+.PHONY: help install run test check bench corpus fuzz chaos soak lock wheel rollback-check
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: ## Install into .venv from the lock (skipped when nothing changed)
 	@$(PYTHON) scripts/bootstrap.py
@@ -45,6 +45,9 @@ chaos: install ## Kill processes for hours
 soak: install ## Property tests and chaos, long, in turns, then all faults at once
 	@$(MAKE) --no-print-directory fuzz chaos
 	@$(BIN)/python -m tests.soak --messages 1000000 $(ARGS)
+
+rollback-check: install ## The last release's tests, by its own code, on today's schema (minutes)
+	@$(BIN)/python scripts/rollback_check.py $(ARGS)
 
 lock: ## Choose versions anew and write requirements*.lock
 	@$(COMPILE) --upgrade --extra dev --extra bench pyproject.toml -o requirements-dev.lock

@@ -36,4 +36,6 @@ async def once_a_day(settings: Settings, address: DatabaseAddress) -> None:
     for one in report.removed:
         _rows.add(one.rows, one.data_class)
         _bytes.add(one.bytes, one.data_class)
-    _log.info("retention_ran", removed=len(report.removed), kept=[one.month for one in report.kept])
+    _log.info("retention_ran", count=len(report.removed))
+    for kept in report.kept:
+        _log.warning("retention_kept_a_month", partition=kept.month, reason=kept.why)

@@ -175,7 +175,12 @@ class Supervisor:
             await wait_for_backup(address.admin, wait=False)  # nothing receives yet, and migrations commit
         if address.admin:
             self._tell("bringing the database up to date")
-            await migrate(address.admin, app_password=address.app_password, engine_password=address.engine_password)
+            await migrate(
+                address.admin,
+                app_password=address.app_password,
+                engine_password=address.engine_password,
+                phases=("pre",),
+            )
             await ensure_partitions(address.admin, now())
         self._installation = await settle(address.app, machine_part(self.settings))
         if not self._installation.armed:

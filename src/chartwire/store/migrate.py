@@ -128,6 +128,8 @@ async def migrate(
 ) -> list[str]:
     """Create the roles, set the passwords given, apply what is not applied yet, make the next months' partitions.
 
+    A `pre` migration leaves the release before able to run, a `post` one does not: with `phases` of `pre` alone the last
+    release's `post` wait, so that one can still go back to it. A `pre` of a newer release is therefore no obstacle.
     The answer is the names applied now, in order. Safe to run at every start and from several processes at once.
     Raises ConflictError (`migration_changed`, `migration_missing`, `migration_failed`, `migration_name`) and
     TransientError when the server is not reachable; AuthError (`roles_missing`) with what an administrator is to run.
@@ -155,22 +157,30 @@ async def _apply(connection: RawConnection, migrations: list[Migration], phases:
     applied = {row["name"]: row["sha256"] for row in rows}
     _refuse_rewritten_history(applied, migrations)
     done: list[str] = []
-    for migration in migrations:
-        if migration.name not in applied and migration.phase in phases:
-            await _apply_one(connection, migration)
-            done.append(migration.name)
+    for migration in _due([each for each in migrations if each.name not in applied], phases):
+        await _apply_one(connection, migration)
+        done.append(migration.name)
     return done
+
+
+def _due(pending: list[Migration], phases: frozenset[Phase]) -> list[Migration]:
+    """Without `post` those at the end wait; one before a `pre` belongs to an earlier release, which is no longer run."""
+    if "post" in phases:
+        return [migration for migration in pending if migration.phase in phases]
+    last = max((number for number, migration in enumerate(pending, 1) if migration.phase == "pre"), default=0)
+    return pending[:last]
 
 
 def _refuse_rewritten_history(applied: dict[str, str], migrations: list[Migration]) -> None:
     known = {migration.name: migration for migration in migrations}
     for name, sha256 in applied.items():
-        if name not in known:
+        if name not in known and "_post_" in name:
             raise ConflictError(
-                f"the database holds migration {name}, which this release does not know: it was made by a newer one",
+                f"the database holds migration {name} of a newer release, which took away what this one needs: run "
+                "that release, or restore the backup from before",
                 code="migration_missing",
             )
-        if known[name].sha256 != sha256:
+        if name in known and known[name].sha256 != sha256:
             raise ConflictError(
                 f"migration {name} was changed after it was applied: write a new migration instead",
                 code="migration_changed",

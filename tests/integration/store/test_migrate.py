@@ -55,7 +55,23 @@ async def test_a_migration_that_changed_after_it_was_applied_is_refused_by_name(
     assert refusal.value.code == "migration_changed"
 
 
-async def test_a_database_of_a_newer_release_is_refused(empty_database, directory):
+async def test_a_post_migration_that_a_later_pre_may_build_on_runs_before_it(empty_database, directory):
+    (directory / "0003_pre_more.sql").write_text("insert into first select sum(n) from first")
+    (directory / "0004_post_last.sql").write_text("drop table first")
+    applied = await migrate(empty_database.admin_dsn, directory=directory, phases=("pre",))
+    assert applied == ["0001_pre_start", "0002_post_end", "0003_pre_more"]
+    assert await value(empty_database.admin_dsn, "select sum(n) from first") == 6
+
+
+async def test_the_release_before_still_starts_after_a_newer_one_prepared_the_database(empty_database, directory):
+    newer = directory / "0003_pre_newer.sql"
+    newer.write_text("create table newer (n integer)")
+    await migrate(empty_database.admin_dsn, directory=directory)
+    newer.unlink()
+    assert await migrate(empty_database.admin_dsn, directory=directory) == []
+
+
+async def test_a_database_that_a_newer_release_has_finished_with_is_refused(empty_database, directory):
     await migrate(empty_database.admin_dsn, directory=directory)
     (directory / "0002_post_end.sql").unlink()
     with pytest.raises(ConflictError, match="0002_post_end") as refusal:

@@ -123,7 +123,7 @@ class Keeper:
             raise
         if self._log_broken:
             self._log_broken, self._last = False, None
-            _log.error("backup_log_gap", from_lsn=show_lsn(start))
+            _log.error("backup_log_gap", location=show_lsn(start))
 
     async def _announce(self, receiving: "asyncio.Task[None]", ready: Callable[[], None]) -> None:
         """Once what was written so far is here: commits wait for us from now on, by setting; then we are ready."""
@@ -175,7 +175,7 @@ class Keeper:
             self._last = await take_base(session, self._repository, self._key, migrations, files)
         self._told(self._last)
         gone = await asyncio.to_thread(self._repository.expire, self._settings.backup_keep, self._key)
-        _log.info("backup_base_taken", label=self._last.label, bytes=self._last.size, removed=gone)
+        _log.info("backup_base_taken", name=self._last.label, bytes=self._last.size, count=len(gone))
 
     def _is_covered(self, base: Base) -> bool:
         """Whether the log since a base backup is here without a gap, by the names of its files."""
@@ -192,7 +192,7 @@ class Keeper:
         code, sentence = _words(error)
         self.state.error, self.state.error_at = f"{code}: {sentence}", instant(now())
         _failures.add(1, what)
-        _log.error("backup_failed", what=what, code=code, reason=sentence)
+        _log.error("backup_failed", kind=what, code=code, reason=sentence)
 
     async def _keep_telling(self) -> None:
         while True:

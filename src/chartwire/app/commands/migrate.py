@@ -16,6 +16,7 @@ from chartwire.store.partitions import ensure_partitions
 def register(parser: argparse.ArgumentParser) -> None:
     """Arguments of `chartwire migrate`."""
     common_arguments(parser)
+    parser.add_argument("--pre", action="store_true", help="leave out what would bar the way back to the last release")
     parser.set_defaults(run=run)
 
 
@@ -29,7 +30,10 @@ def run(args: argparse.Namespace) -> int:
 
     async def work() -> tuple[list[str], list[str]]:
         applied = await migrate(
-            address.admin, app_password=address.app_password, engine_password=address.engine_password
+            address.admin,
+            app_password=address.app_password,
+            engine_password=address.engine_password,
+            phases=("pre",) if args.pre else ("pre", "post"),
         )
         return applied, await ensure_partitions(address.admin, now())
 
