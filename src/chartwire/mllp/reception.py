@@ -172,11 +172,13 @@ class Reception:
     ) -> Exchange:  # fmt: skip
         """The source is paused: answer as a hub that is unable does. Where that closes the connection, nothing that
         came behind is taken either: the sender sends all of it again, in order."""
-        if source.unable_answers == "close":
+        silent = source.ack_mode == "none"
+        if silent or source.unable_answers == "close":
             who.turned_away, who.learns = True, False
             who.kinds.clear()
         TURNED_AWAY.add()
-        exchange = Exchange(who.line, self._fates, envelope, source, Plan("AA"), arrived, body_bytes, parent)
+        plan = Plan("AA", send=not silent)
+        exchange = Exchange(who.line, self._fates, envelope, source, plan, arrived, body_bytes, parent)
         asyncio.get_running_loop().call_soon(_told_unable, exchange)
         return exchange
 

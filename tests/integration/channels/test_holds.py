@@ -59,6 +59,14 @@ async def test_what_comes_during_a_hold_is_kept_shown_as_held_and_goes_on_in_ord
     assert await feed.rows("select * from lane_hold") == []
 
 
+async def test_a_long_lane_is_marked_in_steps_and_parked_at_the_end(feed: Feed, access: Access) -> None:
+    await begin(feed, access)
+    ids = await feed.send(*(phone(number) for number in range(1005)))
+    assert set(await feed.states(*ids)) == {("held", "source_on_hold")}
+    await release(feed, access)
+    assert set(await feed.states(*ids)) == {("received", None)}
+
+
 async def test_a_held_message_keeps_the_same_patient_s_messages_of_other_sources_behind_it(
     feed: Feed, access: Access
 ) -> None:

@@ -51,6 +51,13 @@ async def test_by_setting_a_pause_is_told_with_207(make_hub: MakeHub, answers: s
     assert code(await sender.ask(adt("M1"))) == "AA"
 
 
+async def test_a_source_that_is_never_answered_is_closed_too_while_it_is_paused(make_hub: MakeHub) -> None:
+    hub = await make_hub(ack_mode="none", unable_answers="AR")
+    await stand(hub, "pause")
+    assert await (await hub.sender()).ask(adt("M1")) == b""
+    assert await hub.messages() == []
+
+
 async def test_a_batch_to_a_paused_source_is_turned_away_whole(hub: Hub) -> None:
     await stand(hub, "pause")
     batch = b"BHS|^~\\&|LAB|NORTH\r" + adt("B1") + adt("B2") + b"BTS|2\r"
