@@ -5,6 +5,7 @@ Exit codes: 0 all well, 1 problems found or the work failed, 2 wrong usage. `--j
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,6 +82,9 @@ def _run(args: argparse.Namespace) -> int:
     except ChartwireError as error:
         console.complain(args, error.code, error.message)
         return console.PROBLEMS
+    except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return console.OK
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         console.complain(args, "system", f"{place}{error.strerror or type(error).__name__}")

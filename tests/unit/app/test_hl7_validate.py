@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -122,3 +123,14 @@ def test_settings_that_are_none_are_refused_with_the_place(capsys, feed, tmp_pat
     assert "timezone" in said.err
     settings.write_text("- just a list")
     assert "not a source" in validated(capsys, feed, "--source-settings", settings)[1].err
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
+    file = tmp_path / "many.hl7"
+    file.write_bytes(GOOD * 3000)
+    words = [sys.executable, "-m", "chartwire.app.cli", "hl7", "validate", str(file)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert b"ADT^A01" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
