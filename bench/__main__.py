@@ -26,6 +26,7 @@ NAMES = (
     "stages",
     "delivery",
     "api",
+    "messages",
     "latency",
     "day",
     "memory",

@@ -78,6 +78,10 @@ def _authority(text: str) -> Iterator[Flaw]:
     yield from _text("/authority", text)
 
 
+def _listener(text: str) -> Iterator[Flaw]:
+    yield from _text("/listener", text)
+
+
 def _timezone(text: str | None) -> Iterator[Flaw]:
     yield from _zone("/timezone", text)
 
@@ -125,6 +129,7 @@ def _ack_deadline_s(seconds: float) -> Iterator[Flaw]:
 
 
 def _ack_overrides(codes: Mapping[str, str]) -> Iterator[Flaw]:
+    yield from _bounded("/ack_overrides", codes)
     for number, (code, answer) in enumerate(codes.items()):
         if code not in _ACK_CODES and not _ERROR_CODE.fullmatch(code):
             yield flaw(f"/ack_overrides/{number}", "invalid_value", "is keyed by an ACK code (AE) or ERR-3 code (204)")
@@ -209,6 +214,7 @@ def _bounded(pointer: str, entries: Sequence[Any] | Mapping[str, Any]) -> Iterat
 CHECKS: Final[dict[str, Check]] = {
     "name": _name,
     "authority": _authority,
+    "listener": _listener,
     "timezone": _timezone,
     "charset": _charset,
     "identifiers": _identifiers,
