@@ -36,7 +36,8 @@ def event_types(resource_type: str, old: Json | None, new: Json, trigger: str = 
 
 def _words_of_change(rules: dict[str, Any], resource_type: str, old: Json | None, new: Json) -> list[str]:
     by_status = _by_status(rules, resource_type, old, new)
-    return [*by_status, *_by_start(rules, old, new), *([] if by_status else _by_place(rules, old, new))]
+    by_place = [] if by_status else _by_place(rules, old, new)
+    return [*by_status, *_by_start(rules, old, new), *by_place, *_by_activity(rules, old, new)]
 
 
 def _by_status(rules: dict[str, Any], resource_type: str, old: Json | None, new: Json) -> list[str]:
@@ -62,6 +63,11 @@ def _by_place(rules: dict[str, Any], old: Json | None, new: Json) -> list[str]:
     return [rules["place"]] if after is not None and after != before else []
 
 
+def _by_activity(rules: dict[str, Any], old: Json | None, new: Json) -> list[str]:
+    ended = old is not None and old.get("active") is not False and new.get("active") is False
+    return [rules["inactive"]] if ended and "inactive" in rules else []
+
+
 def _active_place(body: Json) -> Any:
     return next((item["location"] for item in body.get("location", ()) if item.get("status") == "active"), None)
 
@@ -79,6 +85,6 @@ def event_words() -> list[tuple[str, str, list[str]]]:
 
 def _words(rules: dict[str, Any]) -> list[str]:
     plain = [rules.get("words", {}).get(word, word) for word in ("created", "updated")]
-    told = [*plain, *rules.get("status", {}).values(), *(rules[name] for name in ("start", "place") if name in rules),
-            *rules.get("undone", {}).values()]  # fmt: skip
+    single = [rules[name] for name in ("start", "place", "inactive") if name in rules]
+    told = [*plain, *rules.get("status", {}).values(), *single, *rules.get("undone", {}).values()]
     return list(dict.fromkeys(told))

@@ -142,3 +142,22 @@ async def test_a_rebooking_is_linked_to_the_appointment_that_it_replaces(feed: F
     bodies = {practice_status(body): body for body in await feed.bodies("Appointment")}
     [link] = [one for one in bodies["booked"]["extension"] if one["url"].endswith("Appointment.replaces")]
     assert link["valueReference"]["reference"] == f"Appointment/{bodies['cancelled']['id']}"
+
+
+async def test_a_discontinued_appointment_is_cancelled_and_a_deleted_one_was_an_error(feed: Feed) -> None:
+    await feed.send(siu("S12", filler="F1"), siu("S12", filler="F2", placer="P2"))
+    await feed.send(siu("S16", filler="F1", at="20260302"), siu("S17", filler="F2", placer="P2", at="20260303"))
+    assert [body["status"] for body in await feed.bodies("Appointment")] == ["cancelled", "entered-in-error"]
+    assert {"appointment.cancelled", "appointment.removed"} <= set(await feed.events())
+
+
+async def test_a_deletion_is_never_too_old_and_creates_what_it_deletes(feed: Feed) -> None:
+    await feed.send(siu("S14", at="20260305"), siu("S17", at="20260302"))
+    assert (await feed.body("Appointment"))["status"] == "entered-in-error"
+    await feed.send(siu("S17", filler="F9", placer="P9"))
+    assert (await feed.bodies("Appointment"))[1]["status"] == "entered-in-error"
+
+
+async def test_the_filler_status_wins_over_a_discontinuation_too(feed: Feed) -> None:
+    await feed.send(siu("S16", status="Complete"))
+    assert (await feed.body("Appointment"))["status"] == "fulfilled"

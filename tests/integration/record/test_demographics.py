@@ -122,3 +122,18 @@ async def test_the_first_message_s_clearing_of_one_of_several_fields_counts(feed
     await feed.send(hl7("ADT^A04", pid(f13='""', f14="555-0200"), at="20260301140000"))
     await feed.send(hl7("ADT^A08", pid(f13="555-0199"), at="20260301120000"))
     assert [item["value"] for item in (await feed.body("Patient"))["telecom"]] == ["555-0200"]
+
+
+async def test_a_deleted_person_becomes_inactive_and_keeps_everything(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid(f13="555-1234"), at="20260301100000"))
+    [message_id] = await feed.send(hl7("ADT^A29", pid(name="Weber^Anna Maria", f13="555-9999"), at="20260302100000"))
+    patient = await feed.body("Patient")
+    assert patient["active"] is False
+    assert (patient["name"][0]["given"], patient["telecom"][0]["value"]) == (["Anna"], "555-1234")
+    [row] = await feed.rows("select message_id, deleted from resource where type = 'Patient'")
+    assert (row["message_id"], row["deleted"]) == (message_id, False)
+    assert (await feed.events())[-1] == "patient.deactivated"
+    await feed.send(hl7("ADT^A08", pid(), at="20260302090000"))
+    assert (await feed.body("Patient"))["active"] is False
+    await feed.send(hl7("ADT^A28", pid(), at="20260303090000"))
+    assert (await feed.body("Patient"))["active"] is True

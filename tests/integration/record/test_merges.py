@@ -201,3 +201,12 @@ async def test_a_merge_is_never_too_old(feed: Feed) -> None:
     await feed.send(hl7("ADT^A04", ANNA, at="20260305120000"), hl7("ADT^A04", TWIN, at="20260305120000"))
     await feed.send(a40(ANNA, "2002", "20260301120000"))
     assert (await by_mrn(feed, "2002"))["active"] is False
+
+
+async def test_an_a34_merges_as_an_a40_does_and_is_a_barrier_for_both_lanes(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", ANNA), hl7("ADT^A04", TWIN))
+    [merge] = await feed.send(a40(ANNA, "2002").replace(b"A40", b"A34"))
+    assert await feed.states(merge) == [("processed", None)]
+    [row] = await feed.rows("select count(*) as lanes from merge")
+    assert row["lanes"] == 1
+    assert (await by_mrn(feed, "2002"))["link"][0]["type"] == "replaced-by"

@@ -93,3 +93,30 @@ async def test_an_action_code_ends_a_diagnosis_that_no_list_named_before(feed: F
     }
     withdrawn = (None, "entered-in-error")
     assert told == {"E11": ("active", None), "I10": withdrawn, "J45": withdrawn}
+
+
+def iam(code: str, action: str = "", unique: str = "") -> str:
+    return f"IAM|1|DA|{code}|SV|Hives|{action}|{unique}"
+
+
+async def test_adverse_reactions_are_a_list_where_no_entry_names_an_action(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A60", pid(), iam("70618^Penicillin^RXNORM"), iam("111088007^Latex^SCT")))
+    await feed.send(hl7("ADT^A60", pid(), iam("70618^Penicillin^RXNORM"), at="20260302"))
+    assert clinical(await feed.bodies("AllergyIntolerance")) == {"70618": "active", "111088007": "inactive"}
+
+
+async def test_an_action_changes_only_the_adverse_reaction_that_it_names(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A60", pid(), iam("70618^Penicillin^RXNORM", "A"), iam("111088007^Latex^SCT", "A")))
+    await feed.send(hl7("ADT^A60", pid(), iam("70618^Penicillin^RXNORM", "D"), at="20260302"))
+    assert clinical(await feed.bodies("AllergyIntolerance")) == {"70618": "inactive", "111088007": "active"}
+    await feed.send(hl7("ADT^A60", pid(), iam("111088007^Latex^SCT", "X"), at="20260303"))
+    assert clinical(await feed.bodies("AllergyIntolerance")) == {"70618": "inactive", "111088007": "active"}
+
+
+async def test_an_allergy_is_the_same_by_al1_and_iam_and_a60_sets_nothing_else(feed: Feed) -> None:
+    await feed.send(hl7("ADT^A04", pid(), PENICILLIN))
+    await feed.send(hl7("ADT^A60", pid(name="Weber^Ann", f13="555-1"), iam("70618^Penicillin^RXNORM", "U", "7^ALG")))
+    allergy = await feed.body("AllergyIntolerance")
+    assert allergy["identifier"] == [{"system": "urn:chartwire:authority:ALG", "value": "7"}]
+    patient = await feed.body("Patient")
+    assert ("telecom" in patient, patient["name"][0]["given"]) == (False, ["Anna"])
