@@ -25,7 +25,6 @@ from chartwire.api.services import Services
 from chartwire.core.crashpoints import hit
 from chartwire.core.errors import TransientError
 from chartwire.store.pool import Connection
-from chartwire.store.queries import q
 from chartwire.trust import idempotency
 from chartwire.trust.credentials import explaining
 from chartwire.trust.idempotency import WHOLE, Claim, Kept, key_reused
@@ -120,10 +119,9 @@ async def turn(request: Request, services: Services) -> AsyncIterator[Turn]:
     """The transaction of a request, opened in its key's turn; for doors that answer by item. See `performed`."""
     claim = await claim_of(request, services.idempotency_kept_s)
     if claim is None:
-        async with services.pool.transaction(None) as tx:
-            with explaining():
-                await tx.execute(q.open_access, request.access.credential_id, request.access.org)
-            yield Turn(tx, services, None, {})
+        with explaining():
+            async with services.pool.transaction(request.access.org, request.access.credential_id) as tx:
+                yield Turn(tx, services, None, {})
         return
     async with services.turns.of(claim), services.pool.transaction(None) as tx:
         found = await idempotency.opened(tx, request.access, claim, services.sealer)

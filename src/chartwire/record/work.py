@@ -7,6 +7,7 @@ for everyone, messages are then applied in memory, and `flush` writes all of it 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -202,12 +203,6 @@ class Work:
                 self._moved[ref] = origin
         return len(unknown)
 
-    def drop_key(self, held: Standing, key: str) -> None:
-        """Let a source key lead to a resource no longer, from now on in this unit of work; the caller deletes its row."""
-        ref = (held.type, source_key_id(held.type, key))
-        self._keys.pop(ref, None)
-        self._new_keys.pop(ref, None)
-
     def free_keys(self, resource_type: str, keys: Iterable[str]) -> None:
         """Let source keys lead nowhere, from now on in this unit of work: a new record gets them."""
         for ref in ((resource_type, source_key_id(resource_type, key)) for key in keys):
@@ -244,27 +239,27 @@ class Work:
         if self._freed_keys:
             types, keys = [ref[0] for ref in self._freed_keys], [ref[1] for ref in self._freed_keys]
             await self.tx.execute(q.delete_keys, org, types, keys)
-        if self._new_keys:
-            refs = list(self._new_keys)
-            ids = list(self._new_keys.values())
-            originals = [self._moved.get(ref, id_) for ref, id_ in self._new_keys.items()]
-            await self.tx.execute(
-                q.insert_keys, org, [ref[0] for ref in refs], [ref[1] for ref in refs], ids, originals
-            )
-        await self._write_versions(changed, now)
+        await self._write_keys_and_versions(changed, now)
         await store_contents(self.tx, org, list(self.contents.values()), changed, now)
         await self._write_refreshed()
-        await self._write_index(changed, now)
         await self._write_snapshots()
         await self._write_merges()
         await self._write_reviews()
 
-    async def _write_versions(self, changed: list[Standing], now: datetime) -> None:
-        """A resource that changed twice in this unit gets both versions, in rounds."""
-        for round_number in range(max((len(held.versions) for held in changed), default=0)):
-            rows = [(held, held.versions[round_number]) for held in changed if len(held.versions) > round_number]
-            columns = list(zip(*(self._version_row(held, version, now) for held, version in rows), strict=True))
-            await self.tx.execute(q.save_resources, *map(list, columns))
+    async def _write_keys_and_versions(self, changed: list[Standing], now: datetime) -> None:
+        """A resource that changed twice in this unit gets both versions, in rounds; the first takes all else along."""
+        keys = [(*ref, id_, self._moved.get(ref, id_)) for ref, id_ in self._new_keys.items()]
+        rounds = max((len(held.versions) for held in changed), default=0)
+        if keys or rounds:
+            gone, new = _index_rows(changed, now)
+            columns = (_columns(keys, 4), self._version_columns(changed, 0, now), _columns(gone, 4), _columns(new, 4))
+            await self.tx.execute(q.flush_record, *chain.from_iterable(columns))
+        for number in range(1, rounds):
+            await self.tx.execute(q.save_resources, *self._version_columns(changed, number, now))
+
+    def _version_columns(self, changed: list[Standing], number: int, now: datetime) -> list[list[Any]]:
+        rows = [self._version_row(held, held.versions[number], now) for held in changed if len(held.versions) > number]
+        return _columns(rows, 11)
 
     def _version_row(self, held: Standing, version: Version, now: datetime) -> tuple[Any, ...]:
         text = write_body(version.body, held.id, version.number, now, provisional=version.provisional)
@@ -293,17 +288,6 @@ class Work:
                 [held.id for held in rows],
                 [held.lineage.write() for held in rows],
             )
-
-    async def _write_index(self, changed: list[Standing], now: datetime) -> None:
-        new: list[tuple[str, str, str, UUID]] = []
-        gone: list[tuple[str, str, str, UUID]] = []
-        for held in changed:
-            added, removed = held.index_changes(now)
-            new.extend((held.type, param, value, held.id) for param, value in sorted(added))
-            gone.extend((held.type, param, value, held.id) for param, value in sorted(removed))
-        for query, rows in ((q.delete_search_values, gone), (q.insert_search_values, new)):
-            if rows:
-                await self.tx.execute(query, self.access.org, *map(list, zip(*rows, strict=True)))
 
     async def _write_snapshots(self) -> None:
         if self._new_snapshots:
@@ -345,3 +329,22 @@ class Work:
             [review.patient_id for review in self.reviews],
             [plain_json(review.proposal) if review.proposal else None for review in self.reviews],
         )
+
+
+IndexRow = tuple[str, str, str, UUID]
+
+
+def _index_rows(changed: Iterable[Standing], now: datetime) -> tuple[list[IndexRow], list[IndexRow]]:
+    """Index rows that are gone, and new ones: type, parameter, value, resource."""
+    gone: list[IndexRow] = []
+    new: list[IndexRow] = []
+    for held in changed:
+        added, removed = held.index_changes(now)
+        new.extend((held.type, param, value, held.id) for param, value in sorted(added))
+        gone.extend((held.type, param, value, held.id) for param, value in sorted(removed))
+    return gone, new
+
+
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows as the arrays of their columns; empty ones where there is no row."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]

@@ -14,7 +14,6 @@ from chartwire.core import clock
 from chartwire.core.access import Access
 from chartwire.core.clock import instant
 from chartwire.core.errors import ConflictError, TransientError
-from chartwire.core.ids import source_key_id
 from chartwire.events.outbox import Event
 from chartwire.mapping.conversion import Json, PatientKey
 from chartwire.record import authority
@@ -88,7 +87,6 @@ class Writer:
     work: Work = field(init=False)
     _asked: set[Key] = field(default_factory=set)
     _led: list[Key] = field(default_factory=list)
-    _dropped: list[Ref] = field(default_factory=list)
     _spoken: str = field(default_factory=lambda: instant(clock.now()))
 
     def __post_init__(self) -> None:
@@ -176,9 +174,6 @@ class Writer:
         """
         at = clock.now()  # after every id was made: nothing is changed before it was created
         with _redoing():
-            if self._dropped:
-                types, keys = [ref[0] for ref in self._dropped], [ref[1] for ref in self._dropped]
-                await self.tx.execute(q.delete_keys, self.access.org, types, keys)
             await self.work.flush(at)
         return at
 
@@ -190,8 +185,7 @@ class Writer:
         self._led += [(held.type, key) for key in fresh if key.startswith(EXTERNAL_ID)]
         for key in before:
             if key.startswith(EXTERNAL_ID) and key not in now:
-                self.work.drop_key(held, key)
-                self._dropped.append((held.type, source_key_id(held.type, key)))
+                self.work.free_keys(held.type, [key])
 
     def _announce(self, held: Standing, types: Iterable[str], changed: tuple[str, ...]) -> None:
         self.work.events.extend(

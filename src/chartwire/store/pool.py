@@ -116,13 +116,14 @@ class Pool:
         """
         return _Lease(self)
 
-    def transaction(self, org: UUID | None) -> "_Transaction":
+    def transaction(self, org: UUID | None, credential: UUID | None = None) -> "_Transaction":
         """`async with pool.transaction(org) as tx`: one transaction that sees one organisation, or none for None.
 
+        With a `credential` it is checked in the same round trip: StoreError (`sql_28000`) for one that was withdrawn.
         Commits when the block ends, rolls back when it raises. TransientError (`commit_unknown`) means that the server
         vanished during the commit: the transaction may have committed.
         """
-        return _Transaction(self, org)
+        return _Transaction(self, org, credential)
 
     @property
     def lent(self) -> int:
@@ -230,21 +231,17 @@ class _Lease:
 
 
 class _Transaction:
-    __slots__ = ("_org", "_pool", "_raw")
+    __slots__ = ("_begin", "_pool", "_raw")
 
-    def __init__(self, pool: Pool, org: UUID | None) -> None:
+    def __init__(self, pool: Pool, org: UUID | None, credential: UUID | None) -> None:
         self._pool = pool
-        self._org = org
+        self._begin = _begin(org, credential)
         self._raw: RawConnection | None = None
 
     async def __aenter__(self) -> Connection:
-        # `hex` and not the value itself: only a UUID has it, so no text can become SQL here.
-        begin = (
-            "begin" if self._org is None else f"begin; select set_config('chartwire.org_id', '{self._org.hex}', true)"
-        )
         raw = await self._pool._acquire()
         try:
-            await raw.execute(begin)
+            await raw.execute(self._begin)
         except DRIVER_ERRORS as error:
             await asyncio.shield(self._pool._mend(raw))
             raise translated(error) from None
@@ -272,6 +269,15 @@ class _Transaction:
         self._pool._release(self._raw)
         if tag != "COMMIT":
             raise TransientError("the transaction had failed and was rolled back", code="transaction_aborted")
+
+
+def _begin(org: UUID | None, credential: UUID | None) -> str:
+    """`hex` and not the values themselves: only a UUID has it, so no text can become SQL here."""
+    if org is None:
+        return "begin"
+    if credential is None:
+        return f"begin; select set_config('chartwire.org_id', '{org.hex}', true)"
+    return f"begin; select access_open('{credential.hex}', '{org.hex}')"
 
 
 def _pool_closed() -> TransientError:

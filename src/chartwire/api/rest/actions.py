@@ -72,8 +72,11 @@ def _route_of(move: Move) -> Route:
         "appointments.write",
         "Appointment",
         "update",
+        checked=True,
         answer=models.Appointment,
         body=move.sent if move.takes else None,
+        body_optional=not move.needs,
+        conditional=True,
         tag="appointments",
     )
 
@@ -106,7 +109,9 @@ ROUTES = (
         "appointments.write",
         "Appointment",
         "delete",
+        checked=True,
         status=204,
+        conditional=True,
         tag="appointments",
     ),
 )

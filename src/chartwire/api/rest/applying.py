@@ -343,8 +343,9 @@ class Desk:
     async def _guard(self, order: Order, held: Standing | None, wanted: Json) -> None:
         """Refuse numbers of another record, and an upsert whose external id names another person."""
         kind, before = order.noun.kind, set(keys_of(order.noun.kind, held.body)) if held else set()
-        fresh = [key for key in keys_of(kind, wanted) if key not in before]
-        await self.writer.ask(kind, fresh)
+        now = keys_of(kind, wanted)
+        fresh = [key for key in now if key not in before]
+        await self.writer.ask(kind, before.symmetric_difference(now))
         for key in fresh:
             for resource_id in self.writer.work.resolve(kind, (key,)) - ({held.id} if held else set()):
                 raise self._duplicate(_pointer_of(key, order), kind, resource_id)

@@ -14,6 +14,7 @@ import msgspec
 
 from chartwire.api.http import Answer, Request
 from chartwire.api.idempotency import TRY_AGAIN, Turn, replayed, turn
+from chartwire.api.limits import BATCH_ITEMS_PER_UNIT
 from chartwire.api.problem import ApiError, Fault, ProblemBody, not_found, problem_body, status_of
 from chartwire.api.rest.applying import Desk, Written
 from chartwire.api.rest.collections import COLLECTIONS, Collection
@@ -216,6 +217,7 @@ async def carry(noun: Noun, request: Request, services: Services) -> Answer:
     if not 1 <= len(order.items) <= WRITE_BATCH_ITEMS_MAX:
         fault = Fault("/items", "out_of_range", f"has 1 to {WRITE_BATCH_ITEMS_MAX} items")
         raise ApiError("a batch has items, and not too many", code="invalid_body", faults=[fault])
+    request.told += services.limits.charge(request.access, "batch", len(order.items) / BATCH_ITEMS_PER_UNIT)
     carrier, alone = Carrier(request, noun, order), False
     for _ in range(_TRIES - 1):
         try:
@@ -258,10 +260,12 @@ def _route_of(collection: Collection) -> Route:
         f"{collection.name}.write",
         collection.fhir_type,
         "update",
+        checked=True,
         answer=Batch,
         body=BatchOrder,
         tag=collection.name,
         body_bytes_max=WRITE_BATCH_BYTES_MAX,
+        batch=True,
     )
 
 

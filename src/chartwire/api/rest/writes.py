@@ -112,14 +112,14 @@ def routes_of(collection: Collection) -> tuple[Route, ...]:
     path, single = f"/api/v1/{collection.name}", f"/api/v1/{collection.name}/{{id}}"
     scope = f"{collection.name}.write"
     told = Route("POST", path, post, f"Make one of the {collection.name}, or write to that of its `external_id`", scope,
-                 collection.fhir_type, "create", answer=collection.one, body=noun.sent, status=201,
+                 collection.fhir_type, "create", checked=True, answer=collection.one, body=noun.sent, status=201,
                  tag=collection.name)  # fmt: skip
     return (
         told,
         replace(told, method="PUT", path=single, handle=one("replace"), summary=f"Replace one of the {collection.name}",
-                action="update", status=200),
+                action="update", status=200, conditional=True),
         replace(told, method="PATCH", path=single, handle=one("patch"), action="update", status=200,
-                summary=f"Change members of one of the {collection.name} (JSON Merge Patch)"),
+                conditional=True, summary=f"Change members of one of the {collection.name} (JSON Merge Patch)"),
     )  # fmt: skip
 
 

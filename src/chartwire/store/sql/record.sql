@@ -30,13 +30,6 @@ select type, id, version, updated_at, patient_id, original_subject, body, lineag
 select type, id, version, updated_at, patient_id, original_subject, body, lineage
   from resource where org_id = $1 and type = $2 and patient_id = $3 and original_subject <> $3 order by id;
 
--- name: insert_keys
--- Source keys of new resources; `original_id` is the resource that a key led to before merges, for a tombstone the message of the merge. A key that another transaction took meanwhile raises unique_violation: redo, and find it.
-insert into source_key (org_id, type, key, resource_id, original_id)
-select $1, k.type, k.key, k.resource_id, k.original_id
-  from unnest($2::text[], $3::uuid[], $4::uuid[], $5::uuid[]) as k (type, key, resource_id, original_id)
- order by k.type, k.key;
-
 -- name: repoint_keys
 -- All keys of the loser lead to the survivor; `original_id` keeps where they led, for unmerge.
 update source_key set resource_id = $3 where org_id = $1 and type = 'Patient' and resource_id = $2;
@@ -47,12 +40,6 @@ insert into search_value (org_id, type, param, value, resource_id)
 select $1, v.type, v.param, v.value, v.resource_id
   from unnest($2::text[], $3::text[], $4::text[], $5::uuid[]) as v (type, param, value, resource_id)
     on conflict do nothing;
-
--- name: delete_search_values
--- Index rows of values that are gone.
-delete from search_value s
- using unnest($2::text[], $3::text[], $4::text[], $5::uuid[]) as v (type, param, value, resource_id)
- where s.org_id = $1 and s.type = v.type and s.param = v.param and s.value = v.value and s.resource_id = v.resource_id;
 
 -- name: read_snapshots
 -- The members that each scope had at its last snapshot.
@@ -99,6 +86,11 @@ select distinct on (lane_id) lane_id, id
          where org_id = $1 and state = 'open' and kind in ('identity', 'strictness') and lane_id = any($2::uuid[])
          order by id for share) as open_cases
  order by lane_id, id;
+
+-- name: flush_record
+-- What a unit of work writes in most cases, in one round trip; see record_flush.
+select record_flush($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                    $23);
 
 -- name: save_resources
 -- New versions; see record_save.
