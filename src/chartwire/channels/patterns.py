@@ -7,7 +7,8 @@ fields without a wildcard, then more letters that are no wildcard.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import translate
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import product
@@ -115,36 +116,26 @@ def _differences(one: Source, other: Source) -> set[tuple[int, int, int]]:
 
 @lru_cache(maxsize=4096)
 def intersect(one: str, other: str) -> bool:
-    """Whether some text matches both patterns."""
-    reached = _with_stars({(0, 0)}, one, other)
-    for _ in range(len(one) + len(other)):
-        if (len(one), len(other)) in reached:
-            return True
-        reached = _with_stars({place for a, b in reached for place in _after_a_letter(one, a, other, b)}, one, other)
-    return (len(one), len(other)) in reached
-
-
-def _after_a_letter(one: str, a: int, other: str, b: int) -> list[tuple[int, int]]:
-    """Where both patterns stand once they took one more letter; a `*` stays."""
-    if a == len(one) or b == len(other):
-        return []
-    mark, mark_other = one[a], other[b]
-    if not (mark == mark_other or _WILDCARDS & {mark, mark_other}):
-        return []
-    return [(a + (mark != "*"), b + (mark_other != "*"))]
-
-
-def _with_stars(places: set[tuple[int, int]], one: str, other: str) -> set[tuple[int, int]]:
-    """These places and those reached by letting a `*` stand for nothing more."""
-    found, waiting = set(places), list(places)
+    """Whether some text matches both patterns: a walk over the places where both can stand at once."""
+    waiting, seen = [(0, 0)], {(0, 0)}
     while waiting:
         a, b = waiting.pop()
-        skipped = [(a + 1, b)] if a < len(one) and one[a] == "*" else []
-        skipped += [(a, b + 1)] if b < len(other) and other[b] == "*" else []
-        fresh = [place for place in skipped if place not in found]
-        found.update(fresh)
-        waiting += fresh
-    return found
+        if (a, b) == (len(one), len(other)):
+            return True
+        following = [place for place in _onward(one[a : a + 1], other[b : b + 1], a, b) if place not in seen]
+        seen.update(following)
+        waiting += following
+    return False
+
+
+def _onward(mark: str, mark_other: str, a: int, b: int) -> Iterator[tuple[int, int]]:
+    """Where two patterns can stand next: a `*` that stands for nothing more, or one more letter that both take."""
+    if mark == "*":
+        yield a + 1, b
+    if mark_other == "*":
+        yield a, b + 1
+    if mark and mark_other and (mark == mark_other or _WILDCARDS & {mark, mark_other}):
+        yield a + (mark != "*"), b + (mark_other != "*")
 
 
 def _same_peers(one: Source, other: Source) -> bool:
@@ -178,5 +169,5 @@ def matches(pattern: str, value: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> Callable[[str], object]:
-    text = "".join({"*": ".*", "?": "."}.get(letter) or re.escape(letter) for letter in pattern)
-    return re.compile(text, re.DOTALL).fullmatch
+    """By fnmatch's translation, which is linear in the value; its character classes are no wildcards here."""
+    return re.compile(translate(pattern.replace("[", "[[]"))).match

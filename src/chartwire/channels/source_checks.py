@@ -21,6 +21,8 @@ Check = Callable[[Any], Iterator[Flaw]]
 
 LIST_MAX: Final = 200
 LETTERS_MAX: Final = 200
+SENDING_MAX: Final = 50
+PATTERN_LETTERS_MAX: Final = 100
 RANK_MAX: Final = 1000
 ACK_DEADLINE_S_MAX: Final = 600.0
 ORDER_KEYS: Final = ("patient", "visit", "source")
@@ -63,11 +65,11 @@ def _zone(pointer: str, text: str | None) -> Iterator[Flaw]:
         yield flaw(pointer, "unknown_zone", f"is an IANA zone{hint}")
 
 
-def _text(pointer: str, text: str, *, empty: bool = False) -> Iterator[Flaw]:
+def _text(pointer: str, text: str, *, empty: bool = False, most: int = LETTERS_MAX) -> Iterator[Flaw]:
     if not empty and not text.strip():
         yield flaw(pointer, "blank", "is not empty")
-    elif len(text) > LETTERS_MAX or _CONTROL.search(text):
-        yield flaw(pointer, "invalid_value", f"has at most {LETTERS_MAX} letters and no control characters")
+    elif len(text) > most or _CONTROL.search(text):
+        yield flaw(pointer, "invalid_value", f"has at most {most} letters and no control characters")
 
 
 def _name(text: str) -> Iterator[Flaw]:
@@ -198,17 +200,17 @@ def _peer_rule(entry: str) -> str | None:
 
 
 def _sending(pairs: Sequence[Any]) -> Iterator[Flaw]:
-    yield from _bounded("/sending", pairs)
+    yield from _bounded("/sending", pairs, SENDING_MAX)
     for number, pair in enumerate(pairs):
-        yield from _text(f"/sending/{number}/pattern", pair.pattern)
+        yield from _text(f"/sending/{number}/pattern", pair.pattern, most=PATTERN_LETTERS_MAX)
         if split_part(pair.field)[0] not in FIELDS:
             rule = f"is {', '.join(FIELDS)}, or a part of one as MSH-4.2"
             yield flaw(f"/sending/{number}/field", "unknown_field", rule)
 
 
-def _bounded(pointer: str, entries: Sequence[Any] | Mapping[str, Any]) -> Iterator[Flaw]:
-    if len(entries) > LIST_MAX:
-        yield flaw(pointer, "too_many", f"has at most {LIST_MAX} entries")
+def _bounded(pointer: str, entries: Sequence[Any] | Mapping[str, Any], most: int = LIST_MAX) -> Iterator[Flaw]:
+    if len(entries) > most:
+        yield flaw(pointer, "too_many", f"has at most {most} entries")
 
 
 CHECKS: Final[dict[str, Check]] = {

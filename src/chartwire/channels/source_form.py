@@ -162,7 +162,7 @@ def _unknown(name: str) -> Flaw:
 def _misshapen(name: str, message: str) -> Flaw:
     """msgspec tells place and rule; values that it quotes are left out."""
     rule, _, place = message.partition(" - at `$")
-    known = rule.startswith(("Expected", "Object missing", "Object contains"))
+    known = rule.startswith(("Expected", "Object missing"))
     if "enum value" in rule:
         options = getattr(_MEMBERS[name].type, "__args__", ())
         rule, known = f"is one of {', '.join(map(str, options))}", bool(options) and all(map(_is_text, options))

@@ -71,6 +71,14 @@ def test_patterns_intersect_where_some_text_matches_both(one: str, other: str) -
     assert intersect(one, other) is any(matches(one, text) and matches(other, text) for text in TEXTS)
 
 
+def test_hostile_patterns_are_matched_and_compared_in_reasonable_time() -> None:
+    """Linear in the value, and in the places of two patterns: a backtracking matcher would not end."""
+    stars, other = "*a" * 50, "a*" * 49 + "ab"
+    assert not matches(stars, "a" * 10_000 + "b")
+    assert not intersect(stars, other + "b")
+    assert intersect(stars, "a*" * 50)
+
+
 SENDING = st.lists(
     st.tuples(st.sampled_from(["MSH-3", "MSH-4"]), st.text("AB*?", min_size=1, max_size=3)), max_size=3
 ).map(tuple)

@@ -7,6 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from chartwire.api.http import Answer, Request, json_answer
 from chartwire.api.idempotency import idempotent
@@ -61,6 +62,14 @@ class Source(SourceForm, frozen=True, kw_only=True):
     dead_messages: int
     links: SourceLinks
     object: Literal["source"] = "source"
+
+
+SourcePatch = msgspec.defstruct(
+    "SourcePatch",
+    [(one.name, one.type | UnsetType | None, UNSET) for one in msgspec.structs.fields(SourceForm)],
+    namespace={"__doc__": "What to change of a source; null takes a member back to its default."},
+    forbid_unknown_fields=True,
+)
 
 
 class SourcePage(Page, frozen=True, omit_defaults=True):
@@ -188,6 +197,7 @@ ROUTES = (
     Route("PUT", f"{_BASE}/{{id}}", replace, "Replace a source's settings", _WRITE, _TYPE, "update", answer=Source,
           body=SourceForm, conditional=True, tag=_TAG),
     Route("PATCH", f"{_BASE}/{{id}}", change, "Change some settings of a source (merge patch)", _WRITE, _TYPE, "update",
-          answer=Source, body=SourceForm, conditional=True, tag=_TAG),
-    Route("DELETE", f"{_BASE}/{{id}}", retire, "Retire a source", _WRITE, _TYPE, "delete", status=204, tag=_TAG),
+          answer=Source, body=SourcePatch, conditional=True, tag=_TAG),
+    Route("DELETE", f"{_BASE}/{{id}}", retire, "Retire a source", _WRITE, _TYPE, "delete", status=204, conditional=True,
+          tag=_TAG),
 )  # fmt: skip
