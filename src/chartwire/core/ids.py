@@ -31,6 +31,7 @@ PREFIXES = {
     "Patient": "pat",
     "Practitioner": "prv",
     "PractitionerRole": "prl",
+    "Procedure": "prc",
     "RelatedPerson": "rel",
     "ServiceRequest": "srv",
     "Specimen": "spm",

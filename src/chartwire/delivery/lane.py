@@ -63,6 +63,8 @@ class LaneRun:
     def __init__(self, sending: Sending, claim: Claim, lease_until_s: float) -> None:
         self.claim = claim
         self.lease_until_s = lease_until_s
+        self.turn: int | None = None
+        """How often the lane had been woken when its worker last told it to look."""
         self._sending = sending
         self._destination: Destination | None = None
         self._settings = EndpointSettings()

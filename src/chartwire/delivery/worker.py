@@ -32,6 +32,7 @@ from chartwire.trust.seal import Sealer
 _LOOK_EVERY_S = 0.5
 _CLAIM_EVERY_S = 0.01
 _SUSPECTS_EVERY_S = 0.1
+_EVERY_LANE_LOOKS_S = 1.0
 _CLOCK_STEP_S = 0.002
 _MIND_THE_DEAD_EVERY_S = 5.0
 _STORE_AWAY_S_MAX = 2.0
@@ -69,6 +70,7 @@ class DeliveryWorker:
         self._runs: dict[asyncio.Task[None], LaneRun] = {}
         self._wake = asyncio.Event()
         self._next_suspect_s = 0.0
+        self._next_look_s = 0.0
 
     def wake(self) -> None:
         """Look for work now: the callback of a listener on chartwire_lanes."""
@@ -120,8 +122,7 @@ class DeliveryWorker:
             claims = await self._claim()
             for claim in claims:
                 self._start(claim, claimed_s + self._lease_s)
-            for run in self._runs.values():
-                run.poke()
+            await self._poke()
             if not claims:
                 await self._wait_for_work()
         await self._end_runs()  # while the session still shows us alive, so that nobody takes our lanes over
@@ -138,6 +139,23 @@ class DeliveryWorker:
             return []
         suspect = await self._claim_suspect()
         return [*([suspect] if suspect else []), *(await self._lanes.claim(room - 1 if suspect else room))]
+
+    async def _poke(self) -> None:
+        """Lanes that were woken since this worker last looked have new deliveries; now and then every lane looks, for
+        retries that came due."""
+        if not self._runs:
+            return
+        async with self._engine.connection() as connection:
+            rows = await connection.fetch(q.lane_turns, self._lanes.owner)
+        turns = {row["lane_id"]: row["seq"] for row in rows}
+        everyone = monotonic() >= self._next_look_s
+        if everyone:
+            self._next_look_s = monotonic() + _EVERY_LANE_LOOKS_S
+        for run in self._runs.values():
+            turn = turns.get(run.claim.lane_id)
+            if everyone or turn != run.turn:
+                run.turn = turn
+                run.poke()
 
     async def _claim_suspect(self) -> Claim | None:
         """Suspects are rare and never urgent: at most one look for them in a tenth of a second, until one is found."""

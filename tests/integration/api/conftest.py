@@ -1,30 +1,16 @@
 """The API in process, over a real database, with every service that a running one has."""
 
 import pytest
-from tests.integration.api.hub import Record, new_client
+from tests.integration.api.hub import Record, new_client, services_of
 
 from chartwire.api.asgi import make_app
-from chartwire.api.services import Services
-from chartwire.mllp.verdicts import preview
-from chartwire.trust.audit import AuditTrail
-from chartwire.trust.credentials import Credentials
 from chartwire.trust.outbound import Outbound
-from chartwire.trust.seal import Sealer
 
 
 @pytest.fixture
 async def services(pool):
     door = Outbound()
-    sealer = Sealer(bytes(range(32)))
-
-    yield Services(
-        pool=pool,
-        credentials=Credentials(pool),
-        audit=AuditTrail(pool),
-        sealer=sealer,
-        outbound=door,
-        preview_ack=preview,
-    )
+    yield services_of(pool, door)
     await door.close()
 
 

@@ -84,6 +84,7 @@ create or replace function delivery_flush(
     p_error text[], p_response bytea[])
 returns table (event_id uuid, destination_id uuid)
 language plpgsql
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare

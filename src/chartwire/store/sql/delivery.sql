@@ -47,6 +47,10 @@ update lane l set lease_until = now() + make_interval(secs => $2)
  where l.owner = $1 and l.lane_id = mine.lane_id and l.fence = mine.fence
 returning l.lane_id;
 
+-- name: lane_turns
+-- How often the lanes of this owner were woken.
+select lane_id, seq from lane where owner = $1;
+
 -- name: free_other_lanes_of_owner
 -- Lanes of this owner but the ones it knows of: claimed by a statement whose answer was lost.
 update lane set owner = null, lease_until = null where owner = $1 and lane_id <> all ($2::uuid[]);
