@@ -13,8 +13,8 @@ or a segment (`OBX(3)`). Issues hold places and facts of the standard, never a v
 - Versions 2.1 to 2.8.2 have tables of their own; 2.7.1 has those of 2.7. Any other is checked by the nearest lower one.
 - The structure is that of the event (table 0354); MSH-9.3 counts where the event is not known. Z segments may stand
   anywhere.
-- Lengths are judged for values without parts: up to 2.6 as maximum lengths, in 2.7 as what a receiver must take at
-  least. From 2.8 on the sources of the tables tell none.
+- Lengths are judged for text without parts: up to 2.6 as maximum lengths, in 2.7 as what a receiver must take at least.
+  From 2.8 on the sources of the tables tell none.
 - Codes of HL7 tables count whatever version brought them; of tables that sites fill, only what HL7 suggests is told.
 - OBX-5 is judged by the data type that OBX-2 names, with the tables of another version where this one lacks it.
 - Of many issues that are alike the first five are told and the rest counted.

@@ -38,6 +38,11 @@ def listed(part: Part) -> frozenset[str] | None:
     return table(part.table) if part.table and part.type in _CODES else None
 
 
+def length_of(part: Part) -> int:
+    """How many characters a simple value may have, 0 for any number: of numbers, times and codes the form says it."""
+    return 0 if part.type in PATTERNS or listed(part) is not None else part.length
+
+
 class Form:
     """How one version writes with certain delimiters: what all checks of fields share."""
 
@@ -129,7 +134,7 @@ class FieldCheck:
         self.part = part
         self._form = form
         self._pattern = None if part.withdrawn else form.pattern(part)
-        self._length = part.length or _NO_LIMIT if form.version.type(part.type) is None else _NO_LIMIT
+        self._length = (form.version.type(part.type) is None and length_of(part)) or _NO_LIMIT
         self._codes = table(part.table) if part.table and part.type in CODED else None
         self._system = f"HL7{part.table}"
 
@@ -229,7 +234,7 @@ class FieldCheck:
             if bare not in codes:
                 strict = part.type == "ID" and is_hl7_table(part.table)
                 self._tell_table(part.table, strict, place, kind, findings)
-        elif 0 < part.length < len(text):
+        elif 0 < length_of(part) < len(text):
             findings.add(self._form.long, place, kind=kind, maximum=part.length)
         broken = judge_leaf(part.type, bare)
         if broken:
