@@ -7,8 +7,9 @@ subcomponent (the namespace); a plain ST has none.
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
+from chartwire.core.errors import ParseError
 from chartwire.core.limits import MESSAGE_KEYS_MAX
-from chartwire.formats.hl7v2 import NULL, Document, Segment
+from chartwire.formats.hl7v2 import NULL, Document, Segment, parse
 
 KeyKind = Literal["patient", "visit", "placer_order", "filler_order", "accession", "appointment"]
 
@@ -54,6 +55,14 @@ def message_keys(document: Document) -> tuple[MessageKey, ...]:
             if len(found) >= MESSAGE_KEYS_MAX:
                 return tuple(found)[:MESSAGE_KEYS_MAX]
     return tuple(found)
+
+
+def keys_of(raw: bytes, charset: str | None) -> tuple[MessageKey, ...]:
+    """The numbers of a message by its bytes; none where they cannot be read."""
+    try:
+        return message_keys(parse(raw, charset=charset))
+    except ParseError:
+        return ()
 
 
 def _of_segment(segment: Segment, fields: tuple[tuple[int, int, KeyKind], ...], mark: str) -> Iterator[MessageKey]:

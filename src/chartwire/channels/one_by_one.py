@@ -13,6 +13,7 @@ import structlog
 
 from chartwire.channels import holds, route
 from chartwire.channels.holds import Wait, wait_of
+from chartwire.channels.message_keys import MessageKey, keys_of
 from chartwire.channels.path import Path
 from chartwire.channels.reading import Fault, Job, Reading, fault_of
 from chartwire.channels.settling import Settlement, settle
@@ -72,10 +73,11 @@ class OneByOne:
         except (StaleLeaseError, TransientError, ConflictError):
             raise
         except ChartwireError as error:
-            await self._bury(claim, job, fault_of(error))
+            await self._bury(claim, job, fault_of(error), self._numbers(job))
         except Exception as error:
             _log.exception("message_failed", message_id=str(job.message_id), error=type(error).__name__)
-            await self._bury(claim, job, Fault("internal_error", "", f"{type(error).__name__} while saving"))
+            fault = Fault("internal_error", "", f"{type(error).__name__} while saving")
+            await self._bury(claim, job, fault, self._numbers(job))
         return True
 
     async def _carry_through_conflicts(self, claim: Claim, job: Job) -> bool:
@@ -143,11 +145,16 @@ class OneByOne:
         await tx.execute(q.delete_ticket, claim.org_id, list(job.ticket_lanes), job.message_id)
         await tx.execute(q.wake_lanes_with_jobs, [lane for lane in job.ticket_lanes if lane != claim.lane_id])
 
-    async def _bury(self, claim: Claim, job: Job, fault: Fault) -> None:
+    def _numbers(self, job: Job) -> tuple[MessageKey, ...]:
+        """What a message that was read, but not saved, will be found by."""
+        source = self._path.sources().get(job.source_id)
+        return keys_of(job.raw, source.charset if source else None)
+
+    async def _bury(self, claim: Claim, job: Job, fault: Fault, keys: tuple[MessageKey, ...] = ()) -> None:
         """Make a dead letter; the lane goes on with the next message."""
         async with self._path.pool.transaction(claim.org_id) as tx:
             await self._check_fence(tx, claim, job.ticket_lanes or [claim.lane_id])
-            await settle(tx, claim.org_id, clock.now(), [Settlement(job, "dead", fault=fault)])
+            await settle(tx, claim.org_id, clock.now(), [Settlement(job, "dead", fault=fault, keys=keys)])
             if job.ticket_lanes:
                 await self._remove_ticket(tx, claim, job)
             await tx.execute(q.forgive_lane, claim.lane_id, claim.fence)

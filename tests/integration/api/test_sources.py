@@ -1,5 +1,6 @@
 """Feeds by API: what can be set, who sees it, and what a change does to messages."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -188,3 +189,12 @@ async def test_a_route_that_ends_in_a_refusal_or_is_another_organisation_s_tells
     refused = (await client.post("/api/v1/hl7/route", {"message": MESSAGE, "peer": "203.0.113.1"})).json
     assert refused["refusal"]["code"] == "unknown_peer"
     assert (await client.post("/api/v1/hl7/route", {"message": MESSAGE * 2})).status == 422
+
+
+async def test_of_two_writers_at_once_that_claim_the_same_senders_one_is_refused(client, other_client):
+    order = {"name": "mine", "authority": "X", "sending": [{"field": "MSH-4", "pattern": "NORTH"}]}
+    for attempt in range(4):
+        sending = [{"field": "MSH-4", "pattern": f"NORTH{attempt}"}]
+        claims = [one.post(BASE, order | {"name": f"n{attempt}", "sending": sending}) for one in (client, other_client)]
+        replies = await asyncio.gather(*claims)
+        assert sorted(reply.status for reply in replies) == [201, 409]

@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
+import pytest
 from tests.integration.feed import Feed, hl7, pid
 
 from chartwire.store.pool import Pool
-
 
 VISIT = "PV1|1|I|W" + "|" * 16 + "V12^^^HOSP^VN"
 
@@ -38,3 +38,16 @@ async def test_another_organisation_sees_none_of_them(
     await feed.send(hl7("ADT^A01", pid()))
     async with pool.transaction(other_org_id) as tx:
         assert await tx.fetch("select * from message_key") == []
+
+
+async def test_a_message_that_fails_while_it_is_saved_is_filed_too(
+    pool: Pool, engine_pool: Pool, org_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError
+
+    feed = await Feed(pool, engine_pool, org_id).open()
+    monkeypatch.setattr(type(feed.path), "apply", broken)
+    [message] = await feed.send(hl7("ADT^A01", pid(), VISIT))
+    assert await feed.states(message) == [("dead", "internal_error")]
+    assert ("visit", "V12", "HOSP") in await keys(feed, message)
