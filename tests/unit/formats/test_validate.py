@@ -220,3 +220,8 @@ def test_a_message_with_faults_everywhere_has_a_bounded_number_of_issues():
     names = [f"Q{a}{b}|1" for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for b in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"] * 2
     issues = VALIDATOR.check(parse(message("PID|1", *lines, *names, event="ORU^R01^ORU_R01")))
     assert len(issues) == 1000
+
+
+def test_a_value_without_its_type_is_one_issue():
+    assert found(observation("", "5")) == [("value_type_missing", "OBX-5")]
+    assert ("field_required", "OBX-2") not in found(observation("", "5", version="2.3"))

@@ -9,7 +9,8 @@ from chartwire.formats.hl7v2.validate.structure import Structure, read_grammar
 
 V251 = version_of("2.5.1")
 STRUCTURES = {
-    name: Structure(name, V251.structure(name)) for name in ("ADT_A01", "ORU_R01", "ORM_O01", "SIU_S12", "ADT_A39")
+    name: Structure(name, V251.structure(name))
+    for name in ("ADT_A01", "ORU_R01", "ORM_O01", "SIU_S12", "ADT_A39", "RSP_K11")
 }
 
 
@@ -42,6 +43,7 @@ def test_what_a_structure_allows_is_sound(structure, segments):
         ("ADT_A01", "MSH EVN PID PV1 NTE", [("unexpected", 4, "NTE")]),
         ("ORU_R01", "MSH PID ORC OBX", [("missing", 3, "OBR")]),
         ("SIU_S12", "MSH SCH RGS AIP AIG", [("order", 4, "AIG")]),
+        ("RSP_K11", "MSH MSA QAK ERR QPD PID ORC RXA", [("order", 3, "ERR")]),
         ("ORM_O01", "MSH ORC DG1 RXO", [("missing", 2, "OBR or RQD or RQ1 or RXO or ODS or ODT"), ("order", 3, "RXO")]),
     ],
 )

@@ -8,8 +8,8 @@ from chartwire.formats.hl7v2.validate.dictionary import Part, is_open
 from chartwire.formats.hl7v2.validate.fields import REPETITIONS_JUDGED_MAX, FieldCheck, Form
 from chartwire.formats.hl7v2.validate.issues import Findings, Place
 
-_JUDGED_ELSEWHERE: Final = {"MSH": frozenset({1, 2, 9, 10, 12}), "FHS": frozenset({1, 2}), "BHS": frozenset({1, 2})}
-"""Fields that the check of the header judges as a whole."""
+_JUDGED_ELSEWHERE: Final = {"MSH": {1, 2, 9, 10, 12}, "FHS": {1, 2}, "BHS": {1, 2}, "OBX": {2}}
+"""Required fields that are judged with what stands around them."""
 
 _VALUE_TYPE: Final = 2
 _VALUE: Final = 5
@@ -23,7 +23,7 @@ class SegmentCheck:
         self.name = name
         self._form = form
         self._parts = parts
-        apart = _JUDGED_ELSEWHERE.get(name, frozenset())
+        apart = _JUDGED_ELSEWHERE.get(name, set())
         self._required = [n for n, part in enumerate(parts, 1) if part.required and n not in apart]
         self._checks: list[FieldCheck | None] = [None, *[None] * len(parts)]
         self._first = 3 if name in HEADERS else 1

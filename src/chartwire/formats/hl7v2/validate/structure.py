@@ -125,7 +125,7 @@ class Structure:
         ways: dict[Place, tuple[str, ...]] = {}
         for target in [*self._places.get(name, ()), *self._places.get(ANY, ())]:
             gaps = [gap for place in places if (gap := _gap(place, target)) is not None]
-            if gaps:
+            if gaps and not (target.name == ANY and all(gaps)):  # any segment may stand there, but none is awaited
                 ways[target] = min(gaps, key=len)
         if not ways:
             return Step(())
