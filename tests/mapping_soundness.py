@@ -23,6 +23,7 @@ REQUIRED = {
     "Organization": ["identifier|name"],
     "Patient": ["communication.language"],
     "Practitioner": ["qualification.code"],
+    "Procedure": ["status", "subject", "performer.actor"],
     "RelatedPerson": ["patient", "communication.language"],
     "ServiceRequest": ["status", "intent", "subject"],
     "Specimen": [],
@@ -101,7 +102,7 @@ def _invariants(resource: dict[str, Any]) -> list[str]:
             found.append("Appointment: app-2, app-3")
         if "start" in resource and "end" in resource and resource["start"] > resource["end"]:
             found.append("Appointment: ends before it starts")
-    for choice in ("value", "effective", "deceased", "multipleBirth", "collected", "occurrence"):
+    for choice in ("value", "effective", "deceased", "multipleBirth", "collected", "occurrence", "performed"):
         taken = [name for name in resource if re.fullmatch(rf"{choice}[A-Z]\w*", name)]
         found += [f"{resource['resourceType']}.{choice}[x] twice"] if len(taken) > 1 else []
     return found

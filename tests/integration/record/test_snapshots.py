@@ -120,3 +120,10 @@ async def test_an_allergy_is_the_same_by_al1_and_iam_and_a60_sets_nothing_else(f
     assert allergy["identifier"] == [{"system": "urn:chartwire:authority:ALG", "value": "7"}]
     patient = await feed.body("Patient")
     assert ("telecom" in patient, patient["name"][0]["given"]) == (False, ["Anna"])
+
+
+async def test_what_a_list_of_procedures_leaves_out_was_an_error(feed: Feed) -> None:
+    first, second = "PR1|1||47562^Removal^C4||20260301", "PR1|2||93000^Tracing^C4||20260301"
+    await feed.send(hl7("ADT^A08", pid(), first, second))
+    await feed.send(hl7("ADT^A08", pid(), second, at="20260302"))
+    assert [body["status"] for body in await feed.bodies("Procedure")] == ["entered-in-error", "unknown"]

@@ -131,3 +131,13 @@ def test_a_coverage_names_payor_member_and_plan():
 def test_a_coverage_without_a_company_says_that_the_payor_is_unknown():
     (payor,) = body(adt(PID, "IN1|1|PPO^Gold"), "Coverage")["payor"]
     assert payor["extension"][0]["valueCode"] == "unknown"
+
+
+def test_a_procedure_belongs_to_the_visit_and_is_never_said_to_be_done():
+    conversion = adt(PID, PV1, "PR1|1||47562^Cholecystectomy^C4||202601050800|S|90|||||77^Adeyemi^Tola^^^Dr^^^NPI")
+    procedure = body(conversion, "Procedure")
+    assert procedure["status"] == "unknown"
+    assert procedure["performedPeriod"] == {"start": "2026-01-05T13:00:00.000Z", "end": "2026-01-05T14:30:00.000Z"}
+    assert procedure["encounter"]["reference"] == f"Encounter/{one(conversion, 'Encounter').id}"
+    [snapshot] = [found for found in conversion.snapshots if found.segment == "PR1"]
+    assert snapshot.members == (one(conversion, "Procedure").id,)

@@ -27,6 +27,7 @@ RESOURCE_TYPES = (
     "Patient",
     "Practitioner",
     "PractitionerRole",
+    "Procedure",
     "RelatedPerson",
     "ServiceRequest",
     "Specimen",
