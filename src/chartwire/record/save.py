@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from chartwire.mapping.conversion import Conversion, Json, Mapped
+from chartwire.mapping.conversion import Conversion, Json, MapFinding, Mapped
 from chartwire.record import authority, linking, merging, snapshots
 from chartwire.record.bodies import plain_json
 from chartwire.record.identity import HeldForReviewError, overlays
 from chartwire.record.standing import Standing
+from chartwire.record.status import moves, practice_status
 from chartwire.record.superseding import supersede
 from chartwire.record.telling import MessageContext, Teller, Touch
 from chartwire.record.unmerging import Parting
@@ -91,7 +92,9 @@ async def save(work: Work, conversion: Conversion, context: MessageContext, dire
     ]
     teller.ids.update({f"{mapped.type}/{mapped.id}": held.reference for mapped, held in pairs})
     for mapped, held in pairs:
+        before = practice_status(held.body) if mapped.type == "Appointment" and held.version else None
         teller.tell(mapped, held, context.stamp(mapped.type))
+        _note_unusual_move(conversion, before, held)
         supersede(teller, mapped, held)
     work.contents.update((content.id, content) for content in conversion.contents)
     for snapshot in conversion.snapshots:
@@ -125,6 +128,15 @@ class _Doubts:
             self.apart.append(mapped)
             return False
         raise doubt
+
+
+def _note_unusual_move(conversion: Conversion, before: str | None, held: Standing) -> None:
+    """A feed tells what happened and is never refused; a move that no write could make is a finding."""
+    after = practice_status(held.body) if before else None
+    if before and after and after != before and after not in moves()[before]:
+        finding = MapFinding("unusual_move", "SCH-25", f"the appointment went from {before} to {after}")
+        if finding not in conversion.findings:  # a batch that broke is done again
+            conversion.findings.append(finding)
 
 
 def _recognise_patient(work: Work, patient: Mapped, doubts: _Doubts) -> Standing | None:

@@ -1,6 +1,7 @@
 """What a write may change, whose word stands, and what is refused."""
 
 import asyncio
+import json
 
 import pytest
 from tests.integration.api.hub import a_patient, new_client
@@ -254,6 +255,15 @@ async def test_a_status_that_the_api_set_gives_way_to_a_feed_s_later_word(client
     assert (await client.get(path)).json["status"] == "confirmed"
     await feed.send(hl7("SIU^S15", scheduled[0].replace("BOOKED", "CANCELLED"), pid(), at="20990101120000"))
     assert (await client.get(path)).json["status"] == "cancelled"
+
+
+async def test_an_unusual_move_by_a_feed_is_made_and_noted(client, feed):
+    scheduled = ["SCH|P1^X|F1^Y||||^CHECKUP|||30|min|^^^20260320080000||||||||||||||COMPLETE", pid()]
+    await feed.send(hl7("SIU^S12", *scheduled, at="20260301120000"))
+    [message] = await feed.send(hl7("SIU^S14", scheduled[0].replace("COMPLETE", "BOOKED"), pid(), at="20260301130000"))
+    [row] = await feed.rows("select outcome from message where id = $1", message)
+    assert ["unusual_move", "SCH-25"] in json.loads(row["outcome"])["findings"]
+    assert [one["status"] for one in (await client.get("/api/v1/appointments")).json["data"]] == ["booked"]
 
 
 async def test_the_events_of_a_write_are_named_like_those_of_a_feed(client):

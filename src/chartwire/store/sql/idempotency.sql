@@ -1,7 +1,3 @@
--- name: open_access
--- Bind the transaction to the organisation, credential checked.
-select access_open($1, $2);
-
 -- name: idempotency_open
 -- Bind the transaction, wait for its turn, and read the answers kept under its key; see idempotency_open.
 select item, fingerprint, answer from idempotency_open($1, $2, $3, $4, $5);
