@@ -126,6 +126,11 @@ def test_a_name_counts_as_another_organisation_s_only_with_its_facility_spelled_
     assert route([own], [own, source(2, ORG_B, sending=sending)], message()) == own
 
 
+def test_a_retired_source_bars_nobody() -> None:
+    own, gone = source(1), source(2, ORG_B, sending=(("MSH-4", "NORTH"),), retired=True)
+    assert route([own], [own, gone], message()) == own
+
+
 def test_a_peer_may_name_what_its_own_source_names_too() -> None:
     own, foreign = source(1, sending=(("MSH-4", "NORTH"),)), source(2, ORG_B, sending=(("MSH-4", "NORTH"),))
     assert route([own], [own, foreign], message()) == own
