@@ -196,7 +196,10 @@ class _Telling:
             if stays:
                 groups.append((part, stays))
         given = [item for _, stays in groups for item in stays]
-        groups.append((self._group(source_field, wanted), [item for item in wanted if item not in given]))
+        latest = max((part.stamp.recorded or "" for part in self._parts.get(path, ())), default="")
+        mine = self._stamp._replace(recorded=max(latest, self._stamp.recorded or ""))
+        own = self._group(source_field, wanted)._replace(stamp=mine)
+        groups.append((own, [item for item in wanted if item not in given]))
         self._parts[path] = [
             part._replace(positions=None if part.cleared else tuple(wanted.index(item) for item in held))
             for part, held in groups

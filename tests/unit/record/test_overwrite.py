@@ -119,6 +119,7 @@ class Reference:
             self.gender = (word.gender, word.key, max(hour, self.gender[2] or hour))
         if word.phones is not None and set(word.phones) != self.phones():
             wanted = frozenset(word.phones)
+            hour = max([hour, *(at for at, _ in self.lists.values())])
             self.lists = {source: (at, held & wanted) for source, (at, held) in self.lists.items() if held & wanted}
             given = frozenset().union(*(held for _, held in self.lists.values()))
             self.whole, self.written = max(hour, self.whole), wanted - given
