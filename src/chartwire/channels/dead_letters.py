@@ -22,6 +22,7 @@ from chartwire.core.clock import instant
 from chartwire.core.errors import ConflictError, NotFoundError, ValidationError
 from chartwire.core.ids import uuid7
 from chartwire.formats.hl7v2 import read_envelope
+from chartwire.mapping.identity import MERGE_EVENTS
 from chartwire.record.bodies import plain_json
 from chartwire.store.pool import Connection, Pool, Row
 from chartwire.store.queries import q
@@ -90,7 +91,8 @@ async def retry_many(
     """
     found = await _cause(tx, access.org, fingerprint)
     source = await requeue.source_named(tx, access.org, found["source_id"])
-    rows = await tx.fetch(q.dead_to_retry, access.org, fingerprint, after, min(limit, MANY_MAX))
+    args = (fingerprint, after, min(limit, MANY_MAX), sorted(MERGE_EVENTS))
+    rows = await tx.fetch(q.dead_to_retry, access.org, *args)
     places = [requeue.place_of(source, row["id"], row["event"], row["lane_id"], row["raw"]) for row in rows]
     if places:
         await requeue.put_last(tx, access.org, places)

@@ -12,12 +12,12 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
 
-from chartwire.channels.windows import HaltMode, Window, ends_of, next_change
+from chartwire.channels.windows import HaltMode, Window, ends_of, next_change, spans_of
 from chartwire.core import clock
 from chartwire.core.access import Access
 from chartwire.core.errors import ChartwireError, NotFoundError
@@ -33,6 +33,7 @@ BY_HAND = UUID(int=0)
 _ROUND = order_key_digest("chartwire", "holds")
 _LANES_A_STEP, _MESSAGES_A_STEP = 200, 1_000
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+_LOOK_AGAIN = timedelta(seconds=30)
 _log = structlog.get_logger(__name__)
 
 
@@ -123,8 +124,11 @@ async def keep(pool: Pool, org: UUID, fence: int) -> None:
         await _apply_windows(tx, org, windows, now)
     while await _free_some(pool, org):
         pass
+    following = next_change(windows, now) or _NEVER
+    if any(spans_of(windows, now)):  # a source that is made meanwhile stands still too
+        following = min(following, now + _LOOK_AGAIN)
     async with pool.transaction(org) as tx:
-        await tx.execute(q.schedule_holds_next, org, _ROUND, fence, next_change(windows, now) or _NEVER)
+        await tx.execute(q.schedule_holds_next, org, _ROUND, fence, following)
 
 
 async def windows_of(tx: Connection, org: UUID) -> list[Window]:

@@ -42,7 +42,7 @@ async def source_named(tx: Connection, org: UUID, source_id: UUID) -> Source:
 
 
 def place_of(source: Source, message_id: UUID, event: str, lane_id: UUID | None, raw: bytes) -> Place:
-    """Where a stored message queues: the lane that it came in; for a merge all that its bytes name."""
+    """Where a stored message queues: the lane that it came in; for a merge, and only there, all that `raw` names."""
     own = lane_id or order_key_digest(str(source.org), str(source.id))
     if event not in MERGE_EVENTS:
         return Place(message_id, (own,))

@@ -44,13 +44,14 @@ def occurrence(window: Window, at: datetime) -> tuple[datetime, datetime] | None
 
 def ends_of(windows: Iterable[Window], source_id: UUID, at: datetime) -> dict[UUID, datetime]:
     """The windows that cover a source at `at`, each with the end of this occurrence."""
-    found: dict[UUID, datetime] = {}
-    for window in windows:
-        if window.source_id in (None, source_id):
-            span = occurrence(window, at)
-            if span and span[0] <= at:
-                found[window.id] = span[1]
-    return found
+    of_source = (window for window in windows if window.source_id in (None, source_id))
+    return {window.id: end for window, end in spans_of(of_source, at)}
+
+
+def spans_of(windows: Iterable[Window], at: datetime) -> list[tuple[Window, datetime]]:
+    """The windows that last at `at`, each with the end of this occurrence."""
+    spans = ((window, occurrence(window, at)) for window in windows)
+    return [(window, span[1]) for window, span in spans if span and span[0] <= at]
 
 
 def next_change(windows: Iterable[Window], at: datetime) -> datetime | None:

@@ -41,7 +41,7 @@ async def release(feed: Feed, access: Access, source_id: UUID | None = None) -> 
     await halts.keep_due_holds(feed.pool, feed.engine_pool)
 
 
-def phone(number: int, mrn: str = "1001", at: str = "20260301") -> bytes:
+def phone(number: int, mrn: str = "1001", at: str = "20260301120000") -> bytes:
     return hl7("ADT^A08", pid(mrn, f13=f"555-{number:04}"), at=at)
 
 
@@ -73,7 +73,7 @@ async def test_a_held_message_keeps_the_same_patient_s_messages_of_other_sources
     free = await feed.other_source()
     await begin(feed, access)
     [held] = await feed.send(phone(1))
-    [behind] = await feed.send(phone(2, at="20260302"), source=free)
+    [behind] = await feed.send(phone(2, at="20260302120000"), source=free)
     [beside] = await feed.send(phone(3, "2002"), source=free)
     assert await feed.states(held, behind, beside) == [
         ("held", "source_on_hold"), ("received", None), ("processed", None)]  # fmt: skip

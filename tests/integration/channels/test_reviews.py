@@ -7,6 +7,7 @@ import orjson
 import pytest
 from tests.integration.feed import Feed, hl7, pid
 
+from chartwire.channels import stuck
 from chartwire.channels.reviews import Decision, resolve
 from chartwire.core.access import Access
 from chartwire.core.errors import ConflictError, NotFoundError, ValidationError
@@ -123,6 +124,10 @@ async def test_what_waited_for_a_decision_goes_on_behind_the_message_that_it_wai
     ids = await feed.send(*phones[:2], source=careful)
     ids += await feed.send(*phones[2:], source=careful)
     assert [state for state, _ in await feed.states(*ids)] == ["held"] * 4
+    [case] = await cases(feed)
+    [lane] = (await stuck.queue_of(feed.pool, access)).heads
+    assert (lane.head_message_id, lane.waiting, lane.reason, lane.held_by_review) == (
+        ids[1], 3, "waits_for_review", case["id"])  # fmt: skip
     await decide(feed, access, "same_person")
     assert await feed.states(*ids) == [("processed", None)] * 4
     assert (await feed.body("Patient"))["telecom"][0]["value"] == "555-0103"

@@ -18,7 +18,7 @@ from chartwire.api.rest.source_control import Reason
 from chartwire.api.routes import Parameter, Route
 from chartwire.api.services import Services
 from chartwire.channels import halts
-from chartwire.channels.windows import HaltMode, Window, occurrence
+from chartwire.channels.windows import HaltMode, occurrence
 from chartwire.core.clock import instant, now
 from chartwire.core.errors import NotFoundError
 from chartwire.core.ids import from_prefixed, uuid7
@@ -167,15 +167,10 @@ def _window(row: Row) -> MaintenanceWindow:
         reason=held.reason,
         actor=row["actor"],
         created_at=instant(row["created_at"]),
-        active=_lasts(held, at),
+        active=span is not None and span[0] <= at,
         next_start=instant(span[0]) if span else None,
         next_end=instant(span[1]) if span else None,
     )
-
-
-def _lasts(held: Window, at: datetime) -> bool:
-    span = occurrence(held, at)
-    return span is not None and span[0] <= at
 
 
 _SOURCE = Parameter("source_id", "Windows of this source only, those for every source left out")

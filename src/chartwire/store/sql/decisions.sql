@@ -10,8 +10,8 @@ select m.id, m.source_id, m.event, m.control_id, m.mrn, m.lane_id, m.charset, m.
  where m.org_id = $1 and m.id = $2 for update of m;
 
 -- name: dead_to_retry
--- The oldest open dead letters of one cause, locked, with their bytes.
-select m.id, m.source_id, m.event, m.lane_id, m.patient_id, b.raw
+-- The oldest open dead letters of one cause that have their bytes, locked; those bytes where the event is one of $5.
+select m.id, m.source_id, m.event, m.lane_id, m.patient_id, case when m.event = any($5::text[]) then b.raw end as raw
   from message m join message_body b on b.org_id = m.org_id and b.id = m.id
  where m.org_id = $1 and dead_letter_fingerprint(m.source_id, m.event, m.error_code, m.error_location) = $2
    and m.state = 'dead' and m.decision is null and m.id > $3 order by m.id limit $4 for update of m;

@@ -124,22 +124,25 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 delete from maintenance_window where org_id = $1 and id = $2;
 
 -- name: lanes_that_wait
--- Lanes with work that are held, retrying, parked at a merge, or late, longest first; of one source where $2 names it.
-select l.lane_id, l.owner is not null and l.lease_until > now() as in_work, l.lease_until, l.attempts,
-       nullif(l.not_before, '-infinity') as retries_at, l.ready_at = 'infinity' as parked,
-       j.message_id, j.ticket_lanes, m.source_id, m.event, m.received_at, m.state, h.source_id as held_source,
-       h.review_id as held_review, h.since as held_since,
-       (select count(*) from (select 1 from job w where w.org_id = $1 and w.lane_id = l.lane_id limit 1001) as counted)
-           as waiting
-  from (select distinct lane_id from job where org_id = $1) as busy
-  join lane l on l.lane_id = busy.lane_id
- cross join lateral (
-        select message_id, ticket_lanes from job
-         where org_id = $1 and lane_id = l.lane_id order by seq limit 1) as j
-  left join message m on m.org_id = $1 and m.id = j.message_id
-  left join lane_hold h on h.org_id = $1 and h.lane_id = l.lane_id
- where ($2::uuid is null or m.source_id = $2 or h.source_id = $2)
- order by m.received_at nulls first, l.lane_id limit $3;
+-- Lanes with work, those with the oldest head first: what stands at their head, and what keeps it; of one source where
+-- $2 names it. Messages of a lane are counted up to 1,001.
+select head.*,
+       (select count(*)
+          from (select 1 from job w where w.org_id = $1 and w.lane_id = head.lane_id limit 1001) as counted) as waiting
+  from (select l.lane_id, l.owner is not null and l.lease_until > now() as in_work, l.lease_until, l.attempts,
+               nullif(l.not_before, '-infinity') as retries_at, l.ready_at = 'infinity' as parked,
+               j.message_id, j.ticket_lanes, m.source_id, m.event, m.received_at,
+               h.source_id as held_source, h.review_id as held_review
+          from (select distinct lane_id from job where org_id = $1) as busy
+          join lane l on l.lane_id = busy.lane_id
+         cross join lateral (
+                select message_id, ticket_lanes from job
+                 where org_id = $1 and lane_id = l.lane_id order by seq limit 1) as j
+          left join message m on m.org_id = $1 and m.id = j.message_id
+          left join lane_hold h on h.org_id = $1 and h.lane_id = l.lane_id
+         where $2::uuid is null or m.source_id = $2 or h.source_id = $2
+         order by m.received_at nulls first, l.lane_id limit $3) as head
+ order by head.received_at nulls first, head.lane_id;
 
 -- name: count_waiting
 -- Jobs and lanes that wait, up to 100,000 jobs counted, and the oldest message; of one source where $2 names it.
