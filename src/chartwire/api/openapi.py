@@ -59,7 +59,7 @@ _PARAMETERS: Mapping[str, Json] = {
     },
     "If-Match": {
         "description": 'Only if the present version has this ETag, such as `"v7"`; else 412.',
-        "schema": {"type": "string"},
+        "schema": {"type": "string", "pattern": '^("v[1-9][0-9]{0,8}"|\\*)$'},
         "example": '"v7"',
     },
     "Chartwire-Version": {
@@ -72,7 +72,7 @@ _PARAMETERS: Mapping[str, Json] = {
 def document(routes: Iterable[Route], version: str, webhooks: Mapping[str, Json] | None = None) -> Json:
     """The OpenAPI document of a route table. `webhooks` are path items by event type."""
     table = list(routes)
-    types = [one for route in table for one in (route.answer, route.body) if one is not None]
+    types = [one for route in table for one in (route.answer, route.body, *route.also.values()) if one is not None]
     _, components = msgspec.json.schema_components([ProblemBody, *types], ref_template="#/components/schemas/{name}")
     told = examples()
     paths: dict[str, Json] = {}
@@ -118,7 +118,7 @@ def _operation(route: Route, example: Example | None) -> Json:
         "summary": route.summary,
         "tags": [route.tag],
         "parameters": _parameters(route, example),
-        "responses": {str(route.status): _success(route, example)},
+        "responses": _answers(route, example),
         "security": [{"key": [route.scope]}] if route.scope else [],
     }
     if route.deprecated is not None:
@@ -150,15 +150,20 @@ def _request_body(route: Route, example: Example | None) -> Json:
     return {"content": dict.fromkeys(route.body_media, content), "required": not route.body_optional}
 
 
-def _success(route: Route, example: Example | None) -> Json:
+def _answers(route: Route, example: Example | None) -> Json:
+    others = {str(status): _success(route, shape, status, None) for status, shape in route.also.items()}
+    return {str(route.status): _success(route, route.answer, route.status, example), **others}
+
+
+def _success(route: Route, shape: Any, status: int, example: Example | None) -> Json:
     told: Json = {"description": route.summary}
     if route.scope is not None:
         names = [*_ON_EVERY_ANSWER, *(["Idempotent-Replayed"] if route.changes else [])]
         told["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-    if route.status == 204:
+    if status == 204:
         return told
     plain: Json = {} if "json" in route.media else {"type": "string"}
-    content: Json = {"schema": _schema(route.answer) if route.answer is not None else plain}
+    content: Json = {"schema": _schema(shape) if shape is not None else plain}
     if example is not None and example.answer is not None:
         content["example"] = example.answer
     told["content"] = {route.media: content}
@@ -166,8 +171,8 @@ def _success(route: Route, example: Example | None) -> Json:
 
 
 def _refusal(route: Route, status: str) -> Json:
-    if route.media == "application/fhir+json":
-        return {"description": _REFUSALS[status], "content": {route.media: {"schema": {}}}}
+    if route.path.startswith("/fhir/"):
+        return {"description": _REFUSALS[status], "content": {"application/fhir+json": {"schema": {}}}}
     return {"$ref": f"#/components/responses/Problem{status}"}
 
 

@@ -1,6 +1,6 @@
 """The route table: every address as data, found by a walk over its parts."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from email.utils import format_datetime
@@ -38,11 +38,11 @@ class Route:
     `scope` is what the key needs; None is for everyone, without audit row. `resource_type` and `action` go into the
     audit row. `checked` promises that the handler reads through record.read calls that check the credential, so that
     the door may recall the key from memory. `answer` and `body` are the msgspec types of the documentation, `media`
-    what the answer is. `body_bytes_max` bounds the body. `families` are beginnings of parameters whose names are the
-    organisation's own (`custom.`); the handler judges those. A `batch` is charged by its items, in the handler.
-    A `conditional` one takes If-Match. A body that is `body_optional` may be left out; it is of
-    one of `body_media`.
-    From `deprecated` on answers warn (RFC 9745), and tell the day of `sunset` (RFC 8594), after which it may be gone.
+    what the answer is, `also` further statuses that are no refusal, with their types. `body_media` are the types that
+    a body may have, `body_bytes_max` bounds it, and one that is `body_optional` may be left out. `families` are
+    beginnings of parameters whose names are the organisation's own (`custom.`); the handler judges those. A `batch` is
+    charged by its items, in the handler. A `conditional` route takes If-Match. From `deprecated` on answers warn
+    (RFC 9745), and tell the day of `sunset` (RFC 8594), after which it may be gone.
     """
 
     method: str
@@ -62,6 +62,7 @@ class Route:
     body_bytes_max: int = API_BODY_BYTES_MAX
     families: tuple[str, ...] = ()
     batch: bool = False
+    also: Mapping[int, Any] = field(default_factory=dict)
     conditional: bool = False
     body_optional: bool = False
     body_media: tuple[str, ...] = ("application/json",)

@@ -6,10 +6,15 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 from uuid import UUID
 
+from chartwire.api.services import Services
 from chartwire.core.access import Access
 from chartwire.core.ids import uuid7
+from chartwire.mllp.verdicts import preview
 from chartwire.record.index import index_values
 from chartwire.store.queries import q
+from chartwire.trust.audit import AuditTrail
+from chartwire.trust.credentials import Credentials
+from chartwire.trust.seal import Sealer
 
 MR = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]}
 
@@ -161,6 +166,19 @@ def a_patient(family="Okonkwo", given="Adaeze", mrn="MRN-0001", **more):
         "birthDate": "1984-02-29",
         **more,
     }
+
+
+def services_of(pool, door):
+    """Every service that a running API has, over a pool and an outbound door."""
+    return Services(
+        pool=pool,
+        credentials=Credentials(pool),
+        audit=AuditTrail(pool),
+        sealer=Sealer(bytes(range(32))),
+        outbound=door,
+        export_metrics=lambda: b"",
+        preview_ack=preview,
+    )
 
 
 async def new_client(services, app, org, *scopes):

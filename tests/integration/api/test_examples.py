@@ -21,16 +21,18 @@ ANSWERS = Path(chartwire.api.examples.__file__).with_name("answers.json")
 RECORDS = bool(os.environ.get("CHARTWIRE_RECORD_EXAMPLES"))
 SECRET = re.compile(r"(cw_live_|cw_test_|whsec_)([A-Za-z0-9+/=]+)")
 SINK = "https://crm.example/chartwire"
+MAPS = {"lineage", "custom"}
+"""Members whose own members are data."""
 NO_EXAMPLE = {"get_metrics", "get_documents_id_content", "get_fhir_R4_Binary_id"}
 """Text for a program of its own; bytes."""
 
 
-async def play(client, values, before):
+async def play(client, values, before, steps=None):
     """Every step of the story: operation -> answer of its first time. `values` takes what steps keep; `before` an
     operation something else may have to happen."""
     routes = {operation_id(route): route for route in DOCUMENTED}
     told = {}
-    for number, step in enumerate(story()):
+    for number, step in enumerate(steps or story()):
         route = routes[step.operation]
         path = route.path
         for name, value in filled(step.path, values).items():
@@ -81,7 +83,7 @@ def shortened(value):
 def shape(value):
     """Which members there are, and of which kind; a list is as its first item, null is anything."""
     if isinstance(value, dict):
-        return {name: shape(held) for name, held in value.items()}
+        return {name: "map" if name in MAPS else shape(held) for name, held in value.items()}
     if isinstance(value, list):
         return [shape(value[0])] if value else []
     return {bool: "boolean", int: "number", float: "number", str: "text", type(None): None}[type(value)]

@@ -2,16 +2,13 @@
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
 from tests.integration.api.hub import Client, new_client
+from tests.integration.api.server_process import server
 
 from chartwire.api.asgi import Api, make_app
 from chartwire.api.http import json_answer
@@ -22,7 +19,6 @@ from chartwire.trust.idempotency import Turns, forget
 
 ORDER = {"name": "reporting", "scopes": ["patients.read"]}
 KEYS = "/api/v1/keys"
-SERVER = Path(__file__).with_name("server_process.py")
 
 
 async def names(pool, org):
@@ -136,19 +132,16 @@ async def test_a_request_whose_twin_takes_long_elsewhere_is_told_to_come_back(cl
 async def test_a_server_killed_before_it_answers_leaves_effect_and_answer_or_neither(
     client, database, pool, org_id, killed, effects
 ):
-    def post(port):
+    def post(base_url):
         headers = {"authorization": f"Bearer {client.token}", "content-type": "application/json"}
-        request = Request(f"http://127.0.0.1:{port}{KEYS}", json.dumps(ORDER).encode(), headers)
+        request = Request(f"{base_url}{KEYS}", json.dumps(ORDER).encode(), headers)
         request.add_header("idempotency-key", "k1")
         with urlopen(request, timeout=10) as reply:
             return reply.headers.get("idempotent-replayed")
 
-    environment = {**os.environ, "CHARTWIRE_CRASHPOINT": killed}
-    command = [sys.executable, str(SERVER), database.app_dsn]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as doomed:
-        port = int(doomed.stdout.readline())
+    with server(database.app_dsn, killed) as (doomed, base_url):
         with pytest.raises(ConnectionError):
-            await asyncio.to_thread(post, port)
+            await asyncio.to_thread(post, base_url)
         assert doomed.wait(10) == -signal.SIGKILL
     assert len(await names(pool, org_id)) == effects
     again = await client.post(KEYS, ORDER, idempotency_key="k1")

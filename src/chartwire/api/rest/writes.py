@@ -21,7 +21,7 @@ from chartwire.api.rest.collections import COLLECTIONS, Collection
 from chartwire.api.rest.fields import NOUNS, Noun
 from chartwire.api.rest.ids import in_path
 from chartwire.api.rest.ordering import Op, Order
-from chartwire.api.rest.parked import parked_answer
+from chartwire.api.rest.parked import ParkedWrite, parked_answer
 from chartwire.api.rest.practice import SHOWN, Sight
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
@@ -113,12 +113,13 @@ def routes_of(collection: Collection) -> tuple[Route, ...]:
     scope = f"{collection.name}.write"
     told = Route("POST", path, post, f"Make one of the {collection.name}, or write to that of its `external_id`", scope,
                  collection.fhir_type, "create", checked=True, answer=collection.one, body=noun.sent, status=201,
-                 tag=collection.name)  # fmt: skip
+                 also={200: collection.one, 202: ParkedWrite}, tag=collection.name)  # fmt: skip
+    later = {202: ParkedWrite}
     return (
         told,
         replace(told, method="PUT", path=single, handle=one("replace"), summary=f"Replace one of the {collection.name}",
-                action="update", status=200, conditional=True),
-        replace(told, method="PATCH", path=single, handle=one("patch"), action="update", status=200,
+                action="update", status=200, also=later, conditional=True),
+        replace(told, method="PATCH", path=single, handle=one("patch"), action="update", status=200, also=later,
                 conditional=True, summary=f"Change members of one of the {collection.name} (JSON Merge Patch)"),
     )  # fmt: skip
 
