@@ -56,19 +56,19 @@ async def look(tx: Connection, org: UUID, endpoint_id: UUID, at: datetime, annou
     if verdict.step is not None:
         if verdict.step == STEPS[-1]:
             await tx.execute(q.disable_failing_destination, org, endpoint_id)
-        await tx.execute(q.set_destination_notice, org, endpoint_id, verdict.step)
-        await announce(tx, org, at, [event_of_step(row, verdict.step)])
+        version = await tx.fetchval(q.set_destination_notice, org, endpoint_id, verdict.step)
+        await announce(tx, org, at, [_event_of_step(row, verdict.step, version)])
     return verdict.look_at
 
 
-def event_of_step(row: Row, step: int) -> Event:
-    """The event that tells of a step: 0 is recovery, 100 that the endpoint was switched off."""
+def endpoint_event(name: str, endpoint_id: UUID, version: int, detail: dict[str, object]) -> Event:
+    """An event about an endpoint."""
+    return Event(name, ENDPOINT, endpoint_id, version, None, (), None, "live", detail)
+
+
+def _event_of_step(row: Row, step: int, version: int) -> Event:
+    """0 is recovery, 100 that the endpoint was switched off."""
     word = {0: "recovered", 100: "disabled"}.get(step, "failing")
     reason = "gone" if row["state_reason"] == "gone" else "failing"
-    detail = {} if step == 0 else {"reason": reason, "percent": step}
-    return endpoint_event(f"webhook_endpoint.{word}", row, detail)
-
-
-def endpoint_event(name: str, row: Row, detail: dict[str, object]) -> Event:
-    """An event about an endpoint."""
-    return Event(name, ENDPOINT, row["id"], row["version"], None, (), None, "live", detail)
+    detail: dict[str, object] = {} if step == 0 else {"reason": reason, "percent": step}
+    return endpoint_event(f"webhook_endpoint.{word}", row["id"], version, detail)

@@ -9,6 +9,7 @@ nothing is cut off silently at some number.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal, get_args
 from uuid import UUID
 
 import orjson
@@ -28,8 +29,9 @@ from chartwire.store.pool import Connection, Row
 from chartwire.store.queries import q
 
 KIND = "webhook_replay"
-STATES = ("dead", "missing", "delivered", "retrying", "unknown")
-STATES_DEFAULT = ("dead", "missing")
+State = Literal["dead", "missing", "delivered", "retrying", "unknown"]
+STATES: tuple[State, ...] = get_args(State)
+STATES_DEFAULT: tuple[State, ...] = ("dead", "missing")
 OPEN_MAX = 200
 _PAGE = 1000
 _KEPT = timedelta(days=EVENT_RETENTION_DAYS)

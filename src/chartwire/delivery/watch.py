@@ -1,7 +1,6 @@
 """What endpoints and replays need beside sending: due rows of the schedule, worked by whichever process claims them."""
 
 import asyncio
-import contextlib
 
 import structlog
 
@@ -29,29 +28,38 @@ class EndpointWatch:
         self._pool, self._engine = pool, engine
         self._door, self._sealer = door, sealer
         self._announce = announce
-        self._wake = asyncio.Event()
+        self._wakes = {kind: asyncio.Event() for kind in (ladder.KIND, replays.KIND)}
 
     def wake(self) -> None:
         """Look for work now."""
-        self._wake.set()
+        for wake in self._wakes.values():
+            wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`. While the store is away, wait."""
+        """Work until `stop`, each kind by itself, so that a probe that hangs delays no replay."""
+        async with asyncio.TaskGroup() as group:
+            for kind in self._wakes:
+                group.create_task(self._serve(kind, stop))
+
+    async def turn(self) -> None:
+        """Work all that is due now."""
+        for kind in self._wakes:
+            await self._turn(kind)
+
+    async def _serve(self, kind: str, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            self._wake.clear()
+            self._wakes[kind].clear()
             try:
-                busy = await self.turn()
+                busy = await self._turn(kind)
             except ChartwireError as error:
                 _log.warning("endpoint_watch_waits", code=error.code)
                 busy = False
             if not busy:
-                await self._wait(stop)
+                await self._wait(self._wakes[kind], stop)
 
-    async def turn(self) -> bool:
-        """Work what is due now; whether anything was."""
-        kinds = [ladder.KIND, replays.KIND]
+    async def _turn(self, kind: str) -> bool:
         async with self._engine.connection() as connection:
-            rows = await connection.fetch(q.claim_due, kinds, _LEASE_S, _AT_ONCE_MAX)
+            rows = await connection.fetch(q.claim_due, kind, _LEASE_S, _AT_ONCE_MAX)
         await asyncio.gather(*(self._work_safely(row) for row in rows))
         return bool(rows)
 
@@ -80,13 +88,12 @@ class EndpointWatch:
             if stood is not None and answer is not None:
                 await tx.execute(q.set_destination_probe, org, endpoint_id, now(), answer)
                 if answer == "delivered" != stood["probe_answer"]:
-                    event = ladder.endpoint_event("webhook_endpoint.reachable", stood, {})
+                    name, version = "webhook_endpoint.reachable", stood["version"]
+                    event = ladder.endpoint_event(name, endpoint_id, version, {})
                     await self._announce(tx, org, now(), [event])
 
-    async def _wait(self, stop: asyncio.Event) -> None:
-        waiting = asyncio.create_task(self._wake.wait())
-        stopping = asyncio.create_task(stop.wait())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait({waiting, stopping}, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        stopping.cancel()
+    async def _wait(self, *events: asyncio.Event) -> None:
+        tasks = [asyncio.create_task(event.wait()) for event in events]
+        await asyncio.wait(tasks, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()

@@ -18,10 +18,8 @@ from chartwire.api.routes import Parameter, Route
 from chartwire.api.services import Services
 from chartwire.core.clock import instant, now
 from chartwire.delivery import destinations, replays
-from chartwire.delivery.replays import STATES_DEFAULT, Order
+from chartwire.delivery.replays import STATES_DEFAULT, Order, State
 from chartwire.store.pool import Connection, Row
-
-State = Literal["dead", "missing", "delivered", "retrying", "unknown"]
 
 
 class WebhookReplayOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,8 +51,8 @@ class ReplayPreview(msgspec.Struct, frozen=True):
 
 
 class WebhookReplay(msgspec.Struct, frozen=True):
-    """A replay. Of `expected` deliveries (as counted when it began) `queued` have been handed to the sender; a running
-    one goes on by itself."""
+    """A replay. Of `expected` deliveries (as counted when it began) `queued` have been handed to the sender after
+    `seen` events were looked at; a running one goes on by itself."""
 
     id: str
     endpoint_id: str
@@ -66,6 +64,7 @@ class WebhookReplay(msgspec.Struct, frozen=True):
     event_types: list[str]
     include_record_only: bool
     expected: int
+    seen: int
     queued: int
     created_at: str
     created_by: str
@@ -181,6 +180,7 @@ def _shown(row: Row) -> WebhookReplay:
         event_types=list(row["event_types"]),
         include_record_only=row["historical"],
         expected=row["expected"],
+        seen=row["seen"],
         queued=row["queued"],
         created_at=instant(row["created_at"]),
         created_by=row["created_by"],

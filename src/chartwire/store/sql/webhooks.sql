@@ -100,12 +100,12 @@ select id, created_at, type, resource_type, resource_id, version, patient_id, ch
   from event where org_id = $1 and id = $2;
 
 -- name: claim_due
--- Rows of the schedule of these kinds that are due, leased for $2 seconds (as chartwire_engine).
+-- Rows of the schedule of one kind that are due, leased for $2 seconds (as chartwire_engine).
 update schedule s
    set lease_until = now() + make_interval(secs => $2), fence = fence + 1
  where (org_id, id) in (
        select org_id, id from schedule
-        where kind = any($1::text[]) and due_at <= now() and (lease_until is null or lease_until < now())
+        where kind = $1 and due_at <= now() and (lease_until is null or lease_until < now())
         order by due_at limit $3 for update skip locked)
 returning s.org_id, s.id, s.kind, s.fence;
 
@@ -119,13 +119,13 @@ insert into schedule (org_id, id, kind, due_at) values ($1, $2, $3, $4)
     on conflict (org_id, id) do update set due_at = least(schedule.due_at, excluded.due_at);
 
 -- name: set_destination_notice
--- The step of the ladder that was told.
-update destination set notice = $3 where org_id = $1 and id = $2;
+-- The step of the ladder that was told, as the next version.
+update destination set notice = $3, version = version + 1 where org_id = $1 and id = $2 returning version;
 
 -- name: disable_failing_destination
 -- The last step of the ladder: nothing is sent there until its owner says so.
 update destination
-   set state = 'disabled', state_reason = 'failing', disabled_at = clock_timestamp(), version = version + 1
+   set state = 'disabled', state_reason = 'failing', disabled_at = clock_timestamp()
  where org_id = $1 and id = $2 and state = 'enabled';
 
 -- name: set_destination_probe
