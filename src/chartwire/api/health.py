@@ -7,6 +7,7 @@ from chartwire.api.problem import ApiError
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
 from chartwire.core.errors import ChartwireError
+from chartwire.store.installation import read
 from chartwire.store.queries import q
 
 _READY_TIMEOUT_S = 5.0
@@ -34,11 +35,13 @@ async def _checks(services: Services) -> dict[str, dict[str, object]]:
     async with services.pool.connection() as connection:
         months = await connection.fetchrow(q.partitions_of_this_month)
         lag_s = float(await connection.fetchval(q.intake_lag))
+    installation = await read(services.pool)
     assert months is not None
     return {
         "database": {"ok": True},
         "partitions": {"ok": months["barred"] == 0, "without_this_month": months["missing"]},
         "lag": {"ok": lag_s <= LAG_S_MAX, "oldest_waiting_s": round(lag_s, 3)},
+        "outbound": {"ok": True, "armed": installation is None or installation.armed},
     }
 
 

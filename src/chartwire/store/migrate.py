@@ -128,9 +128,9 @@ async def migrate(
 ) -> list[str]:
     """Create the roles, set the passwords given, apply what is not applied yet, make the next months' partitions.
 
-    A `pre` migration leaves the release before able to run, a `post` one does not: with `phases` of `pre` alone the last
-    release's `post` wait, so that one can still go back to it. A `pre` of a newer release is therefore no obstacle.
-    The answer is the names applied now, in order. Safe to run at every start and from several processes at once.
+    A `pre` migration leaves the release before able to run, a `post` one does not: with `phases` of `pre` alone the
+    newest `post` ones wait, so that one can still go back. A `pre` of a newer release is therefore no obstacle. The
+    answer is the names applied now, in order. Safe to run at every start and from several processes at once.
     Raises ConflictError (`migration_changed`, `migration_missing`, `migration_failed`, `migration_name`) and
     TransientError when the server is not reachable; AuthError (`roles_missing`) with what an administrator is to run.
     """
@@ -164,7 +164,7 @@ async def _apply(connection: RawConnection, migrations: list[Migration], phases:
 
 
 def _due(pending: list[Migration], phases: frozenset[Phase]) -> list[Migration]:
-    """Without `post` those at the end wait; one before a `pre` belongs to an earlier release, which is no longer run."""
+    """Without `post` those at the end wait; one before a `pre` belongs to an earlier release that nobody runs."""
     if "post" in phases:
         return [migration for migration in pending if migration.phase in phases]
     last = max((number for number, migration in enumerate(pending, 1) if migration.phase == "pre"), default=0)

@@ -29,7 +29,6 @@ APPLICATION = "chartwire_backup"
 _MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 _EPOCH_2000_S = 946_684_800
 _PROTOCOL_3 = 196_608
-_NO_SLOT = "42704"
 _IN_USE = ("55006", "55P03")
 _RATE_KB_S = 65_536
 _ENDED = "the server ended the replication session"
@@ -127,28 +126,25 @@ class Session:
         factor = {"MB": 1 << 20, "GB": 1 << 30}[shown[-2:]]
         return int(shown[:-2]) * factor
 
-    async def ensure_slot(self, name: str) -> None:
-        """Make a slot from which the server keeps its log from now on, where there is none of this name."""
-        try:
-            rows = await self._ask(f"READ_REPLICATION_SLOT {name}")
-        except ConflictError as error:
-            if error.code != f"sql_{_NO_SLOT}":
-                raise
-            rows = [["", "", ""]]
-        if not rows[0][0]:
-            await self._ask(f"CREATE_REPLICATION_SLOT {name} PHYSICAL RESERVE_WAL")
+    async def has_slot(self, name: str) -> bool:
+        """Whether there is a slot of this name."""
+        rows = await self._ask(f"READ_REPLICATION_SLOT {name}")
+        return bool(rows and rows[0][0])
+
+    async def make_slot(self, name: str, *, temporary: bool = False) -> None:
+        """Have the server keep its log from now on, until this receiver confirms it; `temporary` ends with the session.
+
+        Raises ConflictError where there is one of this name.
+        """
+        await self._ask(f"CREATE_REPLICATION_SLOT {name} {'TEMPORARY ' * temporary}PHYSICAL RESERVE_WAL")
 
     async def drop_slot(self, name: str) -> None:
         """Let the server forget a slot, and the log that it keeps for it. Raises ConflictError where there is none."""
         await self._ask(f"DROP_REPLICATION_SLOT {name}")
 
     async def start(self, slot: str, lsn: int, timeline: int) -> None:
-        """Have the log sent from `lsn` on. Raises ConflictError when the server no longer has it.
-
-        With a slot the server keeps what is not confirmed; an empty name goes without.
-        """
-        using = f"SLOT {slot} " if slot else ""
-        command = f"START_REPLICATION {using}PHYSICAL {show_lsn(lsn)} TIMELINE {timeline}"
+        """Have the log sent from `lsn` on. `receive` raises ConflictError when the server no longer has it."""
+        command = f"START_REPLICATION SLOT {slot} PHYSICAL {show_lsn(lsn)} TIMELINE {timeline}"
         await self._send(b"Q", command.encode() + b"\0")
         while (await self._read())[0] != b"W":
             pass

@@ -254,7 +254,7 @@ async def test_readiness_names_the_check_that_fails(app, services, pool, databas
     from chartwire.store.pool import Pool
 
     fine = await Client(app).get("/health/ready")
-    assert (fine.status, set(fine.json["checks"])) == (200, {"database", "partitions", "lag"})
+    assert (fine.status, set(fine.json["checks"])) == (200, {"database", "partitions", "lag", "outbound"})
     async with pool.connection() as connection:
         await connection.execute(
             "insert into lane (lane_id, org_id, kind, ready_at) values ($1, $1, 'intake', now() - interval '1 hour')",

@@ -60,7 +60,7 @@ async def take_base(
             raise TransientError(f"a base backup into {repository.directory} is under way", code="backup_running")
         began = now()
         identity, segment_bytes = await session.identify(), await session.segment_bytes()
-        label = began.strftime("%Y%m%dT%H%M%SZ")
+        label = f"{began:%Y%m%dT%H%M%S}{began.microsecond // 1000:03}Z"
         writing = _Writing(repository, key, label)
         writing.put(INSTALLATION, json.dumps(dict(files)).encode())
         start, end = await _stream(session.base_backup(f"chartwire {label}"), writing)

@@ -64,7 +64,7 @@ def plan(repository: Repository, key: RecoveryKey, until: Until) -> Plan:
 def open_segment(repository: Repository, key: RecoveryKey, segment: Segment, segment_bytes: int) -> tuple[bytes, bool]:
     """The bytes of a segment, of the file that holds most, and whether what follows them was altered."""
     best, altered = b"", False
-    for path in reversed(segment.paths):
+    for path in segment.paths:
         found, broken = _open(path, key, repository.wal_purpose(segment.timeline, segment.start))
         if len(found) > len(best) or not best:
             best, altered = found, broken

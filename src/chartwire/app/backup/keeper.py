@@ -23,7 +23,7 @@ from chartwire.app.knobs import Settings
 from chartwire.core.clock import instant, monotonic, now
 from chartwire.core.errors import ChartwireError, ConflictError
 from chartwire.core.telemetry import Counter, Gauge
-from chartwire.store.replication import Session, show_lsn
+from chartwire.store.replication import show_lsn
 from chartwire.store.standby import applied_migrations, flushed, wait_for_backup
 
 _STATE_EVERY_S = 1.0
@@ -87,6 +87,8 @@ class Keeper:
             try:
                 await self._receive(ready)
             except (ChartwireError, OSError) as error:
+                # The server dropped what was not received: the next try begins anew, with a base backup at once.
+                self._log_broken |= isinstance(error, ConflictError) and error.code.startswith(("sql_", "wal_"))
                 self._failed("log", error)
             self._set_receiving(False)
             wait_s = _RETRY_FIRST_S if monotonic() - began > _RETRY_MAX_S else min(wait_s * 2, _RETRY_MAX_S)
@@ -96,14 +98,17 @@ class Keeper:
         async with await self._address.connect() as session:
             identity, segment_bytes = await session.identify(), await session.segment_bytes()
             self._repository.adopt(identity.system)
-            if self._log_broken:
+            has_slot = await session.has_slot(SLOT)
+            if has_slot and self._log_broken:
                 await session.drop_slot(SLOT)
-            await session.ensure_slot(SLOT)
+            if not has_slot or self._log_broken:
+                await session.make_slot(SLOT)
             start = identity.flushed // segment_bytes * segment_bytes
             if not self._log_broken:
                 start = resume_at(self._repository, identity.timeline, segment_bytes, identity.flushed)
-            await self._start(session, start, identity.timeline)
+            await session.start(SLOT, start, identity.timeline)
             self._timeline = identity.timeline
+            self._progress.move(start)
             log = Log(self._repository, self._key, identity.timeline, segment_bytes, start)
             receiving = asyncio.create_task(receive(session, log, self._confirm))
             try:
@@ -114,17 +119,6 @@ class Keeper:
                 with contextlib.suppress(asyncio.CancelledError, ChartwireError, OSError):
                     await receiving
 
-    async def _start(self, session: Session, start: int, timeline: int) -> None:
-        try:
-            await session.start(SLOT, start, timeline)
-        except ConflictError:
-            # The server dropped what was not received: the next try begins anew, with a base backup at once.
-            self._log_broken = True
-            raise
-        if self._log_broken:
-            self._log_broken, self._last = False, None
-            _log.error("backup_log_gap", location=show_lsn(start))
-
     async def _announce(self, receiving: "asyncio.Task[None]", ready: Callable[[], None]) -> None:
         """Once what was written so far is here: commits wait for us from now on, by setting; then we are ready."""
         reaching = asyncio.create_task(self._progress.reach(await flushed(self._admin)))
@@ -132,6 +126,8 @@ class Keeper:
         reaching.cancel()
         if not receiving.done():
             await wait_for_backup(self._admin, wait=self._settings.backup_synchronous)
+            if self._log_broken:
+                self._log_broken, self._last = False, None
             self._set_receiving(True)
             self.state.error = None
             ready()

@@ -1,6 +1,7 @@
 """A base backup on demand, with the log that makes it whole: `chartwire backup run`, by cron or before an upgrade."""
 
 import asyncio
+import os
 from pathlib import Path
 
 from chartwire.app.backup.base import cluster_address, take_base
@@ -22,6 +23,7 @@ async def once(settings: Settings, admin_dsn: str, directory: Path) -> Base:
     Where a keeper receives the log into the same directory, this waits for it in place of receiving.
     """
     address, key, repository = cluster_address(admin_dsn), read_server_key(settings.data_dir), Repository(directory)
+    slot = f"chartwire_once_{os.getpid()}"
     async with await address.connect() as session, await address.connect() as other:
         identity, segment_bytes = await session.identify(), await session.segment_bytes()
         repository.adopt(identity.system)
@@ -29,7 +31,8 @@ async def once(settings: Settings, admin_dsn: str, directory: Path) -> Base:
             receiving = None
             if ours:
                 start = identity.flushed // segment_bytes * segment_bytes
-                await session.start("", start, identity.timeline)
+                await session.make_slot(slot, temporary=True)
+                await session.start(slot, start, identity.timeline)
                 log = Log(repository, key, identity.timeline, segment_bytes, start)
                 receiving = asyncio.create_task(receive(session, log, _heedless))
             try:

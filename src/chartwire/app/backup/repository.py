@@ -5,7 +5,7 @@
     base/<label>/*.sealed               its files
     wal/<timeline>-<start>-<run>.wal    one segment of the log, as far as it was received in one run
 
-A label is the time at which a base backup began: `20261120T093000Z`. A segment that was received twice, because the
+A label is the time at which a base backup began: `20261120T093000123Z`. A segment that was received twice, because the
 receiver started again, has two files until one of them is complete. Names, sizes and times are plain, all else sealed.
 """
 
@@ -81,7 +81,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment of the log, by the number that its file names show, and the files that hold it, newest last."""
+    """One segment of the log, by where it begins, and the files that hold it or a part of it."""
 
     timeline: int
     start: int
@@ -187,15 +187,12 @@ class Repository:
 
     def segments(self, timeline: int) -> list[Segment]:
         """The log of one timeline, in order."""
-        found: dict[int, list[tuple[int, str]]] = {}
-        for path in self.wal.glob("*.wal"):
+        found: dict[int, list[Path]] = {}
+        for path in sorted(self.wal.glob("*.wal")):
             match = _WAL_NAME.fullmatch(path.name)
             if match and int(match[1], 16) == timeline:
-                found.setdefault(int(match[2], 16), []).append((path.stat().st_mtime_ns, path.name))
-        return [
-            Segment(timeline, start, tuple(self.wal / name for _, name in sorted(found[start])))
-            for start in sorted(found)
-        ]
+                found.setdefault(int(match[2], 16), []).append(path)
+        return [Segment(timeline, start, tuple(found[start])) for start in sorted(found)]
 
     def wal_path(self, timeline: int, start: int, run: str) -> Path:
         """The file of one segment, received in the run of this name (16 hex digits)."""
