@@ -26,6 +26,7 @@ NAMES = (
     "stages",
     "delivery",
     "api",
+    "writes",
     "messages",
     "latency",
     "day",

@@ -85,7 +85,7 @@ async def _measure(server: EmbeddedPostgres) -> list[dict[str, Any]]:
     paths["no data"] = ["/health/live"]
     best: dict[str, dict[str, Any]] = {}
     assert server.pid is not None
-    with _serving(dsn) as (port, pid):
+    with serving(dsn) as (port, pid):
         for _ in range(ROUNDS):
             for name, wanted in paths.items():
                 row = await _round(name, wanted, token, port, pid, server.pid)
@@ -95,14 +95,14 @@ async def _measure(server: EmbeddedPostgres) -> list[dict[str, Any]]:
 
 
 async def _round(name: str, paths: list[str], token: str, port: int, pid: int, postmaster: int) -> dict[str, Any]:
-    python, postgres, started = _cpu_s([pid]), _cpu_s(_tree(postmaster)), time.perf_counter()
+    python, postgres, started = cpu_s([pid]), cpu_s(tree(postmaster)), time.perf_counter()
     until = started + SECONDS
     counts = await asyncio.gather(
         *(_caller(paths[n::CONNECTIONS] or paths, token, port, until) for n in range(CONNECTIONS))
     )
     elapsed, done = time.perf_counter() - started, sum(counts)
-    python_ms = (_cpu_s([pid]) - python) / done * 1000
-    postgres_ms = (_cpu_s(_tree(postmaster)) - postgres) / done * 1000
+    python_ms = (cpu_s([pid]) - python) / done * 1000
+    postgres_ms = (cpu_s(tree(postmaster)) - postgres) / done * 1000
     return {
         "what": f"{name}, {CONNECTIONS} connections",
         "per_s": round(done / elapsed),
@@ -131,7 +131,8 @@ async def _caller(paths: list[str], token: str, port: int, until: float) -> int:
 
 
 @contextlib.contextmanager
-def _serving(dsn: str) -> Iterator[tuple[int, int]]:
+def serving(dsn: str) -> Iterator[tuple[int, int]]:
+    """A server process over a database: its port and process id."""
     command = [sys.executable, "-m", "bench.api", "--serve", dsn]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
@@ -220,7 +221,8 @@ async def _analyze(server: EmbeddedPostgres) -> None:
     await admin.close()
 
 
-def _cpu_s(pids: list[int]) -> float:
+def cpu_s(pids: list[int]) -> float:
+    """Seconds of CPU that processes have taken."""
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -229,7 +231,8 @@ def _cpu_s(pids: list[int]) -> float:
     return total / _TICKS_PER_S
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
+    """A process and its children."""
     return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 

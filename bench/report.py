@@ -57,6 +57,7 @@ TARGETS = (
     Target("ACK to webhook p50 at 300/s", 100, "ms", "at most", "latency", "ACK to webhook", "p50_ms"),
     Target("ACK to webhook p99 at 300/s", 500, "ms", "at most", "latency", "ACK to webhook", "p99_ms"),
     Target("from `up` to the first ACK", 15, "s", "at most", "latency", "start", "first_ack_s"),
+    Target("batch of 100 writes", 1500, "items/s", "at least", "writes", "batch", "per_s"),
     Target("reviews in 1,000 messages of a simulated day", 1, "", "below", "day", "a day", "reviews_per_1000"),
     Target("largest process idle (the worker)", 200, "MB", "at most", "memory", "worker", "idle_mb"),
     Target("largest process under load (the worker)", 400, "MB", "at most", "memory", "worker", "max_mb"),
@@ -73,6 +74,8 @@ BUDGET = (
     ),
     Target("FHIR read", 0.15, "ms", "at most", "api", "read FHIR", "cpu_ms"),
     Target("REST read", 0.15, "ms", "at most", "api", "read patient", "cpu_ms"),
+    Target("REST create", 0.9, "ms", "at most", "writes", "create", "cpu_ms"),
+    Target("REST update", 1.1, "ms", "at most", "writes", "update", "cpu_ms"),
     Target("search by identifier", 0.30, "ms", "at most", "api", "search by MRN", "cpu_ms"),
     Target("audit row (part of the three above)", 0.03, "ms", "at most", "stages", "audit row", "cpu_ms"),
 )
