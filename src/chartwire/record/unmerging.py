@@ -23,6 +23,7 @@ from chartwire.record.lineage import Lineage, Part
 from chartwire.record.merging import MERGED_BY, without_link
 from chartwire.record.standing import Standing
 from chartwire.record.telling import with_references
+from chartwire.record.visits import redrawn
 from chartwire.record.work import Work
 from chartwire.store.pool import Row
 from chartwire.store.queries import q
@@ -192,7 +193,8 @@ class _Side:
         """Each element that a foreign word stands in gets the last value that had none; without one it goes."""
         shape, parts = shape_of(held.type), dict(held.lineage.parts)
         paths = {path for path, words in parts.items() if path != "link" and _said_by(words, self.foreign)}
-        if not paths:
+        moves = tuple(move for move in held.lineage.moves if move.stamp.message not in self.foreign)
+        if not paths and moves == held.lineage.moves:
             return _Untold(held.body, held.lineage)
         told, former = shape.told(held.body), await self._former(held, paths)
         for path in paths:
@@ -200,8 +202,8 @@ class _Side:
             value, parts[path] = former.get(path, (None, []))
             if value is not None:
                 told[path] = value
-        moves = tuple(move for move in held.lineage.moves if move.stamp.message not in self.foreign)
-        return _Untold({"resourceType": held.type, **shape.body(told)}, Lineage(parts, moves), tuple(sorted(paths)))
+        body, lineage = redrawn(shape.body(told), Lineage(parts, moves))
+        return _Untold({"resourceType": held.type, **body}, lineage, tuple(sorted(paths)))
 
     async def _former(self, held: Standing, paths: set[str]) -> dict[str, tuple[Any, list[Part]]]:
         """The newest former value of each path in which no foreign word stands, with its words."""

@@ -34,9 +34,17 @@ def retell(
         return merged
     moves = heard(known, move)
     merged.refreshed = merged.refreshed or moves != lineage.moves
-    _put(merged, standing, draw(moves))
     merged.lineage = Lineage(merged.lineage.parts, moves)
+    _put(merged, standing, draw(moves))
     return merged
+
+
+def redrawn(body: Json, lineage: Lineage) -> tuple[Json, Lineage]:
+    """A body and its lineage with the course as its moves tell it; as they are where there are none."""
+    merged = Merged(body, lineage)
+    if lineage.moves:
+        _put(merged, body, draw(lineage.moves))
+    return merged.body, merged.lineage
 
 
 def _move_of(mapped: Mapped, stamp: Stamp, event: str) -> Move:
@@ -106,7 +114,7 @@ def _ties(known: Move, move: Move) -> bool:
 def _put(merged: Merged, standing: Json, drawn: Drawn) -> None:
     """Set the elements of the course in a merged body and its lineage."""
     shape = shape_of("Encounter")
-    told, before, parts = shape.told(merged.body), shape.told(standing), merged.lineage.parts
+    told, before, parts = shape.told(merged.body), shape.told(standing), dict(merged.lineage.parts)
     for path in COURSE:
         value, told_by = drawn.get(path, (None, []))
         if value is not None:
@@ -117,6 +125,7 @@ def _put(merged: Merged, standing: Json, drawn: Drawn) -> None:
         if value != before.get(path):
             merged.changed.append(path)
     merged.body = shape.body(told)
+    merged.lineage = Lineage(parts, merged.lineage.moves)
 
 
 def heard(moves: Sequence[Move], move: Move) -> tuple[Move, ...]:

@@ -1,6 +1,6 @@
 """The course of a visit, in whatever order its messages come, against a slow reference (domain-rules.md section 5)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from random import Random
 from typing import Any
@@ -15,7 +15,7 @@ from tests.mapping_soundness import source
 from chartwire.formats.hl7v2 import parse
 from chartwire.mapping import load_maps
 from chartwire.record.lineage import Lineage, Stamp
-from chartwire.record.visits import retell
+from chartwire.record.visits import redrawn, retell
 
 TABLE: dict[str, dict[str, Any]] = yaml.safe_load(files("chartwire.record").joinpath("visits.yaml").read_text("utf-8"))
 CLASSES = {"I": "IMP", "O": "AMB", "P": "PRENC"}
@@ -310,3 +310,12 @@ def test_many_updates_that_say_the_same_keep_a_visit_small() -> None:
     for minute in range(20, 120):
         visit.hear(Told("A08", minute, bed="1"))
     assert len(visit.lineage.moves) == 3
+
+
+def test_a_course_without_the_moves_of_a_message_is_drawn_as_if_it_had_never_come() -> None:
+    visit, alone = Visit().hear(ADMITTED).hear(Told("A02", 20, bed="2")), Visit().hear(ADMITTED)
+    body, lineage = redrawn(visit.body, replace(visit.lineage, moves=visit.lineage.moves[:1]))
+    assert {name: body[name] for name in ("status", "location")} == {
+        name: alone.body[name] for name in ("status", "location")
+    }
+    assert lineage.moves == alone.lineage.moves
