@@ -13,7 +13,7 @@ import orjson
 from chartwire.channels.intake import Arrival, Intake
 from chartwire.channels.path import Path
 from chartwire.channels.routing import order_key
-from chartwire.channels.sources import create_source, update_source
+from chartwire.channels.sources import create_source
 from chartwire.channels.worker import IntakeWorker
 from chartwire.core.ids import uuid7
 from chartwire.core.source import IdentifierRule, Source
@@ -61,12 +61,11 @@ class Feed:
         self.sources[source.id] = source
         return source
 
-    async def change(self, **settings: Any) -> None:
-        """Give the source other settings. `identifiers` as (authority, type)."""
+    def change(self, **settings: Any) -> None:
+        """Let the worker find other settings of the source. `identifiers` as (authority, type)."""
         if "identifiers" in settings:
             settings["identifiers"] = tuple(IdentifierRule(*pair) for pair in settings["identifiers"])
         self.source = self.sources[self.source.id] = replace(self.source, **settings)
-        await update_source(self.pool, self.source, "test")
 
     async def store(self, *messages: bytes, source: Source | None = None, mode: str = "live") -> list[UUID]:
         """Commit messages to the inbox in one group, in order; answers their ids."""

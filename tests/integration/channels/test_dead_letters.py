@@ -54,7 +54,7 @@ async def test_dead_letters_of_one_source_event_error_and_place_are_one_cause(fe
 async def test_a_retry_after_the_source_was_mended_carries_the_same_message(feed: Feed, access: Access) -> None:
     [dead] = await feed.send(hl7("ADT^A04", pid().replace("^MR", "^XX")))
     assert (await feed.states(dead))[0][0] == "dead"
-    await feed.change(identifiers=(("HOSP", "XX"),))
+    feed.change(identifiers=(("HOSP", "XX"),))
     async with feed.pool.transaction(access.org) as tx:
         await dead_letters.retry(tx, access, dead)
     await feed.work()
@@ -68,7 +68,7 @@ async def test_a_retry_after_the_source_was_mended_carries_the_same_message(feed
 async def test_many_are_retried_oldest_first_in_the_order_of_their_lanes(feed: Feed, access: Access) -> None:
     numbers = [pid(f13=f"555-010{n}").replace("^MR", "^XX") for n in range(5)]
     ids = await feed.send(*(hl7("ADT^A08", number) for number in numbers))
-    await feed.change(identifiers=(("HOSP", "XX"),))
+    feed.change(identifiers=(("HOSP", "XX"),))
     [cause] = await causes(feed, access)
     async with feed.pool.transaction(access.org) as tx:
         first = await dead_letters.retry_many(tx, access, cause["fingerprint"], limit=3)
