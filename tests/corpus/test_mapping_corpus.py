@@ -41,7 +41,7 @@ def documents() -> list[tuple[str, Document]]:
 
 
 def test_every_bundle_is_sound(documents):
-    assert len(documents) >= 370
+    assert len(documents) >= 700
     feed = source(identifiers=ANY)
     faults = {
         name: found

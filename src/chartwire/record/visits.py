@@ -18,8 +18,8 @@ from chartwire.record.lineage import Lineage, Move, Stamp
 from chartwire.record.merge import Merged, merge
 
 _PRESENT, _PRIOR = "PV1-3", "PV1-6"
-_BEFORE = ""
-"""The event of what stood before moves were kept."""
+_BEGAN = {"planned": "ADT^A05", "arrived": "ADT^A04", "in-progress": "ADT^A01", "finished": "ADT^A03"}
+"""The event that a visit stands for whose moves are not known, by its status; any other is as an update left it."""
 
 
 def retell(
@@ -100,7 +100,8 @@ def _seed(standing: Json, lineage: Lineage) -> tuple[Move, ...]:
     present = [item["location"] for item in standing.get("location", ()) if item.get("status") in {"active", "planned"}]
     if present:
         said["place"] = present[0]
-    return (Move(stamp, _BEFORE, stamp.recorded or "", None, said),)
+    event = _BEGAN.get(standing.get("status", ""), "")
+    return (Move(stamp, event, stamp.recorded or "", None, said),)
 
 
 def _ties(known: Move, move: Move) -> bool:

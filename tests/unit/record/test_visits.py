@@ -319,3 +319,10 @@ def test_a_course_without_the_moves_of_a_message_is_drawn_as_if_it_had_never_com
         name: alone.body[name] for name in ("status", "location")
     }
     assert lineage.moves == alone.lineage.moves
+
+
+def test_the_discharge_of_a_visit_whose_moves_are_not_known_can_be_cancelled_too() -> None:
+    visit = Visit().hear(ADMITTED).hear(Told("A03", 20, bed="1", end=20, disposition="01"))
+    visit.lineage = replace(visit.lineage, moves=())
+    view = visit.hear(Told("A13", 30, bed="1")).view()
+    assert (view["status"], view["end"], view["disposition"]) == ("in-progress", "", "")
