@@ -14,7 +14,7 @@ import structlog
 
 from chartwire.channels.routing import check_sending
 from chartwire.channels.source_store import stored_sources, to_json
-from chartwire.core.errors import ChartwireError, NotFoundError
+from chartwire.core.errors import ChartwireError
 from chartwire.core.ids import uuid7
 from chartwire.core.source import Source
 from chartwire.store.background import Background
@@ -70,15 +70,6 @@ async def create_source(pool: Pool, source: Source, listener: str) -> None:
     check_sending(source)
     async with pool.transaction(source.org) as tx:
         await tx.execute(q.insert_source, source.org, source.id, source.name, to_json(source))
-        await tx.execute(q.insert_route, "source", source.org, source.id, listener)
-
-
-async def update_source(pool: Pool, source: Source, listener: str) -> None:
-    """Replace the settings and the listener of a source. Raises NotFoundError where there is no such source."""
-    check_sending(source)
-    async with pool.transaction(source.org) as tx:
-        if await tx.fetchval(q.change_source, source.org, source.id, source.name, to_json(source), None) is None:
-            raise NotFoundError("this organisation has no source of this id", code="unknown_source")
         await tx.execute(q.insert_route, "source", source.org, source.id, listener)
 
 

@@ -5,6 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from chartwire.channels.source_form import form_of
+from chartwire.channels.source_store import rewrite_source
 from chartwire.channels.sources import (
     INSTALLATION,
     SourceDirectory,
@@ -13,12 +15,16 @@ from chartwire.channels.sources import (
     ensure_installation,
     list_organisations,
     list_sources,
-    update_source,
 )
+from chartwire.core.access import Access
 from chartwire.core.errors import ConflictError, NotFoundError
 from chartwire.core.ids import uuid7
 from chartwire.core.source import IdentifierRule, Source
 from chartwire.store.pool import Pool
+
+
+def access(org: UUID) -> Access:
+    return Access(org, "cli:test", "HOPERAT", frozenset({"*"}))
 
 
 def source(org: UUID, name: str = "lab") -> Source:
@@ -48,7 +54,9 @@ async def test_the_directory_finds_sources_by_listener_over_all_organisations(
     version = directory.version
     await directory.refresh()
     assert directory.version == version
-    await update_source(pool, replace(elsewhere, timezone="UTC"), "plain")
+    async with pool.transaction(org_id) as tx:
+        form = form_of(replace(elsewhere, timezone="UTC"), "plain")
+        await rewrite_source(tx, access(org_id), elsewhere.id, form, judge="later")
     await directory.refresh()
     assert directory.version > version
     assert directory.of("tls") == ()
@@ -78,7 +86,8 @@ async def test_a_name_is_taken_once_in_an_organisation(pool: Pool, org_id: UUID)
 
 async def test_only_a_source_that_exists_can_be_changed(pool: Pool, org_id: UUID) -> None:
     with pytest.raises(NotFoundError):
-        await update_source(pool, source(org_id), "plain")
+        async with pool.transaction(org_id) as tx:
+            await rewrite_source(tx, access(org_id), uuid7(), form_of(source(org_id), "plain"))
 
 
 async def test_the_installation_s_organisation_is_made_once(pool: Pool, engine_pool: Pool) -> None:

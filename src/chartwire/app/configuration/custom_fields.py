@@ -6,25 +6,13 @@ from typing import Any
 
 import msgspec
 
+from chartwire.api.rest.custom_fields import CustomFieldOrder
 from chartwire.app.configuration.kind import Entry, Held, Values
 from chartwire.core.access import Access
 from chartwire.core.errors import FaultsError
 from chartwire.record import custom_fields
-from chartwire.record.custom_values import CustomField, FieldType, Noun, check_definition
+from chartwire.record.custom_values import CustomField, check_definition
 from chartwire.store.pool import Connection
-
-
-class FieldForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A custom field as a file has it."""
-
-    noun: Noun
-    name: str
-    type: FieldType
-    label: str
-    required: bool = False
-    searchable: bool = False
-    max_length: int | None = None
-    values: list[str] = []
 
 
 class CustomFieldKind:
@@ -41,13 +29,15 @@ class CustomFieldKind:
         return [Held(f"{one.noun}.{one.name}", _values(one), one) for one in found if not one.retired]
 
     def exported(self, held: Held) -> Values:
-        least: Values = msgspec.to_builtins(FieldForm(held.ref.noun, held.ref.name, held.ref.type, held.ref.label))
+        least: Values = msgspec.to_builtins(
+            CustomFieldOrder(held.ref.noun, held.ref.name, held.ref.type, held.ref.label)
+        )
         needed = ("noun", "name", "type", "label")
         return {name: value for name, value in held.values.items() if name in needed or value != least[name]}
 
     async def read(self, entry: Entry) -> Values:
         try:
-            form = msgspec.convert(entry.values, FieldForm)
+            form = msgspec.convert(entry.values, CustomFieldOrder)
         except msgspec.ValidationError as error:
             raise FaultsError("not a custom field", code="config_file",
                               faults=[("", "invalid_value", str(error))]) from None  # fmt: skip
@@ -56,7 +46,7 @@ class CustomFieldKind:
         return read
 
     async def create(self, tx: Connection, access: Access, values: Values) -> dict[str, str]:
-        wanted = _definition(msgspec.convert(values, FieldForm))
+        wanted = _definition(msgspec.convert(values, CustomFieldOrder))
         for standing in await custom_fields.many(tx, access, wanted.noun):
             if standing.name == wanted.name:
                 await custom_fields.amend(tx, access, await custom_fields.one(tx, access, standing.id), wanted)
@@ -66,7 +56,7 @@ class CustomFieldKind:
 
     async def change(self, tx: Connection, access: Access, held: Held, values: Values) -> None:
         standing = await custom_fields.one(tx, access, held.ref.id)
-        await custom_fields.amend(tx, access, standing, _definition(msgspec.convert(values, FieldForm)))
+        await custom_fields.amend(tx, access, standing, _definition(msgspec.convert(values, CustomFieldOrder)))
 
     async def retire(self, tx: Connection, access: Access, held: Held) -> None:
         standing = await custom_fields.one(tx, access, held.ref.id)
@@ -76,13 +66,13 @@ class CustomFieldKind:
         """Each field stands for itself."""
 
 
-def _definition(form: FieldForm) -> CustomField:
+def _definition(form: CustomFieldOrder) -> CustomField:
     return CustomField(form.noun, form.name, form.type, form.label, form.required, form.searchable, form.max_length,
                        tuple(form.values))  # fmt: skip
 
 
 def _values(field: CustomField) -> Values:
-    form = FieldForm(field.noun, field.name, field.type, field.label, field.required, field.searchable,
+    form = CustomFieldOrder(field.noun, field.name, field.type, field.label, field.required, field.searchable,
                      field.max_length, list(field.allowed))  # fmt: skip
     values: Values = msgspec.to_builtins(form)
     return values
