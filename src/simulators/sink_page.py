@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
-from typing import Protocol
 
 from simulators.sink_check import Check
 
@@ -23,8 +23,9 @@ PRESETS: Mapping[str, str] = {
 """What a path can be told to do, by the words on the page, as switches of `POST /_behaviour`."""
 
 
-class Arrival(Protocol):
-    """What the page shows of one request."""
+@dataclass(slots=True)
+class Received:
+    """One request as it came, and what came of its signature check. `attempt` counts from 1 by id."""
 
     id: str
     type: str
@@ -36,8 +37,13 @@ class Arrival(Protocol):
     body: str
     check: Check
 
+    @property
+    def verified(self) -> bool | None:
+        """Whether the signature is right; None while the sink knows no secret."""
+        return self.check.verified
 
-def page(arrivals: Iterable[Arrival], behaviours: Mapping[str, str]) -> bytes:
+
+def page(arrivals: Iterable[Received], behaviours: Mapping[str, str]) -> bytes:
     """The page as UTF-8 HTML, without script. `behaviours` are names of PRESETS by path."""
     shown = list(arrivals)
     paths = sorted({"/", *behaviours, *(one.path for one in shown)})
@@ -45,7 +51,7 @@ def page(arrivals: Iterable[Arrival], behaviours: Mapping[str, str]) -> bytes:
     return _PAGE.replace("{switches}", _switches(paths, behaviours)).replace("{rows}", rows).encode()
 
 
-def _row(one: Arrival) -> str:
+def _row(one: Received) -> str:
     word, kind = _WORDS[one.check.verified]
     again = f' <span class="again">repeat {one.attempt}</span>' if one.attempt > 1 else ""
     at = datetime.fromtimestamp(one.received_at, UTC).strftime("%H:%M:%S.%f")[:-3]

@@ -27,33 +27,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httptools
 import orjson
 
-from simulators.sink_check import Check, check, secret_bytes
-from simulators.sink_page import PRESETS, page
+from simulators.sink_check import check, secret_bytes
+from simulators.sink_page import PRESETS, Received, page
 
 REMEMBERED_MAX = 1_000
 BODY_BYTES_MAX = 1_048_576
 HUGE_BYTES = 1 << 30
 _CHUNK = b"x" * 65_536
-
-
-@dataclass(slots=True)
-class Received:
-    """One request as it came, and what came of its signature check. `attempt` counts from 1 by id."""
-
-    id: str
-    type: str
-    attempt: int
-    path: str
-    received_at: float
-    correlation: str
-    headers: dict[str, str]
-    body: str
-    check: Check
-
-    @property
-    def verified(self) -> bool | None:
-        """Whether the signature is right; None while the sink knows no secret."""
-        return self.check.verified
 
 
 @dataclass(frozen=True, slots=True)

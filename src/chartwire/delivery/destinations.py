@@ -17,7 +17,7 @@ from chartwire.core.access import Access
 from chartwire.core.clock import now
 from chartwire.core.errors import AuthError, ConflictError, NotFoundError, ValidationError
 from chartwire.core.ids import uuid7
-from chartwire.delivery.filters import check_filters, known_pattern
+from chartwire.delivery.filters import check_filters, known_pattern, patterns_of
 from chartwire.delivery.keyring import Keyring, Secret, live, rotated
 from chartwire.delivery.settings import EndpointSettings, check_headers, read_settings, settings_text
 from chartwire.delivery.signature import decode_secret, new_secret
@@ -261,8 +261,7 @@ def check_event_types(patterns: Sequence[str]) -> None:
 
 def matches(patterns: Iterable[str], event_type: str) -> bool:
     """Whether patterns name an event: by name, by family (`appointment.*`) or `*`."""
-    family = event_type.partition(".")[0] + ".*"
-    return any(pattern in ("*", event_type, family) for pattern in patterns)
+    return not set(patterns_of(event_type)).isdisjoint(patterns)
 
 
 def _check(access: Access, draft: Draft) -> None:

@@ -124,6 +124,11 @@ def check_filters(filters: Filters) -> None:
             ) from None
 
 
+def patterns_of(event_type: str) -> tuple[str, str, str]:
+    """Every pattern that an event type fits: `*`, its family and its name."""
+    return ("*", event_type.partition(".")[0] + ".*", event_type)
+
+
 def known_pattern(pattern: str) -> bool:
     """Whether there are events that a pattern of event types can fit."""
     return pattern in catalogue.patterns()
@@ -152,8 +157,7 @@ def _ids(words: Iterable[str], noun: str) -> frozenset[str]:
 
 
 def _types(facts: Facts) -> Collection[str]:
-    name = facts.event.type
-    return ("*", name, name.partition(".")[0] + ".*")
+    return patterns_of(facts.event.type)
 
 
 def _resource_type(facts: Facts) -> Collection[str]:

@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from typing import Literal, get_args
 from uuid import UUID
 
-import orjson
-
 from chartwire.core.access import Access
 from chartwire.core.clock import now
 from chartwire.core.errors import ConflictError, NotFoundError, ValidationError
@@ -21,10 +19,11 @@ from chartwire.core.ids import uuid7
 from chartwire.core.limits import EVENT_RETENTION_DAYS
 from chartwire.delivery import destinations
 from chartwire.delivery.destinations import Endpoint, matches
+from chartwire.delivery.filters import patterns_of
 from chartwire.delivery.log import floor_of
 from chartwire.delivery.routing import Recipient, look_up, recipient, row_of
 from chartwire.delivery.schedule import JITTER
-from chartwire.events.outbox import Event
+from chartwire.events.outbox import event_of
 from chartwire.store.pool import Connection, Row
 from chartwire.store.queries import q
 
@@ -160,22 +159,6 @@ def recipient_of(endpoint: Endpoint) -> Recipient:
     return recipient(endpoint.id, endpoint.api_version, endpoint.event_types, endpoint.settings)
 
 
-def event_of(row: Row) -> Event:
-    """The event of a row of events_to_replay or read_event, as it was emitted."""
-    return Event(
-        row["type"],
-        row["resource_type"],
-        row["resource_id"],
-        row["version"],
-        row["patient_id"],
-        tuple(row["changed"]),
-        row["message_id"],
-        row["mode"],
-        orjson.loads(row["detail"]),
-        row["id"],
-    )
-
-
 async def _queue_page(tx: Connection, access: Access, job: Row, one: Recipient, room: int) -> datetime | None:
     page = await tx.fetch(q.events_to_replay, access.org, one.id, job["cursor_id"], floor_of(job["until"]), _PAGE)
     order = Order(
@@ -224,16 +207,12 @@ def _may_want(order: Order, one: Recipient, row: Row) -> bool:
         return False
     if row["delivery_state"] != "missing":
         return True
-    words = {"event_types": _patterns(row["type"]), "resource_types": {row["resource_type"]}}
+    words = {"event_types": patterns_of(row["type"]), "resource_types": (row["resource_type"],)}
     return all(
         not condition.wanted.isdisjoint(words[condition.name])
         for condition in one.wanted.conditions
         if condition.name in words
     )
-
-
-def _patterns(event_type: str) -> set[str]:
-    return {"*", event_type, event_type.partition(".")[0] + ".*"}
 
 
 async def _checked(tx: Connection, access: Access, order: Order) -> Endpoint:

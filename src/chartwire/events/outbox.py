@@ -10,7 +10,7 @@ import orjson
 
 from chartwire.core.ids import uuid7
 from chartwire.core.source import EffectMode
-from chartwire.store.pool import Connection
+from chartwire.store.pool import Connection, Row
 from chartwire.store.queries import q
 
 
@@ -49,4 +49,20 @@ async def emit(tx: Connection, org: UUID, now: datetime, events: Sequence[Event]
         [event.message_id for event in kept],
         [event.mode for event in kept],
         [orjson.dumps(event.detail).decode() for event in kept],
+    )
+
+
+def event_of(row: Row) -> Event:
+    """The event of a row of the outbox, as it was emitted."""
+    return Event(
+        row["type"],
+        row["resource_type"],
+        row["resource_id"],
+        row["version"],
+        row["patient_id"],
+        tuple(row["changed"]),
+        row["message_id"],
+        row["mode"],
+        orjson.loads(row["detail"]),
+        row["id"],
     )

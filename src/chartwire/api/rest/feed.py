@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from uuid import UUID
 
 import msgspec
-import orjson
 
 from chartwire.api.http import Answer, Request
 from chartwire.api.problem import ApiError, bad_parameter
@@ -15,7 +14,7 @@ from chartwire.api.routes import Parameter, Route
 from chartwire.api.services import Services
 from chartwire.delivery.destinations import API_VERSION, matches
 from chartwire.delivery.payload import body_of
-from chartwire.events.outbox import Event as OutboxEvent
+from chartwire.events.outbox import event_of
 from chartwire.record import outgoing
 from chartwire.store.pool import Row
 
@@ -65,7 +64,7 @@ async def many(request: Request, services: Services) -> Answer:
     page = {
         "object": "list",
         "data": [
-            msgspec.Raw(body_of(request.access.org, _event(row), row["created_at"], API_VERSION)) for row in chosen
+            msgspec.Raw(body_of(request.access.org, event_of(row), row["created_at"], API_VERSION)) for row in chosen
         ],
         "next_cursor": _cursor(seen[-1]) if seen else after,
         "has_more": len(rows) > limit,
@@ -93,21 +92,6 @@ def _position(cursor: str) -> tuple[int, UUID]:
 
 def _cursor(row: Row) -> str:
     return f"cur_{int(row['xid']):x}_{row['id'].hex}"
-
-
-def _event(row: Row) -> OutboxEvent:
-    return OutboxEvent(
-        row["type"],
-        row["resource_type"],
-        row["resource_id"],
-        row["version"],
-        row["patient_id"],
-        tuple(row["changed"]),
-        row["message_id"],
-        row["mode"],
-        orjson.loads(row["detail"]),
-        row["id"],
-    )
 
 
 ROUTES = (

@@ -20,10 +20,10 @@ from chartwire.delivery.catalogue import EventType, event_types, sample_event
 from chartwire.delivery.destinations import API_VERSION
 from chartwire.delivery.filters import Condition, Facts
 from chartwire.delivery.payload import body_of
-from chartwire.delivery.replays import event_of, recipient_of
+from chartwire.delivery.replays import recipient_of
 from chartwire.delivery.routing import look_up
 from chartwire.delivery.trial import DEFAULT_TYPE, Trial, try_out
-from chartwire.events.outbox import Event
+from chartwire.events.outbox import Event, event_of
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
