@@ -45,6 +45,7 @@ SCOPES = frozenset(
         "messages.read",
         "messages.replay",
         "messages.write",
+        "patients.merge",
         "patients.read",
         "patients.write",
         "providers.read",
