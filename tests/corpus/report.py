@@ -59,10 +59,10 @@ def main(only: str, shown: str) -> None:
             if not load_maps().supports(event_of(document)):
                 continue
             ours = by_path(to_bundle(load_maps().convert(document, feed, anonymous=True)))
-        except ChartwireError as error:
-            print(pair["input"], error.code)
+            expected = by_path(json.loads((CORPORA / pair["expected"]).read_text()))
+        except (ChartwireError, json.JSONDecodeError) as error:
+            print(pair["input"], getattr(error, "code", "expected Bundle is not JSON"))
             continue
-        expected = by_path(json.loads((CORPORA / pair["expected"]).read_text()))
         for path, counts in expected.items():
             mine = ours.get(path, Counter())
             wanted[path] += len(counts)
