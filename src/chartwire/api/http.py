@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 JSON = b"application/json"
 PROBLEM_JSON = b"application/problem+json"
+_JSON_BODIES = frozenset({JSON, b"application/merge-patch+json"})
 FHIR_JSON = b"application/fhir+json"
 HTML = b"text/html; charset=utf-8"
 ANY = b"*/*"
@@ -109,7 +110,7 @@ class Request:
     async def body(self, shape: type[T]) -> T:
         """The JSON body as `shape`. Raises ApiError: 415, 413, 400 for what is no JSON, 422 with pointers otherwise."""
         media = self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if media != JSON:
+        if media not in _JSON_BODIES:
             raise ApiError("the body is sent as application/json", code="media_type_unsupported")
         try:
             return msgspec.json.decode(await self.content(), type=shape)

@@ -29,7 +29,8 @@ async def _anna(client):
 
 async def test_a_patch_touches_what_it_names_and_null_clears(client):
     path = (await _anna(client))["links"]["self"]
-    told = (await client.patch(path, {"name": {"given": ["Anne"]}, "gender": None})).json
+    media = {"content-type": "application/merge-patch+json"}
+    told = (await client.patch(path, {"name": {"given": ["Anne"]}, "gender": None}, **media)).json
     assert (told["name"]["text"], told["gender"], told["birth_date"]) == ("Anne Weber", None, "1980-01-02")
     assert told["phones"] == [{"number": "+1 416 555 0100", "kind": "phone", "use": "home"}]
 

@@ -1,6 +1,6 @@
 """Writing through the practice API: what one door writes, every other door reads at once."""
 
-
+import asyncpg
 
 ANNA = {
     "name": {"family": "Weber", "given": ["Anna"]},
@@ -114,3 +114,38 @@ async def test_a_write_that_names_a_record_not_there_yet_is_refused_for_now_or_w
     assert (await client.get("/api/v1/parked-writes")).json["data"] == []
     told = (await client.get("/api/v1/events")).json["data"]
     assert [one["type"] for one in told] == ["patient.created", "appointment.booked"]
+
+
+async def test_an_item_that_the_database_refuses_fails_alone(client, database):
+    connection = await asyncpg.connect(database.admin_dsn)
+    await connection.execute(
+        "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$;"
+        "create trigger refuse before insert on resource for each row when (new.body like '%POISON%')"
+        " execute function refuse()"
+    )
+    await connection.close()
+    names = ["One", "POISON", "Three"]
+    items = [{"ref": name, "op": "create", "data": {"name": {"family": name}}} for name in names]
+    items.append({"op": "update", "id": "#Three", "data": {"gender": "male"}})
+    reply = await client.post("/api/v1/patients/batch", {"items": items}, **{"idempotency-key": "k"})
+    assert [one["status"] for one in reply.json["results"]] == ["ok", "error", "ok", "ok"]
+    assert reply.json["results"][1]["error"]["code"] == "internal"
+    assert len((await client.get("/api/v1/patients")).json["data"]) == 2
+
+
+async def test_a_batch_needs_a_key_and_has_bounds(client):
+    one = {"op": "create", "data": {"name": {"family": "Weber"}}}
+    assert (await client.post("/api/v1/patients/batch", {"items": [one]})).json["code"] == "idempotency_key_needed"
+    many = await client.post("/api/v1/patients/batch", {"items": [one] * 101}, **{"idempotency-key": "k"})
+    assert (many.status, many.json["errors"][0]["pointer"]) == (422, "/items")
+
+
+async def test_a_batch_of_an_external_id_twice_writes_to_one_object_twice(client):
+    items = [
+        {"op": "upsert", "data": {"external_id": "E-1", "name": {"family": "Weber"}}},
+        {"op": "upsert", "data": {"external_id": "E-1", "language": "fr"}},
+    ]
+    reply = await client.post("/api/v1/patients/batch", {"items": items}, **{"idempotency-key": "k"})
+    assert [(one["http_status"], one["version"]) for one in reply.json["results"]] == [(201, 1), (200, 2)]
+    [made] = (await client.get("/api/v1/patients", {"external_id": "E-1"})).json["data"]
+    assert (made["name"]["family"], made["language"], made["version"]) == ("Weber", "fr", 2)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from chartwire.api.http import Answer, Request
 from chartwire.api.idempotency import TRY_AGAIN, Turn, replayed, turn
@@ -31,6 +32,7 @@ from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
 _TRIES = 4
+_log = structlog.get_logger(__name__)
 _OPS: dict[str, Op] = {"create": "create", "update": "patch", "upsert": "upsert"}
 
 
@@ -189,6 +191,7 @@ class Carrier:
             await tx.execute(q.undo_item)
             self._fail(number, error)
         else:
+            await tx.execute(q.keep_item)
             self._succeed(number, order, written)
 
     def _succeed(self, number: int, order: Order, written: Written) -> None:
@@ -199,6 +202,9 @@ class Carrier:
         )
 
     def _fail(self, number: int, error: ChartwireError) -> None:
+        if error.code.startswith("sql_"):
+            _log.warning("batch_item_failed", request_id=self.request.request_id, code=error.code)
+            error = ApiError("the log has the place under this request id", code="internal", error_class="upstream")
         problem = problem_body(error, self.request.request_id)
         ref = self.order.items[number].ref
         self.results[number] = BatchResult(number, ref, "error", status_of(error), error=problem)

@@ -26,6 +26,7 @@ _PARTIAL_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _PHONE = re.compile(r"\+?[0-9][0-9 ()./\-]*(?:\s*(?:x|ext\.?|#)\s*[0-9]{1,10})?|\([0-9 ()./\-]+", re.IGNORECASE)
 _EMAIL = re.compile(r"[^\s@<>\"]{1,64}@[^\s@<>\"]{1,189}\.[^\s@<>\".]{2,63}")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_YEARS = (1900, 2200)
 _NPI_LUHN_START = 24
 """What the prefix 80840, which an NPI's check digit covers, adds to the sum."""
 
@@ -122,10 +123,13 @@ class Moment:
             faults.add(pointer, "invalid_time", rule)
             return None
         try:
-            return datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(value)
         except ValueError:
             faults.add(pointer, "invalid_time", rule)
             return None
+        if not _YEARS[0] <= moment.year <= _YEARS[1]:
+            faults.add(pointer, "out_of_range", f"is in the years {_YEARS[0]} to {_YEARS[1]}")
+        return moment
 
 
 @dataclass(frozen=True, slots=True)

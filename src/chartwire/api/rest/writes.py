@@ -30,6 +30,7 @@ from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
 Handle = Callable[[Request, Services], Awaitable[Answer]]
+_PATCH_MEDIA = ("application/json", "application/merge-patch+json")
 _ETAG = re.compile(rb'(?:W/)?"v([1-9][0-9]{0,8})"')
 
 
@@ -120,7 +121,7 @@ def routes_of(collection: Collection) -> tuple[Route, ...]:
         replace(told, method="PUT", path=single, handle=one("replace"), summary=f"Replace one of the {collection.name}",
                 action="update", status=200, also=later, conditional=True),
         replace(told, method="PATCH", path=single, handle=one("patch"), action="update", status=200, also=later,
-                conditional=True, summary=f"Change members of one of the {collection.name} (JSON Merge Patch)"),
+                conditional=True, body_media=_PATCH_MEDIA, summary=f"Change members of one of the {collection.name} (JSON Merge Patch)"),
     )  # fmt: skip
 
 

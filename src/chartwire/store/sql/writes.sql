@@ -18,6 +18,10 @@ select distinct settings::json ->> 'authority' as authority from source
 -- What comes from here on may be undone alone.
 savepoint item;
 
+-- name: keep_item
+-- What one item did stands with the rest.
+release savepoint item;
+
 -- name: undo_item
 -- Undo what one item did.
 rollback to savepoint item;
