@@ -85,21 +85,43 @@ def by_field(source: Source) -> Mapping[str, Sequence[str]]:
 def rival(source: Source, others: Iterable[Source]) -> Source | None:
     """The first of `others` (sources of the same listener) with which `source` could not be told apart.
 
-    Within an organisation that is where some sender's message matches both equally well. With another organisation's
-    source already where it matches both at all: no setting of one organisation takes messages from another.
+    Within an organisation that is where some message matches both equally well. With another organisation's source
+    already where one peer's message might match both, however surely or specifically: no setting of one organisation
+    takes messages from another.
     """
     for other in others:
-        if other.id != source.id and _same_peers(source, other) and _collide(source, other):
+        rivals = _collide if other.org == source.org else _might_meet
+        if other.id != source.id and rivals(source, other):
             return other
     return None
 
 
 def _collide(source: Source, other: Source) -> bool:
     """Whether a message of one peer could leave the choice between these two open."""
+    if not _same_peers(source, other):
+        return False
     if not source.sending or not other.sending:
-        return source.org != other.org or source.sending == other.sending
-    differences = _differences(source, other)
-    return bool(differences) if source.org != other.org else (0, 0, 0) in differences
+        return source.sending == other.sending
+    return (0, 0, 0) in _differences(source, other)
+
+
+def _might_meet(source: Source, other: Source) -> bool:
+    """Whether any message of any peer could be for either."""
+    if _surely_other_peers(source, other):
+        return False
+    return not source.sending or not other.sending or bool(_differences(source, other))
+
+
+def _surely_other_peers(one: Source, other: Source) -> bool:
+    """Entries of one kind (two `cn:`) tell certificates apart; a name and a fingerprint may be of the same one."""
+    certificates = list(product(_certificates(one), _certificates(other)))
+    networks = list(product(_networks(one), _networks(other)))
+    apart = bool(certificates) and all(a != b and _kind(a) == _kind(b) for a, b in certificates)
+    return apart or (bool(networks) and not any(a.overlaps(b) for a, b in networks))
+
+
+def _kind(entry: str) -> str:
+    return entry.partition(":")[0]
 
 
 def _differences(one: Source, other: Source) -> set[tuple[int, int, int]]:

@@ -54,6 +54,20 @@ def test_another_organisation_s_source_is_a_rival_where_any_message_matches_both
 
 @pytest.mark.parametrize(
     ("mine", "theirs", "rivals"),
+    [(("cn:a",), ("cn:b",), False), (("cn:a",), (), True), (("cn:a",), ("sha256:b",), True), (("cn:a",), ("cn:a",), True),
+     (("cn:a",), ("10.0.0.0/8",), True), (("10.0.0.0/8",), (), True), (("10.0.0.0/8",), ("192.0.2.0/24",), False),
+     (("cn:a", "10.0.0.0/8"), ("cn:b",), False)],
+)  # fmt: skip
+def test_another_organisation_s_peers_cannot_be_claimed_by_a_surer_tell(
+    mine: tuple[str, ...], theirs: tuple[str, ...], rivals: bool
+) -> None:
+    one, other = source(1, peers=mine), source(2, org=ORG_B, peers=theirs)
+    assert (rival(one, [other]) == other) is rivals
+    assert (rival(other, [one]) == one) is rivals
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "rivals"),
     [(("cn:a",), ("cn:b",), False), (("cn:a", "cn:c"), ("cn:c",), True), (("cn:a",), (), False),
      (("10.0.0.0/8",), ("10.1.0.0/16",), True), (("10.0.0.0/8",), ("192.0.2.1",), False), (("10.0.0.0/8",), (), False)],
 )  # fmt: skip

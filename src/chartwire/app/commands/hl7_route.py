@@ -1,5 +1,5 @@
-"""`chartwire hl7 route FILE`: which listener, source, organisation and lane a message would get, rule by rule. Nothing is
-stored; the operator sees the sources of every organisation."""
+"""`chartwire hl7 route FILE`: which source, organisation and lane a message would get, rule by rule. Nothing is stored;
+the operator sees the sources of every organisation."""
 
 import argparse
 import asyncio
