@@ -89,12 +89,17 @@ def shape(value):
     return {bool: "boolean", int: "number", float: "number", str: "text", type(None): None}[type(value)]
 
 
-def alike(one, other):
+def differences(one, other, place=""):
+    """The places where two shapes differ."""
     if one is None or other is None or one == other:
-        return True
+        return []
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(alike(one[name], other[name]) for name in one)
-    return isinstance(one, list) and isinstance(other, list) and (not one or not other or alike(one[0], other[0]))
+        both = one.keys() & other.keys()
+        found = [f"{place}/{name}" for name in one.keys() ^ other.keys()]
+        return found + [far for name in both for far in differences(one[name], other[name], f"{place}/{name}")]
+    if isinstance(one, list) and isinstance(other, list):
+        return differences(one[0], other[0], f"{place}/0") if one and other else []
+    return [place]
 
 
 async def test_every_example_is_answered_as_the_documentation_tells(client, pool, engine_pool, org_id):
@@ -116,7 +121,8 @@ async def test_every_example_is_answered_as_the_documentation_tells(client, pool
     recorded = examples()
     for operation, answer in told.items():
         assert operation in recorded, f"record it: CHARTWIRE_RECORD_EXAMPLES=1 ({operation})"
-        assert alike(shape(answer), shape(recorded[operation].answer)), operation
+        unlike = differences(shape(answer), shape(recorded[operation].answer))
+        assert not unlike, f"{operation}: record it anew, CHARTWIRE_RECORD_EXAMPLES=1"
 
 
 def test_every_operation_has_an_example():

@@ -96,12 +96,14 @@ def events_page() -> str:
 
 def problems_page() -> str:
     """The catalogue of problems, by status."""
-    listed = sorted(catalogue(), key=lambda one: (one["status"], one["code"]))
+    by_status: dict[int, list[Json]] = {status: [] for status in sorted(_ADVICE)}
+    for one in catalogue():
+        by_status.setdefault(one["status"], []).append(one)
     return (
         "<h1>Problems</h1><p>An answer that is not what was asked for is a problem by RFC 9457: <code>code</code> is "
         "for programs, <code>detail</code> and <code>errors</code> for people, and <code>retryable</code> says whether "
         "the same request may succeed later. None carries a value that was sent.</p>"
-        + "".join(_status(status, list(of)) for status, of in groupby(listed, key=lambda one: one["status"]))
+        + "".join(_status(*one) for one in by_status.items())
     )
 
 
