@@ -2,18 +2,26 @@
 -- The first $3 jobs of each lane, with the message and its raw bytes, in lane order. A job whose message or bytes are gone
 -- is here too: it has to end as a dead letter, or its lane would never be empty.
 -- What waits comes without its bytes: its source is on hold, or its lane waits for an open case.
+-- Each is looked up by itself (limit 1): joined on a table without statistics, all messages would be read for a few.
 select j.lane_id, j.seq, j.message_id, j.ticket_lanes, j.decision, m.source_id, m.mode, m.parent_id,
-       coalesce(s.on_hold, false) as source_on_hold, r.id as under_review,
-       case when s.on_hold or r.id is not null then null else b.raw end as raw
+       coalesce(s.on_hold, false) as source_on_hold, w.review_id as under_review, b.raw
   from unnest($2::uuid[]) as wanted (lane_id)
  cross join lateral (
         select * from job where org_id = $1 and lane_id = wanted.lane_id order by seq limit $3
        ) j
-  left join message m on m.org_id = $1 and m.id = j.message_id
-  left join message_body b on b.org_id = $1 and b.id = j.message_id
-  left join source s on s.org_id = $1 and s.id = m.source_id
-  left join lane_hold h on h.org_id = $1 and h.lane_id = j.lane_id
-  left join review r on r.org_id = $1 and r.id = h.review_id and r.state = 'open'
+  left join lateral (
+        select source_id, mode, parent_id from message where org_id = $1 and id = j.message_id limit 1
+       ) m on true
+  left join lateral (select on_hold from source where org_id = $1 and id = m.source_id limit 1) s on true
+  left join lateral (
+        select h.review_id from lane_hold h
+          join review r on r.org_id = $1 and r.id = h.review_id and r.state = 'open'
+         where h.org_id = $1 and h.lane_id = j.lane_id limit 1
+       ) w on true
+  left join lateral (
+        select raw from message_body
+         where org_id = $1 and id = j.message_id and not coalesce(s.on_hold, false) and w.review_id is null limit 1
+       ) b on true
  order by j.lane_id, j.seq;
 
 -- name: lock_jobs
