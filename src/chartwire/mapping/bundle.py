@@ -39,7 +39,9 @@ def binary(content: Content) -> Json:
 def _linked(value: Any, urls: dict[str, str]) -> Any:
     if isinstance(value, dict):
         return {
-            name: urls.get(item, item) if name in {"reference", "url"} and isinstance(item, str) else _linked(item, urls)
+            name: urls.get(item, item)
+            if name in {"reference", "url"} and isinstance(item, str)
+            else _linked(item, urls)
             for name, item in value.items()
         }
     if isinstance(value, list):

@@ -161,7 +161,6 @@ def test_an_unknown_value_type_is_taken_as_text_with_a_finding():
     assert ("value_type_unknown", "OBX-2") not in codes(oru(OBR, obx()))
 
 
-
 def test_the_time_is_obx_14_else_obr_7():
     assert body(oru(OBR, obx(f14="20260104")), "Observation")["effectiveDateTime"] == "2026-01-04"
     late = one(oru(OBR, obx()), "Observation")
