@@ -19,6 +19,7 @@ from chartwire.api.services import Services
 
 Json = dict[str, Any]
 
+_LETTERS = {"fhir": "FHIR", "hl7": "HL7", "r4": "R4"}
 _START = """
 <section class="hero"><h1>Chartwire</h1>
 <p>HL7 v2 in, one clean FHIR record per patient, and everyone else gets it in the form they speak: a small practice API,
@@ -99,7 +100,7 @@ class Portal:
             raise not_found()
         tag, listed = found[wanted]
         text = "".join(operations.article(*one, whole["components"]) for one in listed)
-        return self._page(request, services, tag.capitalize(), f"<h1>{escape(tag.capitalize())}</h1>{text}")
+        return self._page(request, services, _named(tag), f"<h1>{escape(_named(tag))}</h1>{text}")
 
     async def events(self, request: Request, services: Services) -> Answer:
         """`GET /docs/events`."""
@@ -155,7 +156,7 @@ class Portal:
         }
         return [
             Section("Start", [Link("/docs", "Overview"), *shown.pop("start")]),
-            Section("API", [Link(f"/docs/api/{_slug(tag)}", tag.capitalize()) for tag in tags]),
+            Section("API", [Link(f"/docs/api/{_slug(tag)}", _named(tag)) for tag in tags]),
             Section("Catalogues", [Link("/docs/events", "Events"), Link("/docs/problems", "Problems")]),
             *(Section(FOLDERS[folder], links) for folder, links in shown.items() if links),
         ]
@@ -180,3 +181,9 @@ def routes(documented: Sequence[Route]) -> tuple[Route, ...]:
 
 def _slug(tag: str) -> str:
     return tag.replace(" ", "-")
+
+
+def _named(tag: str) -> str:
+    """A tag as a title."""
+    words = [_LETTERS.get(word, word) for word in tag.split()]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])

@@ -1,5 +1,6 @@
 """The pages of `docs/`, rendered: how-to, reference, runbooks; in the wheel they lie in `chartwire_docs`."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -7,9 +8,12 @@ from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 import mistune
 
+_MARKUP = re.compile(r"<[^>]+>")
+_NOT_WORD = re.compile(r"[^\w\- ]")
 FOLDERS = {"start": "Start", "how-to": "How to", "reference": "Reference", "runbooks": "Runbooks"}
 _IN_CHECKOUT = Path(__file__).parents[4] / "docs"
 
@@ -29,6 +33,16 @@ class Guide:
         return f"/docs/guide/{self.folder}/{self.name}"
 
 
+class _Anchored(mistune.HTMLRenderer):
+    """Headings can be linked to: by their words in small letters, joined by hyphens, as elsewhere."""
+
+    def heading(self, text: str, level: int, **attrs: Any) -> str:
+        """A heading with its id."""
+        words = _MARKUP.sub("", text).lower()
+        attrs["id"] = _NOT_WORD.sub("", words).replace(" ", "-")
+        return super().heading(text, level, **attrs)
+
+
 @cache
 def guides() -> Mapping[tuple[str, str], Guide]:
     """Every page by folder and name, in order of folders and names."""
@@ -37,7 +51,7 @@ def guides() -> Mapping[tuple[str, str], Guide]:
 
 def _all() -> Iterator[Guide]:
     root: Traversable = _IN_CHECKOUT if _IN_CHECKOUT.is_dir() else files("chartwire_docs")
-    render = mistune.create_markdown(escape=True, plugins=["table", "strikethrough"])
+    render = mistune.create_markdown(renderer=_Anchored(escape=True), plugins=["table", "strikethrough"])
     for folder in FOLDERS:
         place = root.joinpath(folder)
         if not place.is_dir():
