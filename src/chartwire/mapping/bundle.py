@@ -6,6 +6,9 @@ from typing import Any
 from chartwire.core.ids import source_key_id
 from chartwire.mapping.conversion import Content, Conversion, Json
 
+_LINKS = frozenset({"reference", "url"})
+"""Elements that may name another resource: references, and attachments their Binary."""
+
 
 def to_bundle(conversion: Conversion, *, kind: str = "collection") -> Json:
     """A Bundle of type `collection` or `transaction` with every resource of the conversion, contents as Binary.
@@ -38,12 +41,13 @@ def binary(content: Content) -> Json:
 
 def _linked(value: Any, urls: dict[str, str]) -> Any:
     if isinstance(value, dict):
-        return {
-            name: urls.get(item, item)
-            if name in {"reference", "url"} and isinstance(item, str)
-            else _linked(item, urls)
-            for name, item in value.items()
-        }
+        return {name: _target(name, item, urls) for name, item in value.items()}
     if isinstance(value, list):
         return [_linked(item, urls) for item in value]
     return value
+
+
+def _target(name: str, item: Any, urls: dict[str, str]) -> Any:
+    if name in _LINKS and isinstance(item, str):
+        return urls.get(item, item)
+    return _linked(item, urls)
