@@ -43,6 +43,21 @@ async def test_a_put_replaces_what_is_shown_and_leaves_what_is_not(client, recor
     assert (await client.get(told["links"]["fhir"])).json["maritalStatus"] == {"text": "Married"}
 
 
+async def test_a_put_that_names_the_record_number_leaves_the_other_numbers_and_its_system(client, record):
+    patient = await record.save("Patient", a_patient())
+    path = f"/api/v1/patients/{to_prefixed('pat', patient)}"
+    told = (await client.put(path, {"name": {"family": "Okonkwo"}, "mrn": "MRN-0002"})).json
+    assert told["identifiers"] == [{"value": "MRN-0002", "system": "urn:chartwire:authority:HOSP_A", "type": "MR"}]
+
+
+async def test_what_an_object_cannot_do_without_is_not_cleared(client):
+    path = (await _anna(client))["links"]["self"]
+    for body in ({"name": None}, {"name": {"family": None, "given": None, "text": None}}):
+        reply = await client.patch(path, body)
+        assert (reply.status, reply.json["errors"][0]["code"]) == (422, "required")
+    assert (await client.put(path, {"gender": "male"})).json["errors"][0]["pointer"] == "/name"
+
+
 async def test_what_was_read_can_be_put_back_and_changes_nothing(client, record):
     patient = await record.save("Patient", a_patient())
     path = f"/api/v1/patients/{to_prefixed('pat', patient)}"

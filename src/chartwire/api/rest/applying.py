@@ -13,8 +13,9 @@ from uuid import UUID
 from chartwire.api.problem import ApiError, Fault, not_found
 from chartwire.api.rest import checks
 from chartwire.api.rest.bookings import Named
-from chartwire.api.rest.checks import Faults, merge_patch, plain
+from chartwire.api.rest.checks import Faults, plain
 from chartwire.api.rest.fields import NOUNS, Alias, Noun
+from chartwire.api.rest.judging import aliased, check_needed, refuse, values_of, without_aliases, written_body
 from chartwire.api.rest.lenses import Json
 from chartwire.api.rest.models import Identifier
 from chartwire.api.rest.ordering import ORDER_OPS, Order, gather
@@ -57,6 +58,11 @@ class NotThereYetError(ApiError):
             faults=[Fault(pointer, "reference_not_there_yet", "names no record that is there now")],
         )
         self.waits_for = waits_for
+
+
+def is_answer(error: ChartwireError) -> bool:
+    """Whether an error is about what was ordered, and not about the database."""
+    return error.error_class in {"validation", "conflict", "not_found"} and not error.code.startswith("sql_")
 
 
 class Written(NamedTuple):
@@ -136,7 +142,7 @@ class Desk:
                 return
             self._give_up(waiting, missing)
         except ChartwireError as error:
-            if error.error_class not in {"validation", "conflict", "not_found"} or error.code.startswith("sql_"):
+            if not is_answer(error):
                 raise
             self._give_up(waiting, error)
         finally:
@@ -150,7 +156,7 @@ class Desk:
         held = await self._target(order)
         body = held.body if held else {}
         values = await self._judged(order, held)
-        wanted, pointers = _written(order.noun, body, values)
+        wanted, pointers = written_body(order.noun, body, values)
         await self._guard(order, held, wanted)
         if held is None:
             wanted = _NEW[order.noun.kind] | wanted
@@ -223,22 +229,21 @@ class Desk:
         noun, body, faults = order.noun, held.body if held else {}, Faults()
         checks.unknown(order.data, noun.known, "", faults)
         self._check_told(order, held, faults)
-        data = _without_aliases(noun, order.data, faults)
-        names = list(noun.by_name) if order.op == "replace" else [name for name in noun.by_name if name in data]
-        values = {name: _value(noun, name, data, body, order, faults) for name in names if _is_set(noun, name, data)}
-        if held is None or order.op == "replace":
-            _check_needed(noun, {**values, **_aliased(noun, order.data)}, faults)
+        data = without_aliases(noun, order.data, faults)
+        values = values_of(order, body, data, faults)
+        whole = held is None or order.op == "replace"
+        check_needed(noun, {**values, **aliased(noun, order.data)}, noun.needed if whole else data, faults)
         if "custom" in values or (held is None):
             await self._judge_custom(noun, body, values, faults)
         if noun.kind == "Appointment":
             settle_status(body, values, faults)
-        _raise(faults)
+        refuse(faults)
         await self._refer(order, values, faults)
         if noun.kind == "Appointment":
             self._judge_booking(held, values, faults)
         if values.get("mrn") is not None:
             await self._place_mrn(body, values)
-        _raise(faults)
+        refuse(faults)
         return values
 
     def _check_told(self, order: Order, held: Standing | None, faults: Faults) -> None:
@@ -301,7 +306,7 @@ class Desk:
         for alias in noun.aliases:
             if (text := order.data.get(alias.name)) is not None:
                 values[alias.field] = self._aliased_value(alias, noun.target[alias.field], text, faults)
-        _raise(faults)
+        refuse(faults)
         for name, target in noun.refers:
             value = values.get(name)
             if value is None:
@@ -361,56 +366,3 @@ def _pointer_of(key: str, order: Order) -> str:
     if key == external_key(str(order.data.get("external_id"))):
         return "/external_id"
     return "/" + next((name for name in _NUMBERED[1:] if name in order.data), "identifiers")
-
-
-def _raise(faults: Faults) -> None:
-    if faults:
-        places = ", ".join(dict.fromkeys(f"`{fault.pointer}`" for fault in faults))
-        raise ApiError(f"the body breaks a rule at {places}", code="invalid_body", faults=faults)
-
-
-def _without_aliases(noun: Noun, data: dict[str, Any], faults: Faults) -> dict[str, Any]:
-    for alias in noun.aliases:
-        if alias.name in data and alias.field in data:
-            faults.add(f"/{alias.name}", "given_twice", f"`{alias.field}` names it already")
-    return {name: value for name, value in data.items() if name in noun.by_name}
-
-
-def _aliased(noun: Noun, data: dict[str, Any]) -> dict[str, Any]:
-    return {alias.field: True for alias in noun.aliases if data.get(alias.name) is not None}
-
-
-def _is_set(noun: Noun, name: str, data: dict[str, Any]) -> bool:
-    """A view that is left out of a PUT says nothing: what it shows stands elsewhere. A status moves only when named."""
-    return name in data or not (noun.by_name[name].view_of or name == "status")
-
-
-def _value(noun: Noun, name: str, data: dict[str, Any], body: Json, order: Order, faults: Faults) -> Any:
-    """One member's value as it would stand, cleaned; None clears."""
-    sent, field_ = data.get(name), noun.by_name[name]
-    if sent is None:
-        return None
-    if order.op != "replace" and isinstance(sent, dict):
-        sent = merge_patch(plain(field_.lens.read(body)), sent)
-    return field_.check.check(sent, f"/{name}", faults)
-
-
-def _check_needed(noun: Noun, values: Values, faults: Faults) -> None:
-    for name in noun.needed:
-        if values.get(name) is None and not any(fault.pointer == f"/{name}" for fault in faults):
-            faults.add(f"/{name}", "required", "is needed")
-
-
-def _written(noun: Noun, body: Json, values: Values) -> tuple[Json, dict[str, str]]:
-    """The body with these values, and which pointers changed each of its members."""
-    wanted, pointers = dict(body), dict[str, str]()
-    for field_ in noun.fields:
-        if field_.name not in values:
-            continue
-        members = field_.lens.members
-        before = [wanted.get(member) for member in members]
-        field_.lens.write(wanted, values[field_.name])
-        for member, old in zip(members, before, strict=True):
-            if wanted.get(member) != old:
-                pointers[member] = f"{pointers[member]} /{field_.name}" if member in pointers else f"/{field_.name}"
-    return wanted, pointers

@@ -17,7 +17,7 @@ from chartwire.api.http import Answer, Request
 from chartwire.api.idempotency import TRY_AGAIN, Turn, replayed, turn
 from chartwire.api.limits import BATCH_ITEMS_PER_UNIT
 from chartwire.api.problem import ApiError, Fault, ProblemBody, not_found, problem_body, status_of
-from chartwire.api.rest.applying import Desk, Written
+from chartwire.api.rest.applying import Desk, Written, is_answer
 from chartwire.api.rest.collections import COLLECTIONS, Collection
 from chartwire.api.rest.fields import NOUNS, Noun
 from chartwire.api.rest.ids import in_path, shown
@@ -169,7 +169,7 @@ class Carrier:
         try:
             written = await desk.apply(order)
         except ChartwireError as error:
-            if not _is_answer(error):
+            if not is_answer(error):
                 raise
             self._fail(number, error)
         else:
@@ -208,11 +208,6 @@ class Carrier:
         problem = problem_body(error, self.request.request_id)
         ref = self.order.items[number].ref
         self.results[number] = BatchResult(number, ref, "error", status_of(error), error=problem)
-
-
-def _is_answer(error: ChartwireError) -> bool:
-    """Whether an error is about its item, and not about the database."""
-    return error.error_class in {"validation", "conflict", "not_found"} and not error.code.startswith("sql_")
 
 
 async def carry(noun: Noun, request: Request, services: Services) -> Answer:

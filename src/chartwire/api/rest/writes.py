@@ -112,17 +112,33 @@ def routes_of(collection: Collection) -> tuple[Route, ...]:
 
     path, single = f"/api/v1/{collection.name}", f"/api/v1/{collection.name}/{{id}}"
     scope = f"{collection.name}.write"
-    told = Route("POST", path, post, f"Make one of the {collection.name}, or write to that of its `external_id`", scope,
-                 collection.fhir_type, "create", checked=True, answer=collection.one, body=noun.sent, status=201,
-                 also={200: collection.one, 202: ParkedWrite}, tag=collection.name)  # fmt: skip
-    later = {202: ParkedWrite}
+    told = Route(
+        "POST",
+        path,
+        post,
+        f"Make one of the {collection.name}, or write to that of its `external_id`",
+        scope,
+        collection.fhir_type,
+        "create",
+        checked=True,
+        answer=collection.one,
+        body=noun.sent,
+        status=201,
+        also={200: collection.one, 202: ParkedWrite},
+        tag=collection.name,
+    )
+    change = replace(told, path=single, action="update", status=200, also={202: ParkedWrite}, conditional=True)
     return (
         told,
-        replace(told, method="PUT", path=single, handle=one("replace"), summary=f"Replace one of the {collection.name}",
-                action="update", status=200, also=later, conditional=True),
-        replace(told, method="PATCH", path=single, handle=one("patch"), action="update", status=200, also=later,
-                conditional=True, body_media=_PATCH_MEDIA, summary=f"Change members of one of the {collection.name} (JSON Merge Patch)"),
-    )  # fmt: skip
+        replace(change, method="PUT", handle=one("replace"), summary=f"Replace one of the {collection.name}"),
+        replace(
+            change,
+            method="PATCH",
+            handle=one("patch"),
+            summary=f"Change members of one of the {collection.name} (JSON Merge Patch)",
+            body_media=_PATCH_MEDIA,
+        ),
+    )
 
 
 def _id(noun: Noun, request: Request) -> UUID:
