@@ -84,3 +84,17 @@ async def test_a_write_parked_while_its_record_is_made_is_made_too(client):
         )
     assert len((await client.get("/api/v1/appointments")).json["data"]) == 6
     assert (await client.get("/api/v1/parked-writes")).json["data"] == []
+
+
+async def test_items_of_a_batch_can_wait_too(client):
+    items = [
+        {"op": "create", "ref": "a", "data": booking(9)},
+        {"op": "update", "id": "#a", "data": {"reason": "Check-up"}},
+    ]
+    headers = {**PARK, "idempotency-key": "k"}
+    reply = await client.post("/api/v1/appointments/batch", {"items": items}, **headers)
+    assert [one["http_status"] for one in reply.json["results"]] == [202, 409]
+    again = await client.post("/api/v1/appointments/batch", {"items": items}, **headers)
+    assert again.json["results"][0] == reply.json["results"][0]
+    await client.post("/api/v1/patients", {"external_id": "P-1", "name": {"family": "Weber"}})
+    assert len((await client.get("/api/v1/appointments")).json["data"]) == 1

@@ -17,17 +17,18 @@ from chartwire.api.http import Answer, Request
 from chartwire.api.idempotency import TRY_AGAIN, Turn, replayed, turn
 from chartwire.api.limits import BATCH_ITEMS_PER_UNIT
 from chartwire.api.problem import ApiError, Fault, ProblemBody, not_found, problem_body, status_of
-from chartwire.api.rest.applying import Desk, Written, is_answer
+from chartwire.api.rest.applying import Desk, NotThereYetError, is_answer
 from chartwire.api.rest.collections import COLLECTIONS, Collection
 from chartwire.api.rest.fields import NOUNS, Noun
 from chartwire.api.rest.ids import in_path, shown
 from chartwire.api.rest.ordering import Op, Order
-from chartwire.api.rest.writes import shown_status
+from chartwire.api.rest.writes import shown_status, wants_parking
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
 from chartwire.core.errors import ChartwireError
 from chartwire.core.ids import uuid7
 from chartwire.core.limits import WRITE_BATCH_BYTES_MAX, WRITE_BATCH_ITEMS_MAX
+from chartwire.record.parking import PARKED
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
@@ -54,7 +55,7 @@ class BatchOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BatchResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of one item; `skipped` in an atomic batch where another failed."""
+    """What became of one item: `skipped` in an atomic batch where another failed, with `http_status` 202 parked."""
 
     index: int
     ref: str
@@ -94,6 +95,7 @@ class Carrier:
     request: Request
     noun: Noun
     order: BatchOrder
+    parked_kept_s: float
     results: dict[int, BatchResult] = field(default_factory=dict)
     patients: list[UUID] = field(default_factory=list)
 
@@ -137,7 +139,11 @@ class Carrier:
                 result = msgspec.json.decode(before.body, type=BatchResult)
                 self.results[number] = result
                 self.patients += before.patients
-                desk.expect(result.ref, self.noun, in_path(self.noun.kind, result.id))
+                self._expect(desk, result)
+
+    def _expect(self, desk: Desk, earlier: BatchResult) -> None:
+        if earlier.ref and earlier.status == "ok" and earlier.http_status != 202:
+            desk.expect(earlier.ref, self.noun, in_path(self.noun.kind, earlier.id))
 
     async def _keep(self, own: Turn, left: Sequence[int]) -> None:
         """Where all went well the answer is kept whole; else each item that did."""
@@ -167,23 +173,20 @@ class Carrier:
 
     async def _apply(self, desk: Desk, number: int, order: Order) -> None:
         try:
-            written = await desk.apply(order)
+            await self._make(desk, number, order)
         except ChartwireError as error:
             if not is_answer(error):
                 raise
             self._fail(number, error)
-        else:
-            self._succeed(number, order, written)
 
     async def _alone(self, tx: Connection, number: int, order: Order) -> None:
         desk = Desk(self.request.access, tx)
         for earlier in self.results.values():
-            if earlier.ref and earlier.status == "ok":
-                desk.expect(earlier.ref, self.noun, in_path(self.noun.kind, earlier.id))
+            self._expect(desk, earlier)
         await tx.execute(q.begin_item)
         try:
             await desk.read([order])
-            written = await desk.apply(order)
+            await self._make(desk, number, order)
             await desk.finish()
         except ChartwireError as error:
             if error.error_class == "transient":
@@ -192,9 +195,17 @@ class Carrier:
             self._fail(number, error)
         else:
             await tx.execute(q.keep_item)
-            self._succeed(number, order, written)
 
-    def _succeed(self, number: int, order: Order, written: Written) -> None:
+    async def _make(self, desk: Desk, number: int, order: Order) -> None:
+        """Make an item, or let it wait for the record that it names where the request prefers that."""
+        try:
+            written = await desk.apply(order)
+        except NotThereYetError as missing:
+            if not wants_parking(self.request):
+                raise
+            row = await desk.park(order, missing, self.parked_kept_s)
+            self.results[number] = BatchResult(number, order.ref, "ok", 202, shown(PARKED, row["id"]))
+            return
         held = written.held
         self.patients += written.patients
         self.results[number] = BatchResult(
@@ -219,7 +230,7 @@ async def carry(noun: Noun, request: Request, services: Services) -> Answer:
         fault = Fault("/items", "out_of_range", f"has 1 to {WRITE_BATCH_ITEMS_MAX} items")
         raise ApiError("a batch has items, and not too many", code="invalid_body", faults=[fault])
     request.told += services.limits.charge(request.access, "batch", len(order.items) / BATCH_ITEMS_PER_UNIT)
-    carrier, alone = Carrier(request, noun, order), False
+    carrier, alone = Carrier(request, noun, order, services.parked_kept_s), False
     for _ in range(_TRIES - 1):
         try:
             return await _carried(carrier, services, alone=alone)
