@@ -95,6 +95,19 @@ async def test_a_message_tells_its_whole_story(client, record, pool, org_id):
     assert told["raw"]["data"].startswith("MSH|")
 
 
+async def test_a_message_whose_bytes_retention_removed_says_since_when(client, record, pool, org_id):
+    message = await record.message()
+    async with pool.transaction(org_id) as tx:
+        await tx.execute("delete from message_body where id = $1", message)
+    path = f"/api/v1/hl7/messages/{shown(message)}"
+    assert (await client.get(path)).json["raw_expired_at"] is None
+    async with pool.transaction(org_id) as tx:
+        sql = "insert into retention_run values ($1, $1, 'raw', 'rows', '2027-02-01Z', '2027-01-01Z', 1, 1)"
+        await tx.execute(sql, org_id)
+    told = (await client.get(path)).json
+    assert (told["raw"], told["raw_expired_at"]) == (None, "2027-02-01T00:00:00.000Z")
+
+
 async def test_a_dead_letter_names_place_and_rule(client, record):
     dead = await record.message(
         state="dead", error_code="unmapped_code", error_location="OBX[2]-3", error_text="no map names this code"

@@ -117,7 +117,8 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 class MessageDetail(Message, frozen=True, kw_only=True):
-    """A message with all that it caused. `raw` only for a key with the scope messages.raw."""
+    """A message with all that it caused. `raw` only for a key with the scope messages.raw, and null once retention has
+    removed the bytes, at `raw_expired_at`."""
 
     resources: list[TouchedResource]
     findings: list[Finding]
@@ -128,6 +129,7 @@ class MessageDetail(Message, frozen=True, kw_only=True):
     dead_letter: DeadLetterOf | None
     decision: Decided | None
     raw: Raw | None
+    raw_expired_at: str | None
 
 
 class MessagePage(Page, frozen=True, omit_defaults=True):

@@ -35,10 +35,12 @@ from chartwire.api.rest.message_models import (
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
 from chartwire.channels.replay import put_again
+from chartwire.core.access import Access
 from chartwire.core.clock import instant
 from chartwire.core.errors import NotFoundError
 from chartwire.record import messages
-from chartwire.store.pool import Connection, Row
+from chartwire.store.pool import Connection, Pool, Row
+from chartwire.store.retention import expired_at
 
 
 async def many(request: Request, services: Services) -> Answer:
@@ -67,6 +69,7 @@ async def one(request: Request, services: Services) -> Answer:
         dead_letter=_dead_letter(row["cause_id"]),
         decision=msgspec.json.decode(row["decision"], type=Decided) if row["decision"] else None,
         raw=_raw(raw, row["charset"]) if raw is not None else None,
+        raw_expired_at=await _expired(pool, access, row) if raw is None and access.allows("messages.raw") else None,
     )
     return Answer(msgspec.json.encode(detail), count=1, patients=_patients(row))
 
@@ -161,6 +164,13 @@ def _dead_letter(cause_id: UUID | None) -> DeadLetterOf | None:
         return None
     cause = shown("dead_letters", cause_id)
     return DeadLetterOf(cause, f"/api/v1/dead-letters/{cause}")
+
+
+async def _expired(pool: Pool, access: Access, row: Row) -> str | None:
+    """When retention removed the bytes of a message that has none."""
+    data_class = "dead_letters" if row["state"] == "dead" else "raw"
+    found = await expired_at(pool, access.org, data_class, row["received_at"])
+    return instant(found) if found else None
 
 
 def _raw(raw: bytes, charset: str) -> Raw:
