@@ -25,6 +25,7 @@ NAMES = (
     "path",
     "stages",
     "delivery",
+    "fairness",
     "api",
     "writes",
     "messages",

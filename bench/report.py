@@ -56,6 +56,10 @@ TARGETS = (
     Target("ACK p99 at saturation", 100, "ms", "at most", "latency", "ACK at saturation", "p99_ms"),
     Target("ACK to webhook p50 at 300/s", 100, "ms", "at most", "latency", "ACK to webhook", "p50_ms"),
     Target("ACK to webhook p99 at 300/s", 500, "ms", "at most", "latency", "ACK to webhook", "p99_ms"),
+    Target(
+        "logged deliveries to a keep-alive sink", 2_000, "/s", "at least", "delivery", "route, send, log: 1 ", "per_s"
+    ),
+    Target("p95 of 180 endpoints while 20 others hang", 1_000, "ms", "at most", "fairness", "180 of 200", "p95_ms"),
     Target("from `up` to the first ACK", 15, "s", "at most", "latency", "start", "first_ack_s"),
     Target("batch of 100 writes", 1500, "items/s", "at least", "writes", "batch", "per_s"),
     Target("reviews in 1,000 messages of a simulated day", 1, "", "below", "day", "a day", "reviews_per_1000"),
