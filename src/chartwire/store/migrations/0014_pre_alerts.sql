@@ -30,7 +30,7 @@ create table alert_channel (
 );
 
 -- One thing that a rule watches (`key`: a source, an endpoint, a volume) while it is not well. One row a bout: a new bout
--- is a new row. `condition` is kept while the rule still waits (`pending`), so that a restart forgets nothing.
+-- is a new row. A bout is kept while its rule still waits (`pending`), so that a restart forgets nothing.
 create table alert (
     org_id          uuid not null,
     id              uuid not null,
@@ -74,24 +74,34 @@ create table alert_notice (
 create index alert_notice_due on alert_notice (org_id, send_at) where state = 'pending';
 create index alert_notice_of on alert_notice (org_id, alert_id);
 
--- What a feed usually does: messages in each slot of 15 minutes of its local week (0 = Monday 00:00), weighted towards the
--- present; `weeks` is how much was learned. `counted_until` says where to go on.
+-- What a feed usually does: of each slot of 15 minutes of its local week (0 = Monday 00:00) the mean count of messages,
+-- its variance and from how many weeks it was learned; 672 of each. `counted_until` says where to go on.
 create table feed_rhythm (
     org_id        uuid not null,
     source_id     uuid not null,
-    slot          smallint not null check (slot between 0 and 671),
-    mean          double precision not null,
-    variance      double precision not null,
-    weeks         double precision not null,
+    means         real[] not null,
+    variances     real[] not null,
+    weeks         real[] not null,
     counted_until timestamptz not null,
-    primary key (org_id, source_id, slot)
+    primary key (org_id, source_id)
 );
+
+-- Since when a feed is watched without a break: a halt of the feed or a standstill of the watch begins it anew, so that
+-- what could not come is no silence.
+create table feed_watch (
+    org_id    uuid not null,
+    source_id uuid not null,
+    since     timestamptz not null,
+    looked_at timestamptz not null,
+    primary key (org_id, source_id)
+) with (fillfactor = 50);
 
 do $$
 declare
     name text;
 begin
-    foreach name in array array['alert_rule', 'alert_channel', 'alert', 'alert_notice', 'feed_rhythm'] loop
+    foreach name in array array['alert_rule', 'alert_channel', 'alert', 'alert_notice', 'feed_rhythm',
+                               'feed_watch'] loop
         execute format('alter table %I enable row level security', name);
         execute format('alter table %I force row level security', name);
         execute format(
@@ -101,5 +111,5 @@ begin
 end
 $$;
 
-grant select, insert, update, delete on alert_rule, alert_channel, feed_rhythm to chartwire_app;
+grant select, insert, update, delete on alert_rule, alert_channel, feed_rhythm, feed_watch to chartwire_app;
 grant select, insert, update on alert, alert_notice to chartwire_app;
