@@ -129,7 +129,7 @@ class MessageDetail(Message, frozen=True, kw_only=True):
     dead_letter: DeadLetterOf | None
     decision: Decided | None
     raw: Raw | None
-    raw_expired_at: str | None
+    raw_expired_at: str | None = None
 
 
 class MessagePage(Page, frozen=True, omit_defaults=True):
