@@ -28,8 +28,8 @@ LOGGED_KEYS = frozenset(
         "logger", "message_id", "messages", "method", "migration", "mode", "name", "org_id", "outcome", "partition",
         "path", "peer", "phase", "pid", "place", "port", "process", "reason", "refused_keys", "request_id",
         "resource_id", "resource_type", "restarts", "review_id", "role", "route", "rule", "seconds", "signal",
-        "source", "source_id", "state", "status", "table", "timeout_s", "timestamp", "type", "version", "where",
-        "worker_id",
+        "source", "source_id", "state", "status", "table", "timeout_s", "timestamp", "trace_id", "type", "version",
+        "where", "worker_id",
     }
 )  # fmt: skip
 # Under these only a name is written (of an exception's type, say), never a sentence.

@@ -176,7 +176,6 @@ def services_of(pool, door):
         audit=AuditTrail(pool),
         sealer=Sealer(bytes(range(32))),
         outbound=door,
-        export_metrics=lambda: b"",
         preview_ack=preview,
     )
 

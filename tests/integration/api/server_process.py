@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from tests.integration.api.hub import services_of
@@ -32,7 +33,7 @@ def server(dsn: str, crashpoint: str = "") -> Iterator[tuple[subprocess.Popen[st
 
 
 async def main(app_dsn: str) -> None:
-    services = services_of(Pool(app_dsn, size=4), Outbound())
+    services = replace(services_of(Pool(app_dsn, size=4), Outbound()), export_metrics=lambda: b"")
     await serve_api(ServerSettings(port=0), services, asyncio.Event(), lambda port: print(port, flush=True))
 
 

@@ -29,6 +29,7 @@ from chartwire.api.openapi import operation_id
 from chartwire.api.table import DOCUMENTED
 
 CHECKED = [status_code_conformance, content_type_conformance, response_schema_conformance]
+OF_EVERYONE = {"/api/v1/webhooks/event-types", "/api/v1/keys"}
 FEW = settings(
     max_examples=3, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
 )
@@ -92,7 +93,7 @@ async def test_no_generated_request_finds_a_fault_and_every_answer_fits_the_docu
     assert not found, "\n\n".join(found)
 
 
-async def test_what_belongs_to_another_organisation_is_not_there_by_any_operation(clinic, client, other_client):
+async def test_what_belongs_to_another_organisation_is_not_there_by_any_operation(clinic, other_client):
     existing, values = clinic
     steps = {step.operation: step for step in story()}
     for route in DOCUMENTED:
@@ -103,3 +104,14 @@ async def test_what_belongs_to_another_organisation_is_not_there_by_any_operatio
         body = encoded(filled(steps[operation].body, values))
         reply = await other_client.call(route.method, path, body=body, headers={"content-type": route.body_media[0]})
         assert reply.status == 404, (operation, reply.status, reply.body)
+        code = reply.json.get("code") or reply.json["issue"][0]["details"]["coding"][0]["code"]
+        assert code == "unknown_id", operation
+
+
+async def test_no_list_shows_what_another_organisation_owns(clinic, other_client):
+    for route in DOCUMENTED:
+        if route.method == "GET" and route.scope and "{" not in route.path and route.path not in OF_EVERYONE:
+            told = (await other_client.get(route.path)).json
+            assert told.get("data", []) == [], route.path
+    [own] = (await other_client.get("/api/v1/keys")).json["data"]
+    assert own["name"] == "test"

@@ -120,7 +120,7 @@ async def test_each_wrong_request_has_its_own_status_and_code(base, http):
             }
             assert set(problem) == wanted
             assert problem["type"] == f"/docs/problems#{code}"
-            assert (reply.headers.get("Allow") == "GET, HEAD, OPTIONS") == (status == 405)
+            assert (reply.headers.get("Allow") == "GET, HEAD, OPTIONS, POST") == (status == 405)
 
 
 async def test_an_unknown_parameter_is_answered_with_the_nearest_known_one(base, http):
