@@ -59,7 +59,8 @@ async def test_what_an_object_cannot_do_without_is_not_cleared(client):
 
 
 async def test_what_was_read_can_be_put_back_and_changes_nothing(client, record):
-    patient = await record.save("Patient", a_patient())
+    odd = [{"system": "phone", "value": "ring twice"}, {"system": "email", "value": "a@b", "use": "mobile"}]
+    patient = await record.save("Patient", a_patient(telecom=odd, birthDate="1984-02"))
     path = f"/api/v1/patients/{to_prefixed('pat', patient)}"
     before = (await client.get(path)).json
     reply = await client.put(path, before)

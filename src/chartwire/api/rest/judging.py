@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from chartwire.api.problem import ApiError
-from chartwire.api.rest.checks import Faults, merge_patch, plain
+from chartwire.api.rest.checks import Anything, Check, Faults, ListOf, Moment, merge_patch, plain
 from chartwire.api.rest.fields import Noun
 from chartwire.api.rest.lenses import Json
 from chartwire.api.rest.ordering import Order
 from chartwire.api.rest.settling import Values
+
+_CLEANED_OTHERWISE = (Moment, Anything)
+"""Checks whose cleaned value is of another form than the one that is shown."""
 
 
 def refuse(faults: Faults) -> None:
@@ -53,9 +56,26 @@ def _value(noun: Noun, name: str, data: dict[str, Any], body: Json, order: Order
     sent, field_ = data.get(name), noun.by_name[name]
     if sent is None:
         return None
+    shown = field_.lens.read(body)
     if order.op != "replace" and isinstance(sent, dict):
-        sent = merge_patch(plain(field_.lens.read(body)), sent)
-    return field_.check.check(sent, f"/{name}", faults)
+        sent = merge_patch(plain(shown), sent)
+    if isinstance(field_.check, _CLEANED_OTHERWISE) or name in noun.target:
+        return field_.check.check(sent, f"/{name}", faults)
+    return _cleaned(field_.check, shown, sent, f"/{name}", faults)
+
+
+def _cleaned(check: Check, shown: Any, sent: Any, pointer: str, faults: Faults) -> Any:
+    """A value after its check. What stands there already passes: a feed may have said what a caller may not."""
+    if plain(shown) == sent:
+        return shown
+    if not (isinstance(check, ListOf) and isinstance(sent, list) and len(sent) <= check.max):
+        return check.check(sent, pointer, faults)
+    standing = [(plain(one), one) for one in shown]
+    return [
+        next((held for told, held in standing if told == one), None)
+        or check.item.check(one, f"{pointer}/{number}", faults)
+        for number, one in enumerate(sent)
+    ]
 
 
 def check_needed(noun: Noun, values: Values, named: Iterable[str], faults: Faults) -> None:
