@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from chartwire.app.backup.contents import UNFINISHED_NAME
+from chartwire.app.backup.keys import read_server_key
 from chartwire.app.backup.slot import drop_idle_slot
 from chartwire.app.child import Order
 from chartwire.app.daily import once_a_day
@@ -240,6 +241,7 @@ class Supervisor:
         if not settings.backup_dir:
             await drop_idle_slot(admin_dsn)
             return
+        read_server_key(settings.data_dir)
         self._add("backup", 1, settings, {"admin_dsn": admin_dsn})
         if settings.backup_synchronous:
             self._tell("waiting until the backup receives the log")

@@ -39,11 +39,10 @@ async def in_question(pool: Pool, access: Access, before: datetime) -> list[InQu
 
 async def give_up(pool: Pool, access: Access, before: datetime) -> int:
     """End all of them, in small transactions; how many."""
-    total = ended = 0
-    while ended or not total:
+    total = 0
+    while True:
         async with pool.transaction(access.org) as tx:
-            ended = await tx.fetchval(q.give_up_deliveries, access.org, before, _PER_COMMIT)
+            ended = int(await tx.fetchval(q.give_up_deliveries, access.org, before, _PER_COMMIT))
         total += ended
-        if not ended:
-            break
-    return total
+        if ended < _PER_COMMIT:
+            return total

@@ -21,7 +21,7 @@ from chartwire.app.backup.slot import drop_idle_slot
 from chartwire.app.backup.state import newest_evidence, read_state
 from chartwire.core.errors import ConflictError, ValidationError
 from chartwire.store.migrate import migrate
-from chartwire.store.standby import flushed, has_idle_slot
+from chartwire.store.standby import flushed, has_idle_slot, wait_for_backup
 
 pytestmark = pytest.mark.xdist_group("backup")
 
@@ -65,6 +65,7 @@ async def keeping(clinic: Clinic, directory: Path, **settings: object) -> AsyncI
     finally:
         stop.set()
         await running
+        await wait_for_backup(clinic.server.dsn(), wait=False)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -98,6 +99,20 @@ async def test_while_the_backup_directory_is_away_no_commit_ends_and_then_it_doe
         (tmp_path / "away").rename(tmp_path / "b" / "wal")
         await asyncio.wait_for(writing, 20)
         await until(lambda: keeper.state.error is None)
+
+
+async def test_a_commit_waits_for_a_backup_that_was_ended_alone_too(clinic, database, tmp_path):
+    told = replace(clinic.settings, backup_dir=str(tmp_path / "b"))
+    stop, ready = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(Keeper(told, clinic.server.dsn()).run(stop, ready.set))
+    await asyncio.wait_for(ready.wait(), 20)
+    stop.set()
+    await running
+    writing = asyncio.create_task(write(database))
+    await asyncio.sleep(0.3)
+    assert not writing.done()
+    async with keeping(clinic, tmp_path / "b"):
+        await asyncio.wait_for(writing, 20)
 
 
 async def test_without_the_setting_commits_wait_for_nobody(clinic, database, tmp_path):

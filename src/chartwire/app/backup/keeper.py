@@ -141,12 +141,14 @@ class Keeper:
         self.state.log_until, self.state.log_at = show_lsn(lsn), instant(now())
 
     async def _catch_up(self) -> None:
-        """At the end: what is committed by now is received, if that is to be had; then commits wait no more."""
+        """At the end: what is committed by now is received, if that is to be had.
+
+        Commits go on waiting, by setting: whoever ends this process alone must not lose what is acknowledged meanwhile.
+        """
         with contextlib.suppress(ChartwireError, TimeoutError):
             async with asyncio.timeout(_CATCH_UP_TIMEOUT_S):
                 if self.state.receiving:
                     await self._progress.reach(await flushed(self._admin))
-                await wait_for_backup(self._admin, wait=False)
 
     async def _keep_bases(self) -> None:
         while True:
