@@ -172,6 +172,7 @@ class Keeper:
             files = installation_files(self._settings)
             self._last = await take_base(session, self._repository, self._key, migrations, files)
         self._told(self._last)
+        self.state.error = None
         gone = await asyncio.to_thread(self._repository.expire, self._settings.backup_keep, self._key)
         _log.info("backup_base_taken", name=self._last.label, bytes=self._last.size, count=len(gone))
 
