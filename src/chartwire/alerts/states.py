@@ -4,8 +4,9 @@
                      |                           |  ^
                      +--well--> withdrawn        +--+-- acknowledged (nobody is reminded; recovery is told)
 
-One bout tells `start` once and `recovery` once. A thing that flaps within `clear_s` burns on and tells nobody. Every
-step follows from the bout as stored and the time, so that a restart in between tells nobody twice.
+One bout tells `start` once and `recovery` once; that it became worse is told as an escalation, and what was critical once
+stays so until it is over. A thing that flaps within `clear_s` burns on and tells nobody. Every step follows from the bout
+as stored and the time, so that a restart in between tells nobody twice.
 """
 
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from chartwire.alerts.observations import NoticeKind, Observation, Severity
 
 State = Literal["pending", "firing", "acknowledged", "recovered", "withdrawn"]
 OPEN: frozenset[State] = frozenset({"pending", "firing", "acknowledged"})
+_RANK: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,13 @@ class Bout:
 
 
 class Step(NamedTuple):
-    """The bout after a look (None: there is none), and what is to be told of it. `level` counts escalations from 1."""
+    """The bout after a look (None: there is none), and what is to be told of it. `level` counts escalations from 1;
+    `rose`: it became worse, which whoever was reached by now is told, also who has acknowledged it."""
 
     bout: Bout | None
     tells: NoticeKind | None = None
     level: int = 0
+    rose: bool = False
 
 
 def look(
@@ -67,11 +71,15 @@ def look(
 def _bad(bout: Bout | None, seen: Observation, severity: Severity, pace: Pace, at: datetime) -> Step:
     if bout is None:
         bout = Bout("pending", severity, seen.text, seen.value, since=at, seen_at=at)
+    rose = _RANK[severity] > _RANK[bout.severity]
+    severity = severity if rose else bout.severity
     bout = replace(bout, severity=severity, summary=seen.text, value=seen.value, seen_at=at, well_since=None)
     if bout.state == "pending":
         if at - bout.since < timedelta(seconds=pace.for_s):
             return Step(bout)
         return Step(replace(bout, state="firing", fired_at=at, reminded_at=at), "start")
+    if rose:
+        return Step(replace(bout, reminded_at=at), "escalation", bout.escalated, rose=True)
     return _unheard(bout, pace, at) if bout.state == "firing" else Step(bout)
 
 
