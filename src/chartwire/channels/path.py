@@ -27,6 +27,7 @@ from chartwire.core import clock
 from chartwire.core.access import Access
 from chartwire.core.crashpoints import hit
 from chartwire.core.errors import ConflictError, TransientError
+from chartwire.core.limits import BATCH_BYTES_MAX
 from chartwire.core.source import Source
 from chartwire.events import lanes as lane_engine
 from chartwire.events.lanes import Claim
@@ -61,9 +62,9 @@ class Path:
         return Access(org, self.actor, "HOPERAT", frozenset({"*"}))
 
     async def load(self, org: UUID, lane_ids: Sequence[UUID], jobs_per_lane: int) -> list[Job]:
-        """The jobs at the head of these lanes, in lane order."""
+        """The jobs at the head of these lanes, in lane order; at most BATCH_BYTES_MAX and one message more."""
         async with self.pool.transaction(org) as tx:
-            rows = await tx.fetch(q.load_jobs, org, list(lane_ids), jobs_per_lane)
+            rows = await tx.fetch(q.load_jobs, org, list(lane_ids), jobs_per_lane, BATCH_BYTES_MAX)
         return [
             Job(
                 row["lane_id"],

@@ -26,6 +26,8 @@ MESSAGE_KEYS_MAX = 1000
 
 LANES_PER_CLAIM_MAX = 100
 JOBS_PER_LANE_MAX = 20
+BATCH_BYTES_MAX = 32 * 1024 * 1024
+"""Raw messages that a worker holds for one batch; a single larger one is worked alone."""
 LEASE_S = 30.0
 LANE_ATTEMPTS_MAX = 6
 LANE_BACKOFF_MAX_S = 900.0

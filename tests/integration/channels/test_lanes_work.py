@@ -256,3 +256,24 @@ async def test_a_replay_undoes_nothing_that_came_after_its_message_even_where_ti
     await feed.work()
     patient = await feed.body("Patient")
     assert (patient["gender"], patient["telecom"][0]["value"]) == ("female", "555-0199")
+
+
+async def test_a_batch_holds_no_more_bytes_than_it_may_and_every_large_message_gets_its_turn(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chartwire.channels import path
+
+    monkeypatch.setattr(path, "BATCH_BYTES_MAX", 1_000)
+    held: list[int] = []
+    honest = Path.load
+
+    async def measured(self: Path, org: UUID, lane_ids: Sequence[UUID], jobs_per_lane: int) -> list[Job]:
+        jobs = await honest(self, org, lane_ids, jobs_per_lane)
+        held.append(sum(len(job.raw) for job in jobs))
+        return jobs
+
+    monkeypatch.setattr(Path, "load", measured)
+    notes = "NTE|1||" + "x" * 700
+    ids = await feed.send(*(hl7("ADT^A04", pid(str(number)), notes) for number in range(1, 7)))
+    assert await feed.states(*ids) == [("processed", None)] * 6
+    assert max(held) < 2 * 1_000

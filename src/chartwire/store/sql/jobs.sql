@@ -3,16 +3,22 @@
 -- is here too: it has to end as a dead letter, or its lane would never be empty.
 -- What waits comes without its bytes: its source is on hold, or its lane waits for an open case.
 -- Each is looked up by itself (limit 1): joined on a table without statistics, all messages would be read for a few.
-select j.lane_id, j.seq, j.message_id, j.ticket_lanes, j.decision, m.source_id, m.mode, m.parent_id,
+-- After $4 bytes the rest is left for the next claim; one message comes however large it is.
+with head as (
+    select j.*, m.source_id, m.mode, m.parent_id,
+           sum(m.body_bytes) over (order by j.lane_id, j.seq) - m.body_bytes as bytes_before
+      from unnest($2::uuid[]) as wanted (lane_id)
+     cross join lateral (
+            select * from job where org_id = $1 and lane_id = wanted.lane_id order by seq limit $3
+           ) j
+      left join lateral (
+            select source_id, mode, parent_id, body_bytes from message where org_id = $1 and id = j.message_id limit 1
+           ) m on true
+)
+select j.lane_id, j.seq, j.message_id, j.ticket_lanes, j.decision, j.source_id, j.mode, j.parent_id,
        coalesce(s.on_hold, false) as source_on_hold, w.review_id as under_review, b.raw
-  from unnest($2::uuid[]) as wanted (lane_id)
- cross join lateral (
-        select * from job where org_id = $1 and lane_id = wanted.lane_id order by seq limit $3
-       ) j
-  left join lateral (
-        select source_id, mode, parent_id from message where org_id = $1 and id = j.message_id limit 1
-       ) m on true
-  left join lateral (select on_hold from source where org_id = $1 and id = m.source_id limit 1) s on true
+  from head j
+  left join lateral (select on_hold from source where org_id = $1 and id = j.source_id limit 1) s on true
   left join lateral (
         select h.review_id from lane_hold h
           join review r on r.org_id = $1 and r.id = h.review_id and r.state = 'open'
@@ -22,6 +28,7 @@ select j.lane_id, j.seq, j.message_id, j.ticket_lanes, j.decision, m.source_id, 
         select raw from message_body
          where org_id = $1 and id = j.message_id and not coalesce(s.on_hold, false) and w.review_id is null limit 1
        ) b on true
+ where coalesce(j.bytes_before, 0) < $4
  order by j.lane_id, j.seq;
 
 -- name: lock_jobs
