@@ -1,5 +1,6 @@
 """One connection as Chartwire uses it: its types, its caches, its errors."""
 
+import os
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, SafeUUID
 
@@ -25,6 +26,7 @@ async def connect(dsn: str) -> RawConnection:
             dsn,
             timeout=_CONNECT_TIMEOUT_S,
             statement_cache_size=_STATEMENTS_CACHED_MAX,
+            server_settings={"application_name": f"chartwire {os.getpid()}"},
             max_cached_statement_lifetime=0,
         )
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
