@@ -17,6 +17,7 @@ from uuid import UUID
 import asyncpg
 import hypothesis
 import pytest
+import structlog
 
 from chartwire.app.embedded import EmbeddedPostgres
 from chartwire.core.ids import uuid7
@@ -26,6 +27,10 @@ from chartwire.store.pool import Pool
 hypothesis.settings.register_profile("default", max_examples=100, deadline=None)
 hypothesis.settings.register_profile("fuzz", max_examples=10_000, deadline=None)
 hypothesis.settings.load_profile("default")
+
+# The default draws every local variable of a traceback: slow, and a flood in a test that breaks things on purpose.
+_PLAIN = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+structlog.configure(processors=[structlog.processors.add_log_level, _PLAIN])
 
 _PASSWORDS = {"chartwire_app": "app-of-the-tests", "chartwire_engine": "engine-of-the-tests"}
 # Nothing that this server holds is worth a disk's time; chaos tests start durable servers of their own.
