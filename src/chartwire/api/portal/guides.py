@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import mistune
 
+_OF_START = ("quick-start.md", "glossary.md")
 _MARKUP = re.compile(r"<[^>]+>")
 _NOT_WORD = re.compile(r"[^\w\- ]")
 FOLDERS = {"start": "Start", "how-to": "How to", "reference": "Reference", "runbooks": "Runbooks"}
@@ -52,14 +52,20 @@ def guides() -> Mapping[tuple[str, str], Guide]:
 def _all() -> Iterator[Guide]:
     root: Traversable = _IN_CHECKOUT if _IN_CHECKOUT.is_dir() else files("chartwire_docs")
     render = mistune.create_markdown(renderer=_Anchored(escape=True), plugins=["table", "strikethrough"])
+    for folder, page in _pages(root):
+        text = page.read_text("utf-8")
+        yield Guide(folder, page.name.removesuffix(".md"), _title(text, page.name), _linked(str(render(text))))
+
+
+def _pages(root: Traversable) -> Iterator[tuple[str, Traversable]]:
+    """The Markdown files with their folders; those of `docs/` itself that are for users begin."""
+    for name in _OF_START:
+        if root.joinpath(name).is_file():
+            yield "start", root.joinpath(name)
     for folder in FOLDERS:
         place = root.joinpath(folder)
-        if not place.is_dir():
-            continue
-        for page in sorted(place.iterdir(), key=lambda one: one.name):
-            if page.name.endswith(".md"):
-                text = page.read_text("utf-8")
-                yield Guide(folder, page.name.removesuffix(".md"), _title(text, page.name), _linked(str(render(text))))
+        listed = sorted(place.iterdir(), key=lambda one: one.name) if place.is_dir() else []
+        yield from ((folder, page) for page in listed if page.name.endswith(".md"))
 
 
 def _title(text: str, name: str) -> str:
@@ -69,7 +75,8 @@ def _title(text: str, name: str) -> str:
 
 def _linked(html: str) -> str:
     """Links between pages lead to the rendered ones."""
-    for folder in FOLDERS:
-        html = html.replace(f'href="../{folder}/', f'href="/docs/guide/{folder}/')
-        html = html.replace(f'href="{escape(folder)}/', f'href="/docs/guide/{folder}/')
+    moved = {f"{folder}/": f"{folder}/" for folder in FOLDERS} | {name: f"start/{name}" for name in _OF_START}
+    for here, there in moved.items():
+        html = html.replace(f'href="../{here}', f'href="/docs/guide/{there}')
+        html = html.replace(f'href="{here}', f'href="/docs/guide/{there}')
     return html.replace('.md"', '"').replace(".md#", "#")
