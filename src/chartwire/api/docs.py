@@ -58,12 +58,14 @@ goes along.</dd></dl></section>
 
 
 class Portal:
-    """The pages over a route table; each is made once."""
+    """The pages over a route table. What takes time is made once: anyone may ask."""
 
     def __init__(self, documented: Sequence[Route]) -> None:
         self._documented = documented
         self.document = cache(self._document)
+        self._document_text = cache(lambda version: orjson.dumps(self.document(version)))
         self._search_text = cache(self._search)
+        self._articles = cache(self._articles_by_tag)
 
     def routes(self) -> tuple[Route, ...]:
         """The routes of the documentation."""
@@ -85,7 +87,7 @@ class Portal:
 
     async def openapi(self, _: Request, services: Services) -> Answer:
         """`GET /openapi.json`."""
-        return Answer(orjson.dumps(self.document(services.version)))
+        return Answer(self._document_text(services.version))
 
     async def start(self, request: Request, services: Services) -> Answer:
         """`GET /docs`, and `/`."""
@@ -93,14 +95,11 @@ class Portal:
 
     async def tag(self, request: Request, services: Services) -> Answer:
         """`GET /docs/api/{tag}`."""
-        whole = self.document(services.version)
-        wanted = request.parts[0]
-        found = {_slug(tag): (tag, told_of) for tag, told_of in operations.by_tag(whole).items()}
-        if wanted not in found:
+        found = self._articles(services.version).get(request.parts[0])
+        if found is None:
             raise not_found()
-        tag, listed = found[wanted]
-        text = "".join(operations.article(*one, whole["components"]) for one in listed)
-        return self._page(request, services, _named(tag), f"<h1>{escape(_named(tag))}</h1>{text}")
+        title, text = found
+        return self._page(request, services, title, f"<h1>{escape(title)}</h1>{text}")
 
     async def events(self, request: Request, services: Services) -> Answer:
         """`GET /docs/events`."""
@@ -144,6 +143,13 @@ class Portal:
 
     def _document(self, version: str) -> Json:
         return document(self._documented, version, webhook_items())
+
+    def _articles_by_tag(self, version: str) -> dict[str, tuple[str, str]]:
+        whole = self.document(version)
+        return {
+            _slug(tag): (_named(tag), "".join(operations.article(*one, whole["components"]) for one in listed))
+            for tag, listed in operations.by_tag(whole).items()
+        }
 
     def _page(self, request: Request, services: Services, title: str, text: str) -> Answer:
         return page(title, text, self._navigation(services.version), request.path)
