@@ -151,7 +151,7 @@ def test_without_a_sandbox_up_tells_as_json_where_it_is_and_keeps_the_data_priva
                 assert answer.status == 200
             process.send_signal(signal.SIGHUP)
             assert process.wait(60) == 0
-        assert set(told) == {"base_url", "mllp_port"}
+        assert set(told) == {"base_url", "mllp_port", "armed"}
         assert stat.S_IMODE(plain.data_dir.stat().st_mode) == 0o700
         assert not (plain.data_dir / "sandbox.json").exists()
     finally:
