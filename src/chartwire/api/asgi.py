@@ -44,6 +44,8 @@ _WITHOUT_CONTENT = frozenset({204, 304})
 _FHIR_PREFIX = "/fhir/"
 _API_PREFIX = "/api/"
 _VERSION: Header = (b"chartwire-version", API_VERSIONS[-1].encode())
+_ONLY_TLS: Header = (b"strict-transport-security", b"max-age=31536000")
+_CLOSE: Header = (b"connection", b"close")
 _PLAIN_HEADERS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -57,13 +59,20 @@ class Api:
     def __init__(self, services: Services, router: Router) -> None:
         self._services = services
         self._router = router
+        self._refuses_clear_keys = services.base_url.startswith("https:")
+        self._always = (_ONLY_TLS,) if self._refuses_clear_keys else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         started = monotonic()
         request = Request(scope, receive)
+        request.client = self._services.clients.address(scope)
+        request.in_the_clear = self._refuses_clear_keys and self._services.clients.came_in_the_clear(scope)
         route, answer = await self._answer(request, scope["query_string"])
+        request.told += self._always
+        if self._services.leaving():
+            request.told.append(_CLOSE)
         await _send(request, answer, send)
         label = route.path if route else "none"
         _REQUESTS.add(1, label, request.method if route else "-", str(answer.status))
@@ -100,6 +109,8 @@ class Api:
 
     async def _admitted(self, request: Request, route: Route) -> Access:
         token = _token(request)
+        if request.in_the_clear:
+            raise ApiError("the key was sent over plain http: revoke it, and use https", code="tls_required")
         credentials = self._services.credentials
         enter = credentials.recall if route.checked else credentials.authenticate
         return await enter(token, request_id=request.request_id)
@@ -220,6 +231,7 @@ def _audit_row(request: Request, route: Route, answer: Answer) -> AuditRow:
         answer.status,
         request.request_id,
         id=request.row_id or uuid7(),
+        client=request.client,
     )
 
 

@@ -21,12 +21,17 @@ async def live(_: Request, __: Services) -> Answer:
 
 
 async def ready(_: Request, services: Services) -> Answer:
-    """200 when every check passes, else 503 with the names of those that do not."""
+    """200 when every check passes, else 503 with the names of those that do not.
+
+    A process that is about to end says so here first (`leaving`), while it still answers everything.
+    """
     try:
         async with asyncio.timeout(_READY_TIMEOUT_S):
             checks = await _checks(services)
     except (ChartwireError, TimeoutError):
         checks = {"database": {"ok": False}}
+    if services.leaving():
+        checks["leaving"] = {"ok": False}
     passed = all(check["ok"] for check in checks.values())
     return json_answer({"status": "ok" if passed else "unavailable", "checks": checks}, status=200 if passed else 503)
 

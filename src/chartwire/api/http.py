@@ -44,13 +44,17 @@ _POINTER_STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
 class Request:
     """What came in. `parts` are the variable parts of the path, `access` who asks (after the door let them in), `route`
     the address as the route table writes it, `told` headers that go with whatever the answer is, `trace_id` that of a
-    W3C traceparent. `row_id` is the id of its audit row, where `request_id` was made here and names it."""
+    W3C traceparent. `row_id` is the id of its audit row, where `request_id` was made here and names it. `client`
+    is the address at the other end, behind trusted proxies; `in_the_clear`: it came over plain http though https is the
+    address."""
 
     __slots__ = (
         "_content",
         "access",
         "body_bytes_max",
+        "client",
         "headers",
+        "in_the_clear",
         "method",
         "parts",
         "path",
@@ -70,6 +74,8 @@ class Request:
         self.receive = receive
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.row_id, self.request_id = _request_id(self.headers.get(b"x-request-id"))
+        self.client = ""
+        self.in_the_clear = False
         self.trace_id = ""
         self.told: list[Header] = []
         if (trace := self.headers.get(b"traceparent")) is not None and _TRACE.fullmatch(trace):

@@ -53,6 +53,7 @@ _CODES: dict[str, tuple[int, str]] = {
     "reference_not_there_yet": (409, "A record that is named is not there yet"),
     "scope_missing": (403, "The key may not do this"),
     "version_mismatch": (409, "The object has changed meanwhile"),
+    "tls_required": (403, "The key came in the clear"),
     "too_much_since_merge": (409, "Too much came since the merge"),
     "unknown_id": (404, "Nothing has this id"),
     "unknown_parameter": (400, "A parameter is not known"),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import uvicorn
 
 from chartwire.api.asgi import make_app
 from chartwire.api.services import Services
+from chartwire.trust.certificates import LiveTls, TlsSettings
 
 _KEEP_ALIVE_S = 75
 _GRACE_S = 10
@@ -19,12 +21,14 @@ _BACKLOG = 1_024
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """Where to listen. `shared` lets several processes listen on one port (SO_REUSEPORT). `port` 0 is any free one."""
+    """Where to listen. `shared` lets several processes listen on one port (SO_REUSEPORT). `port` 0 is any free one.
+    With `tls` it speaks https only."""
 
     host: str = "127.0.0.1"
     port: int = 8080
     shared: bool = False
     grace_s: int = _GRACE_S
+    tls: TlsSettings | None = None
 
 
 class _Server(uvicorn.Server):
@@ -50,11 +54,15 @@ async def serve_api(
 ) -> None:
     """Serve until `stop` is set; requests in flight then have `grace_s` seconds. `ready` is told the port.
 
-    Logs no access line: a URL may hold a name. Raises OSError when the address cannot be had.
+    Logs no access line: a URL may hold a name. Raises OSError when the address cannot be had, OSError or ssl.SSLError
+    for certificates that do not serve.
     """
+    tls = LiveTls("http", settings.tls) if settings.tls else None
     listening = _listen(settings)
-    server = _Server(_configuration(services, settings))
+    server = _Server(_configuration(services, settings, tls.context if tls else None))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
+    if tls is not None:
+        tls.start()
     try:
         if await _first(serving, server.listens):
             ready(listening.getsockname()[1])
@@ -64,6 +72,8 @@ async def serve_api(
         await serving
         await services.audit.close()
         listening.close()
+        if tls is not None:
+            await tls.close()
 
 
 async def _first(serving: asyncio.Task[None], event: asyncio.Event) -> bool:
@@ -74,7 +84,7 @@ async def _first(serving: asyncio.Task[None], event: asyncio.Event) -> bool:
     return event.is_set()
 
 
-def _configuration(services: Services, settings: ServerSettings) -> uvicorn.Config:
+def _configuration(services: Services, settings: ServerSettings, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(services),
         http="httptools",
@@ -89,6 +99,7 @@ def _configuration(services: Services, settings: ServerSettings) -> uvicorn.Conf
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.grace_s,
         limit_concurrency=_IN_FLIGHT_MAX,
+        ssl_context_factory=(lambda _config, _default: tls) if tls else None,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 
+from chartwire.api.clients import Clients
 from chartwire.api.limits import Limits, Quotas
 from chartwire.channels.harness import Answerer
 from chartwire.store.pool import Pool
@@ -20,7 +21,9 @@ class Services:
 
     `outbound` is the door to webhook endpoints, `wake` tells workers that there is something to do. `export_metrics`
     gives the Prometheus text of all processes. `idempotency_kept_s`: how long the answer to a request with an
-    Idempotency-Key is kept. `preview_ack` tells which answer a listener would give.
+    Idempotency-Key is kept. `preview_ack` tells which answer a listener would give. `clients` knows whose word counts
+    for a client's address, `base_url` is where clients reach this API, without a slash at the end (empty: nobody said).
+    `leaving`: whether this process ends soon and tells balancers so.
     """
 
     pool: Pool
@@ -37,3 +40,6 @@ class Services:
     listeners: tuple[str, ...] = ()
     preview_ack: Answerer | None = None
     limits: Limits = field(default_factory=lambda: Limits(Quotas()))
+    clients: Clients = field(default_factory=Clients)
+    base_url: str = ""
+    leaving: Callable[[], bool] = lambda: False

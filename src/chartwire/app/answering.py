@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Self
 
+from chartwire.api.clients import Clients
 from chartwire.api.limits import BATCH_ITEMS_PER_UNIT, LimitClass, Limits, Quotas
 from chartwire.api.services import Services as ApiServices
 from chartwire.app.installation import Gate
@@ -26,7 +28,13 @@ class Doors:
     """What the HTTP doors need from the other rooms, for one process."""
 
     def __init__(
-        self, settings: Settings, process: str, shared: Services, address: DatabaseAddress, processes: int = 1
+        self,
+        settings: Settings,
+        process: str,
+        shared: Services,
+        address: DatabaseAddress,
+        processes: int = 1,
+        leaving: Callable[[], bool] = lambda: False,
     ) -> None:
         self._pool = shared.pool
         self._notifier = Notifier(address.app)
@@ -46,6 +54,9 @@ class Doors:
             parked_kept_s=settings.parked_write_days * 86_400.0,
             idempotency_kept_s=min(settings.idempotency_hours, _IDEMPOTENCY_HOURS_MAX) * 3600,
             limits=Limits(_quotas(settings, processes)),
+            clients=Clients(settings.trusted_proxies),
+            base_url=settings.public_url,
+            leaving=leaving,
             listeners=tuple(one.name for one in listener_settings(settings, shared=False)),
         )
         self._reading: asyncio.Task[None] | None = None

@@ -18,6 +18,8 @@ from typing import Any
 
 import structlog
 
+from chartwire.app.ending import Ending, end_alone, end_as_told
+from chartwire.app.notify import ServiceManager
 from chartwire.app.settings import from_values
 from chartwire.core import garbage
 
@@ -61,20 +63,47 @@ def main() -> int:
 def run_role(
     role: Any, order: Order, settings: Any, ready: Callable[[dict[str, Any]], None], *, lifeline: bool = True
 ) -> int:
-    """Run a role in an event loop until SIGTERM, SIGINT or, with `lifeline`, the end of standard input."""
+    """Run a role in an event loop until SIGTERM, SIGINT or, with `lifeline`, the end of standard input.
+
+    Without a lifeline the process stands alone: it has a delay and a deadline of its own, and a service manager.
+    """
     import uvloop
 
     async def run() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
-        loop.add_signal_handler(signal.SIGINT, stop.set)
+        ending = Ending()
         if lifeline:
-            threading.Thread(target=_watch_lifeline, args=(loop, stop, settings.stop_timeout_s), daemon=True).start()
-        await role(order, settings, stop, ready)
+            end_as_told(ending)
+            watching = (asyncio.get_running_loop(), ending, settings.stop_timeout_s)
+            threading.Thread(target=_watch_lifeline, args=watching, daemon=True).start()
+            await role(order, settings, ending, ready)
+        else:
+            end_alone(ending, settings.drain_delay_s, settings.stop_timeout_s)
+            await _tell_manager(role, order, settings, ending, ready)
 
     uvloop.run(run())
     return 0
+
+
+async def _tell_manager(
+    role: Any, order: Order, settings: Any, ending: Ending, ready: Callable[[dict[str, Any]], None]
+) -> None:
+    """Run the role, and let the service manager know how it stands."""
+    manager = ServiceManager()
+
+    def answers(report: dict[str, Any]) -> None:
+        ready(report)
+        manager.ready(f"{order.process} is ready")
+
+    async def tell_the_end() -> None:
+        await ending.leaving.wait()
+        manager.stopping()
+
+    beside = [asyncio.create_task(manager.keep_beating()), asyncio.create_task(tell_the_end())]
+    try:
+        await role(order, settings, ending, answers)
+    finally:
+        for task in beside:
+            task.cancel()
 
 
 def _first_line() -> bytes:
@@ -99,12 +128,12 @@ def _die_with(parent: int) -> None:
         os._exit(1)
 
 
-def _watch_lifeline(loop: asyncio.AbstractEventLoop, stop: asyncio.Event, timeout_s: float) -> None:
+def _watch_lifeline(loop: asyncio.AbstractEventLoop, ending: Ending, timeout_s: float) -> None:
     """Wait for the end of standard input; then stop in order, and after `timeout_s` without further asking."""
     while os.read(0, 1):
         pass
     if not loop.is_closed():
-        loop.call_soon_threadsafe(stop.set)
+        loop.call_soon_threadsafe(ending.end)
     threading.Event().wait(timeout_s)
     os._exit(1)
 

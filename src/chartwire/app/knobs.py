@@ -75,9 +75,34 @@ class Settings:
         ),
     ] = ""
     http_host: Annotated[
-        str, Knob("Address of the HTTP API.", "Any other than loopback needs a TLS proxy before it.")
+        str,
+        Knob("Address of the HTTP API.", "Any other than loopback needs `http_tls_cert`, or a TLS proxy before it."),
     ] = "127.0.0.1"
     http_port: Annotated[int, Knob("Port of the HTTP API; 0 takes any free one.", least=0)] = 8080
+    http_tls_cert: Annotated[
+        str,
+        Knob(
+            "PEM file with the HTTP API's certificate chain; with it the port speaks https only. A renewed file "
+            "is taken up within ten seconds."
+        ),
+    ] = ""
+    http_tls_key: Annotated[
+        str, Knob("PEM file with the HTTP API's private key.", "Readable by the service's user only.")
+    ] = ""
+    public_url: Annotated[
+        str,
+        Knob(
+            "Where clients reach the HTTP API, such as `https://hub.example.org`; empty: at `http_host`.",
+            "With https, keys that a trusted proxy took over http are refused, and browsers are told to use https.",
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Knob(
+            "Networks or addresses of the proxies before the HTTP API, whose X-Forwarded-For and -Proto count.",
+            "Whoever can connect from there chooses the client address that the audit trail keeps.",
+        ),
+    ] = ()
     mllp_host: Annotated[
         str,
         Knob(
@@ -89,7 +114,9 @@ class Settings:
     mllp_tls_port: Annotated[
         int, Knob("Port of the TLS listener, named `tls`; opened when `mllp_tls_cert` is set.", least=0)
     ] = 2576
-    mllp_tls_cert: Annotated[str, Knob("PEM file with the listener's certificate chain.")] = ""
+    mllp_tls_cert: Annotated[
+        str, Knob("PEM file with the listener's certificate chain; a renewed file is taken up within ten seconds.")
+    ] = ""
     mllp_tls_key: Annotated[
         str, Knob("PEM file with the listener's private key.", "Readable by the service's user only.")
     ] = ""
@@ -156,6 +183,14 @@ class Settings:
             least=1,
         ),
     ] = 30.0
+    drain_delay_s: Annotated[
+        float,
+        Knob(
+            "How long everything still works after SIGTERM while `/health/ready` answers 503, so that balancers leave.",
+            "Shorter than a balancer's look: it sends requests to a closed port.",
+            least=0,
+        ),
+    ] = 0.0
     stop_timeout_s: Annotated[
         float,
         Knob(

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from chartwire.app import knobs
 from chartwire.app.knobs import Settings
-from chartwire.mllp.settings import Bounds, ListenerSettings, TlsSettings
+from chartwire.mllp.settings import Bounds, ListenerSettings
+from chartwire.trust.certificates import TlsSettings
 
 
 def listener_settings(settings: Settings, *, shared: bool) -> list[ListenerSettings]:
@@ -24,3 +25,10 @@ def _tls(one: knobs.ListenerSettings) -> TlsSettings | None:
     if not one.tls_cert:
         return None
     return TlsSettings(Path(one.tls_cert), Path(one.tls_key), Path(one.tls_client_ca) if one.tls_client_ca else None)
+
+
+def http_tls(settings: Settings) -> TlsSettings | None:
+    """The certificate of the HTTP API; None where it speaks plain http."""
+    if not settings.http_tls_cert:
+        return None
+    return TlsSettings(Path(settings.http_tls_cert), Path(settings.http_tls_key))

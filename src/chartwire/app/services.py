@@ -111,9 +111,14 @@ def operator_access(org: UUID, what: str) -> Access:
 
 
 def base_url_of(settings: Settings) -> str:
-    """Where the HTTP API answers, without a slash at the end."""
+    """Where clients reach the HTTP API, without a slash at the end: as set, else where it listens."""
+    return settings.public_url or local_url_of(settings)
+
+
+def local_url_of(settings: Settings) -> str:
+    """Where the HTTP API listens on this machine, without a slash at the end."""
     host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
-    return f"http://{host}:{settings.http_port}"
+    return f"{'https' if settings.http_tls_cert else 'http'}://{host}:{settings.http_port}"
 
 
 def _as_role(url: str, role: str, password: str) -> str:

@@ -9,11 +9,13 @@ knob with `_FILE` or `_file` behind it. An unknown name is refused, with the nea
 import difflib
 import math
 import os
+import re
 import tomllib
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -36,6 +38,13 @@ class SettingsError(ValidationError):
 
 
 _TYPES = get_type_hints(Settings)
+_TOGETHER = (
+    ("http_tls_cert", "http_tls_key"),
+    ("mllp_tls_cert", "mllp_tls_key"),
+    ("database_app_url", "database_engine_url"),
+)
+_PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?")
+_FILES = ("_tls_cert", "_tls_key", "_tls_client_ca")
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -154,10 +163,10 @@ def _contradictions(settings: Settings) -> list[str]:
     found = []
     if settings.log_level not in LOG_LEVELS:
         found.append(f"log_level: must be one of {', '.join(LOG_LEVELS)}")
-    if bool(settings.mllp_tls_cert) != bool(settings.mllp_tls_key):
-        found.append("mllp_tls_cert and mllp_tls_key: set both, or neither")
-    if bool(settings.database_app_url) != bool(settings.database_engine_url):
-        found.append("database_app_url and database_engine_url: set both, or neither")
+    for one, other in _TOGETHER:
+        if bool(getattr(settings, one)) != bool(getattr(settings, other)):
+            found.append(f"{one} and {other}: set both, or neither")
+    found += _wrong_addresses(settings)
     if settings.backup_synchronous and not settings.backup_dir:
         found.append("backup_synchronous: needs backup_dir")
     names = ["plain", "tls", *(listener.name for listener in settings.listeners)]
@@ -170,9 +179,21 @@ def _contradictions(settings: Settings) -> list[str]:
     return found
 
 
+def _wrong_addresses(settings: Settings) -> list[str]:
+    found = []
+    if settings.public_url and not _PUBLIC_URL.fullmatch(settings.public_url):
+        found.append("public_url: must be as https://hub.example.org, with a port if need be and nothing behind it")
+    for one in settings.trusted_proxies:
+        try:
+            ip_network(one)
+        except ValueError:
+            found.append(f"trusted_proxies: {one} is neither an address nor a network such as 10.0.0.0/8")
+    return found
+
+
 def unreadable(settings: Settings) -> list[str]:
     """Files that settings name and that cannot be read now: one sentence each."""
-    named = {name: str(getattr(settings, name)) for name in ("mllp_tls_cert", "mllp_tls_key", "mllp_tls_client_ca")}
+    named = {name: str(getattr(settings, name)) for name in KNOBS if name.endswith(_FILES)}
     for listener in settings.listeners:
         for part in ("tls_cert", "tls_key", "tls_client_ca"):
             named[f"listeners {listener.name}: {part}"] = getattr(listener, part)

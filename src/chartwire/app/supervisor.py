@@ -1,8 +1,9 @@
 """`chartwire up`: everything on one machine, in order, kept running, ended without loss.
 
 Start: lock the data directory, PostgreSQL (embedded, or the one of CHARTWIRE_DATABASE_URL), migrations and partitions,
-then the roles as child processes, then the sandbox. End, by Ctrl-C or SIGTERM: listeners first (what they acknowledged
-is stored), then workers, the API, the webhook sink, PostgreSQL last. A second Ctrl-C kills. Data stays.
+then the roles as child processes, then the sandbox. End, by Ctrl-C or SIGTERM: `/health/ready` says no for
+`drain_delay_s` while everything still works; then listeners stop (what they acknowledged is stored), then workers, the
+API, the webhook sink, PostgreSQL last. A second Ctrl-C kills. Data stays. A service manager is told of all this.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from chartwire.app.daily import once_a_day
 from chartwire.app.embedded import EmbeddedPostgres
 from chartwire.app.installation import machine_part, settle
 from chartwire.app.knobs import ListenerSettings, Settings
+from chartwire.app.notify import ServiceManager
 from chartwire.app.ports import Wanted, choose
 from chartwire.app.processes import KeptProcess, stop_in_order
 from chartwire.app.retention import read_terms
@@ -80,12 +82,17 @@ class Supervisor:
     ) -> None:
         self.settings = replace(settings, data_dir=settings.data_dir.absolute())
         self._wants_sandbox = sandbox
-        self._tell = tell
+        self._manager = ServiceManager()
+        self._tell_person = tell
         self._announce = announce
         self._postgres: EmbeddedPostgres | None = None
         self._groups: dict[str, list[KeptProcess]] = {name: [] for name in _ENDING_ORDER}
         self._installation: Installation | None = None
         self._lock: int | None = None
+
+    def _tell(self, line: str) -> None:
+        self._tell_person(line)
+        self._manager.status(line)
 
     def run(self) -> None:
         """Everything, until a signal. Raises ChartwireError when it cannot start."""
@@ -157,6 +164,7 @@ class Supervisor:
             asyncio.create_task(self._keep_partitions(address)),
             asyncio.create_task(self._keep_days(address)),
             asyncio.create_task(keep_writing(self.settings.run_dir, "up")),
+            asyncio.create_task(self._manager.keep_beating()),
         ]
         if self._postgres is not None:
             background.append(asyncio.create_task(self._keep_postgres(self._postgres)))
@@ -164,7 +172,9 @@ class Supervisor:
             await _unless(signals.stop, self._start(settings, address.admin, sandbox))
             if not signals.stop.is_set():
                 self._announce(*_reached(settings, sandbox, self._installation))
+                self._manager.ready(f"serving {base_url_of(settings)}/")
             await signals.stop.wait()
+            await self._leave(signals)
         finally:
             for task in background:
                 task.cancel()
@@ -256,6 +266,19 @@ class Supervisor:
             kept = KeptProcess(order, logs / f"{name}.log")
             kept.start()
             self._groups[role].append(kept)
+
+    async def _leave(self, signals: Signals) -> None:
+        """Let balancers see that it ends, while everything still works."""
+        self._manager.stopping()
+        delay_s = self.settings.drain_delay_s
+        if not delay_s:
+            return
+        self._tell(f"leaving in {delay_s:g} s; Ctrl-C again to kill")
+        for kept in self._groups["api"]:
+            if kept.ready.is_set():
+                kept.signal(signal.SIGUSR1)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(signals.force.wait(), delay_s)
 
     async def _end(self, signals: Signals) -> None:
         self._tell("stopping; Ctrl-C again to kill")

@@ -12,6 +12,7 @@ from chartwire.mllp.budget import Budget
 from chartwire.mllp.connection import Connection
 from chartwire.mllp.reception import Reception
 from chartwire.mllp.settings import ListenerSettings
+from chartwire.trust.certificates import LiveTls
 
 _BACKLOG: Final = 512
 _HANDSHAKE_TIMEOUT_S: Final = 10.0
@@ -32,20 +33,23 @@ class Listener:
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
+        self._tls: LiveTls | None = None
         self._emptied = asyncio.Event()
 
     async def start(self) -> None:
         """Listen. Raises OSError for an address in use and ssl.SSLError for unusable certificates."""
-        tls = self.settings.tls
+        tls = self._tls = LiveTls(self.settings.name, self.settings.tls) if self.settings.tls else None
         self._server = await asyncio.get_running_loop().create_server(
             lambda: Connection(self),
             self.settings.host,
             self.settings.port,
             backlog=_BACKLOG,
             reuse_port=self.settings.reuse_port or None,
-            ssl=tls.context() if tls else None,
+            ssl=tls.context if tls else None,
             ssl_handshake_timeout=_HANDSHAKE_TIMEOUT_S if tls else None,
         )
+        if tls is not None:
+            tls.start()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
         _log.info("listening", listener=self.settings.name, port=self.port, tls=tls is not None)
 
@@ -72,6 +76,8 @@ class Listener:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
+        if self._tls is not None:
+            await self._tls.close()
         self._server = None
 
     def opened(self, connection: Connection) -> bool:

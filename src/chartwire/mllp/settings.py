@@ -1,29 +1,9 @@
 """What a listener is told: where to listen, whom to trust, and how much to take at once."""
 
-import ssl
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from chartwire.core import limits
-
-
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """Paths of PEM files. With `client_ca` every peer has to show a certificate of that authority."""
-
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """A server context, TLS 1.2 or later. Raises OSError or ssl.SSLError for files that do not serve."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(self.certificate, self.key)
-        if self.client_ca is not None:
-            context.load_verify_locations(self.client_ca)
-            context.verify_mode = ssl.CERT_REQUIRED
-        return context
+from chartwire.trust.certificates import TlsSettings
 
 
 @dataclass(frozen=True, slots=True)

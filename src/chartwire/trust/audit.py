@@ -41,6 +41,7 @@ class AuditRow(msgspec.Struct, frozen=True, gc=False):
     """One request. `action` is read, search, create, delete, replay or refuse; `status` the HTTP status of the answer.
 
     `query_shape` is the route and the names of its parameters (`GET /api/v1/patients?limit&mrn`), never a value.
+    `client` is the address that asked, empty where none did.
     """
 
     org: UUID
@@ -55,6 +56,7 @@ class AuditRow(msgspec.Struct, frozen=True, gc=False):
     request_id: str
     at: datetime = msgspec.field(default_factory=now)
     id: UUID = msgspec.field(default_factory=uuid7)
+    client: str = ""
 
 
 def audit_row(
@@ -137,7 +139,8 @@ async def record(tx: Connection, row: AuditRow) -> None:
 async def read_request(pool: Pool, access: Access, request_id: str, row_id: UUID | None) -> Row | None:
     """The row of a request of the access's organisation: by `row_id`, else the latest with this request id.
 
-    Columns: id, at, actor, action, resource_type, query_shape, row_count, status, request_id.
+    Columns: id, at, actor, action, resource_type, query_shape, row_count, status, request_id,
+    client.
     """
     async with pool.transaction(access.org) as tx:
         if row_id is not None:
@@ -165,7 +168,7 @@ def _columns(rows: Sequence[AuditRow]) -> list[list[object]]:
     for row in rows:
         patients, shape = _patients(row)
         columns = (row.org, row.id, row.at, row.actor, row.purpose, row.action, row.resource_type, shape)
-        values.append((*columns, row.count, patients, row.status, row.request_id))
+        values.append((*columns, row.count, patients, row.status, row.request_id, row.client))
     return [list(column) for column in zip(*values, strict=True)]
 
 

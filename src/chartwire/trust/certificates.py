@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -80,15 +81,15 @@ class LiveTls:
         stamps = _stamps(self._settings.files())
         if stamps == self._seen:
             return False
+        self._seen = stamps
         try:
-            self._settings.context()  # into a context of its own first: a key that does not fit would spoil the live one
+            self._settings.context()  # first apart: a key that does not fit would spoil the live one
             self.context.load_cert_chain(self._settings.certificate, self._settings.key)
             if self._settings.client_ca is not None:
                 self.context.load_verify_locations(self._settings.client_ca)
         except (OSError, ssl.SSLError) as error:
             _log.error("certificate_not_taken_up", listener=self._door, error=type(error).__name__)
             return False
-        self._seen = stamps
         _NOT_AFTER.set(_expires(self._settings.certificate), self._door)
         _log.info("certificate_taken_up", listener=self._door)
         return True
@@ -165,11 +166,11 @@ def _term_faults(path: Path, chain: Sequence[x509.Certificate], at: datetime) ->
 
 
 def _chain_faults(path: Path, chain: Sequence[x509.Certificate]) -> list[CertificateFault]:
-    for place, (one, issuer) in enumerate(zip(chain, chain[1:], strict=False), 1):
+    for place, (one, issuer) in enumerate(pairwise(chain), 1):
         try:
             one.verify_directly_issued_by(issuer)
         except (ValueError, TypeError, InvalidSignature):
-            told = f"{path}: certificate {place + 1} did not issue certificate {place}; the order is own, then its issuer"
+            told = f"{path}: certificate {place + 1} did not issue {place}; the order is own, then its issuer"
             return [_error("chain_broken", told)]
     if len(chain) > 1:
         return []

@@ -18,8 +18,9 @@ from chartwire.channels.sources import INSTALLATION, create_source
 from chartwire.core.ids import uuid7
 from chartwire.core.source import Source
 from chartwire.mllp.keeper import Keeper
-from chartwire.mllp.settings import ListenerSettings, TlsSettings
+from chartwire.mllp.settings import ListenerSettings
 from chartwire.store.pool import Pool
+from chartwire.trust.certificates import TlsSettings
 
 
 class Authority:

@@ -13,7 +13,8 @@ from chartwire.trust.audit import read_request
 
 
 class LoggedRequest(msgspec.Struct, frozen=True):
-    """`parameters` are names only; `action` is `refuse` for 401, 403 and 404; `count` how many resources were told."""
+    """`parameters` are names only; `action` is `refuse` for 401, 403 and 404; `count` how many resources were told;
+    `client` the address that asked, behind the trusted proxies."""
 
     id: str
     at: str
@@ -25,6 +26,7 @@ class LoggedRequest(msgspec.Struct, frozen=True):
     actor: str
     resource_type: str
     count: int
+    client: str | None = None
     object: Literal["request"] = "request"
 
 
@@ -48,6 +50,7 @@ async def one(request: Request, services: Services) -> Answer:
         actor=row["actor"],
         resource_type=row["resource_type"],
         count=row["row_count"],
+        client=row["client"],
     )
     return json_answer(told, count=1)
 

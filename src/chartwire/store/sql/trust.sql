@@ -30,4 +30,4 @@ select kind from organisation where org_id = $1;
 
 -- name: flush_audit
 -- One group commit of audit rows; see audit_flush.
-select audit_flush($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+select audit_flush($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
