@@ -29,7 +29,7 @@ COMMANDS = {
     "retention": ("retention", "remove what is older than its term, and say what went"),
     "disk": ("disk", "what takes space, by organisation, and when the disk will be full"),
     "config": ("config", "check the settings; what an organisation has set, as files"),
-    "sandbox": ("sandbox", "feed simulated clinic messages"),
+    "sandbox": ("sandbox", "feed simulated clinic messages; the addresses and key of a running one"),
 }
 
 

@@ -8,7 +8,6 @@ from typing import Protocol, cast
 
 from chartwire.app.cli import common_arguments
 
-MLLP_PORT = 2575
 _SEVERITIES = ("error", "warning", "information")
 
 
@@ -22,7 +21,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     send = _action(actions, "send", "hl7_send", "send messages to a listener and show its answers")
     send.add_argument("files", nargs="+", type=Path, metavar="FILE", help="each holds one or more messages; - is stdin")
     send.add_argument("--host", default="127.0.0.1", help="where the listener is (default 127.0.0.1)")
-    send.add_argument("--port", type=int, default=MLLP_PORT, help="its port (default 2575)")
+    send.add_argument("--port", type=int, help="its port (default: the running sandbox's, else the setting mllp_port)")
     send.add_argument("--tls", action="store_true", help="speak TLS; the server's certificate is checked")
     send.add_argument("--ca", type=Path, help="PEM file with the authority of the server's certificate")
     send.add_argument("--cert", type=Path, help="PEM file with the client certificate")

@@ -8,7 +8,9 @@ from typing import Any
 
 from chartwire.app import console
 from chartwire.app.mllp_client import MllpClient, client_tls
-from chartwire.core.errors import ParseError, TransientError
+from chartwire.app.sandbox_file import read_sandbox
+from chartwire.app.settings import load
+from chartwire.core.errors import NotFoundError, ParseError, TransientError
 from chartwire.formats.hl7v2 import parse, split
 from chartwire.trust.outcomes import ConnectFailedError
 
@@ -18,15 +20,24 @@ _ACCEPTED = frozenset({"AA", "CA"})
 def run(args: argparse.Namespace) -> int:
     """The command: exit 1 when a message was refused or got no answer."""
     tls = client_tls(args.ca, args.cert, args.key) if args.tls or args.ca or args.cert else None
-    client = MllpClient(args.host, args.port, tls, args.timeout)
+    port = _default_port(args) if args.port is None else args.port
+    client = MllpClient(args.host, port, tls, args.timeout)
     try:
         answers = asyncio.run(_send_all(client, args.files))
     except ConnectFailedError as error:
-        place = f"{args.host}:{args.port}"
+        place = f"{args.host}:{port}"
         hint = "start a listener with `chartwire up`, or name another --host and --port"
         raise TransientError(f"{place}: {error.message}; {hint}", code=error.code) from None
     console.say(args, answers, "\n".join(_line(answer) for answer in answers))
     return console.OK if all(answer["code"] in _ACCEPTED for answer in answers) else console.PROBLEMS
+
+
+def _default_port(args: argparse.Namespace) -> int:
+    settings = load(args.config)
+    try:
+        return int(read_sandbox(settings.data_dir)["mllp_port"])
+    except NotFoundError:
+        return settings.mllp_port
 
 
 async def _send_all(client: MllpClient, files: list[Path]) -> list[dict[str, Any]]:

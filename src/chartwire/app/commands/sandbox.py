@@ -1,12 +1,14 @@
-"""`chartwire sandbox feed`: a simulated clinic day, sent to a listener through real sockets."""
+"""`chartwire sandbox`: a simulated clinic day, sent to a listener through real sockets; how a shell reaches it."""
 
 import argparse
 import asyncio
 import random
+import shlex
 import signal
 from datetime import datetime
 from itertools import count as counting
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from chartwire.app import console
@@ -39,6 +41,10 @@ def register(parser: argparse.ArgumentParser) -> None:
     feed.add_argument("--port", type=int, help="default: the running sandbox's plain port")
     feed.add_argument("--data-dir", type=Path, help="where the sandbox lies (default: the setting data_dir)")
     feed.set_defaults(run=_feed)
+    env = actions.add_parser("env", help='addresses and key of the running sandbox, for a shell: eval "$(... env)"')
+    common_arguments(env)
+    env.add_argument("--data-dir", type=Path, help="where the sandbox lies (default: the setting data_dir)")
+    env.set_defaults(run=_env)
 
 
 def _feed(args: argparse.Namespace) -> int:
@@ -48,7 +54,7 @@ def _feed(args: argparse.Namespace) -> int:
         return console.USAGE
     port = args.port
     if port is None:
-        port = read_sandbox(args.data_dir or load(args.config).data_dir)["mllp_port"]
+        port = _sandbox(args)["mllp_port"]
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(10_000)
     zone = ZoneInfo("America/Los_Angeles")
     start = (args.start.replace(tzinfo=args.start.tzinfo or zone)) if args.start else datetime.now(zone)
@@ -60,6 +66,22 @@ def _feed(args: argparse.Namespace) -> int:
     return (
         console.OK if tally.refused == 0 and (args.count is None or tally.answered == args.count) else console.PROBLEMS
     )
+
+
+def _env(args: argparse.Namespace) -> int:
+    told = _sandbox(args)
+    names = {
+        "CHARTWIRE": told["base_url"].rstrip("/"),
+        "KEY": told["api_key"],
+        "ORG": told["org_id"],
+        "SINK": told["webhook_sink_url"].rstrip("/"),
+    }
+    console.say(args, names, "\n".join(f"export {name}={shlex.quote(value)}" for name, value in names.items()))
+    return console.OK
+
+
+def _sandbox(args: argparse.Namespace) -> dict[str, Any]:
+    return read_sandbox(args.data_dir or load(args.config).data_dir)
 
 
 async def _run(args: argparse.Namespace, hospital: Hospital, port: int) -> Tally:
