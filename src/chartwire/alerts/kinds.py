@@ -11,7 +11,7 @@ from chartwire.alerts.states import Pace
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One kind, and the rule that watches it by default. `threshold` is in the unit that `measures` names; `page`
-    of docs/ says what to do."""
+    of docs/ says what to do. It is looked at in every round, or `every_s` seconds where a look costs more."""
 
     of: Literal["organisation", "installation"]
     watches: str
@@ -21,6 +21,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     severity: Severity = "warning"
     for_s: float = 0.0
     clear_s: float = 0.0
+    every_s: float = 0.0
     enabled: bool = True
     page: str | None = None
 

@@ -1,9 +1,12 @@
 """What a probe sees, and what a channel sends: the words that all parts of the room share."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
+
+from chartwire.store.pool import Connection
 
 Severity = Literal["info", "warning", "critical"]
 NoticeKind = Literal["start", "escalation", "reminder", "acknowledged", "recovery", "test"]
@@ -21,6 +24,27 @@ class Observation:
     bad: bool | None = None
     severity: Severity | None = None
     """Where the probe knows better than the rule how bad it is."""
+
+
+class Seen(NamedTuple):
+    """What a probe found. A thing that burns and is not among `things` is there no more, if its key begins with
+    `covers`: what stands on other machines is not this one's to see."""
+
+    things: Sequence[Observation] = ()
+    covers: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a probe looks with: a transaction of the organisation, and the time (aware)."""
+
+    tx: Connection
+    org: UUID
+    at: datetime
+
+
+Probe = Callable[[Look], Awaitable[Seen | None]]
+"""Looks at all things of a kind. None: it cannot tell from here or now. Raises ChartwireError, which means the same."""
 
 
 @dataclass(frozen=True, slots=True)

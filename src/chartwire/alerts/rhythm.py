@@ -3,7 +3,8 @@
 The week is cut into SLOTS of 15 minutes in the feed's local time. Each slot learns the mean and the variance of its
 count, weighted towards the present. A gap is judged by the chance that the usual feed sends nothing in it: as Poisson,
 and where slots scatter more than that (holidays, closed days) as negative binomial with the scatter of all slots of the
-gap together, since a holiday empties them all. The bound follows from how many gaps there are: FALSE_ALARMS_A_MONTH for
+gap together, since a holiday empties them all; what few weeks leave uncertain about the mean counts as scatter too. The
+bound follows from how many gaps there are: FALSE_ALARMS_A_MONTH for
 a feed that goes on as it did.
 """
 
@@ -16,7 +17,9 @@ from zoneinfo import ZoneInfo
 
 SLOT = timedelta(minutes=15)
 SLOTS = 7 * 24 * 4
-LEARNED_WEEKS_MIN = 1.0
+SLOTS_LEARNED_MIN = SLOTS * 9 // 10
+"""A week is known when so many of its slots were learned once: a weekly maintenance window leaves some out."""
+
 SILENCE_MIN_S = 300.0
 FALSE_ALARMS_A_MONTH = 0.2
 _WEEKS_REMEMBERED = 6.0
@@ -64,7 +67,7 @@ def learned(before: Usual, count: int) -> Usual:
 
 def judge(week: Mapping[int, Usual], last_at: datetime, at: datetime, zone: str) -> Silence | None:
     """How a silence from `last_at` until `at` (aware) compares with the usual week; None before a week was learned."""
-    if max((usual.weeks for usual in week.values()), default=0.0) < LEARNED_WEEKS_MIN:
+    if sum(usual.weeks >= 1 for usual in week.values()) < SLOTS_LEARNED_MIN:
         return None
     silent_s = (at - last_at).total_seconds()
     expected, scatter = _expected(week, last_at, at, zone)
@@ -77,18 +80,19 @@ def judge(week: Mapping[int, Usual], last_at: datetime, at: datetime, zone: str)
 
 
 def _expected(week: Mapping[int, Usual], start: datetime, end: datetime, zone: str) -> tuple[float, float]:
-    """Messages that usually come between two moments, and the variance that they have beyond Poisson's."""
-    expected = deviation = 0.0
+    """Messages that usually come between two moments, and the variance beyond Poisson's: theirs, and the mean's own."""
+    expected = deviation = unsure = 0.0
     start = max(start.astimezone(UTC), end.astimezone(UTC) - timedelta(days=7))
     while start < end:
         stop = min(_slot_end(start), end)
         usual = week.get(slot_of(start, zone), NOTHING)
         part = (stop - start) / SLOT
         expected += part * usual.mean
+        unsure += part * part * usual.mean / min(max(usual.weeks, 1.0), _WEEKS_REMEMBERED)
         if usual.variance > _SCATTER_IGNORED * usual.mean:
             deviation += part * math.sqrt(usual.variance - usual.mean)
         start = stop
-    return expected, deviation * deviation
+    return expected, deviation * deviation + unsure
 
 
 def _slot_end(at: datetime) -> datetime:
@@ -104,6 +108,11 @@ def _chance_of_none(expected: float, scatter: float) -> float:
     if spread < 1e-9:
         return math.exp(-expected)
     return float((1 + spread * expected) ** (-1 / spread))
+
+
+def slot_start(at: datetime) -> datetime:
+    """When the slot began in which a moment (aware) lies, in UTC."""
+    return _slot_end(at.astimezone(UTC)) - SLOT
 
 
 def counts_by_slot(arrivals: Sequence[datetime], zone: str) -> dict[int, int]:

@@ -65,6 +65,10 @@ class Rule:
             return seen.bad
         return seen.value > self.threshold if self.kind.bad == "above" else seen.value < self.threshold
 
+    def opening(self, severity: Severity, at: datetime) -> datetime:
+        """When a notice of `at` goes out: at once where it is critical or the rule has no hours, else in open hours."""
+        return at if self.hours is None or severity == "critical" else self.hours.next_open(at)
+
 
 def default_rules(org: UUID) -> list[Rule]:
     """What is watched in an organisation that says nothing."""

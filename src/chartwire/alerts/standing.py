@@ -15,8 +15,8 @@ from chartwire.store.pool import Connection, Row
 from chartwire.store.queries import q
 
 LAST: Final = UUID(int=2**128 - 1)
-TOLD: Final[tuple[State, ...]] = ("firing", "acknowledged", "recovered")
-"""States that people see; what never fired is nobody's business."""
+VISIBLE: Final[tuple[State, ...]] = ("firing", "acknowledged", "recovered")
+"""States that people see; what has not fired is nobody's business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ async def list_alerts(tx: Connection, access: Access, wanted: Wanted, limit: int
 
 
 async def one_alert(tx: Connection, access: Access, alert_id: UUID) -> Alert:
-    """One alert, locked until the transaction ends. Raises NotFoundError, for one that never fired too."""
+    """One alert, locked until the transaction ends. Raises NotFoundError, for one that has not fired too."""
     row = await tx.fetchrow(q.lock_alert, access.org, alert_id)
-    if row is None or row["state"] in ("pending", "withdrawn"):
+    if row is None or row["state"] not in VISIBLE:
         raise NotFoundError("no alert has this id", code="unknown_id")
     return _alert(row)
 

@@ -4,9 +4,9 @@
                      |                           |  ^
                      +--well--> withdrawn        +--+-- acknowledged (nobody is reminded; recovery is told)
 
-One bout tells `start` once and `recovery` once; that it became worse is told as an escalation, and what was critical once
-stays so until it is over. A thing that flaps within `clear_s` burns on and tells nobody. Every step follows from the bout
-as stored and the time, so that a restart in between tells nobody twice.
+One bout tells `start` once and `recovery` once; that it became worse is told as an escalation, and what was critical
+once stays so until it is over. A thing that flaps within `clear_s` burns on and tells nobody. Every step follows from
+the bout as stored and the time, so that a restart in between tells nobody twice.
 """
 
 from dataclasses import dataclass, replace
@@ -50,13 +50,17 @@ class Bout:
 
 
 class Step(NamedTuple):
-    """The bout after a look (None: there is none), and what is to be told of it. `level` counts escalations from 1;
-    `rose`: it became worse, which whoever was reached by now is told, also who has acknowledged it."""
+    """The bout after a look (None: there is none), and what is to be told of it. `level` counts escalations from 1; one
+    of level 0 says that it became worse, to whoever was reached by now, also to who has acknowledged it."""
 
     bout: Bout | None
     tells: NoticeKind | None = None
     level: int = 0
-    rose: bool = False
+
+    @property
+    def rose(self) -> bool:
+        """Whether it became worse."""
+        return self.tells == "escalation" and self.level == 0
 
 
 def look(
@@ -79,7 +83,7 @@ def _bad(bout: Bout | None, seen: Observation, severity: Severity, pace: Pace, a
             return Step(bout)
         return Step(replace(bout, state="firing", fired_at=at, reminded_at=at), "start")
     if rose:
-        return Step(replace(bout, reminded_at=at), "escalation", bout.escalated, rose=True)
+        return Step(replace(bout, reminded_at=at), "escalation")
     return _unheard(bout, pace, at) if bout.state == "firing" else Step(bout)
 
 

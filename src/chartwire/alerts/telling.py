@@ -6,7 +6,7 @@ from uuid import UUID
 
 from chartwire.alerts.observations import NoticeKind
 from chartwire.alerts.rules import Rule
-from chartwire.alerts.states import Bout, Step
+from chartwire.alerts.states import Step
 from chartwire.core.ids import uuid7
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
@@ -21,22 +21,17 @@ async def tell(tx: Connection, org: UUID, alert_id: UUID, rule: Rule, step: Step
         await tx.execute(q.withdraw_waiting_notices, org, alert_id, at)
     channels = {row["name"]: row["id"] for row in await tx.fetch(q.alert_channel_names, org)}
     wanted = [channels[name] for name in _names(rule, step, channels) if name in channels]
-    await _write(tx, org, alert_id, wanted, kind, send_at(rule, bout, at))
+    await _write(tx, org, alert_id, wanted, kind, rule.opening(bout.severity, at))
 
 
 async def tell_those_who_know(
     tx: Connection, org: UUID, alert_id: UUID, kind: NoticeKind, at: datetime, *, when: datetime | None = None
 ) -> None:
-    """Tell the channels that were told of this bout, at once or `when`; a notice of it that still waits for opening hours
-    is withdrawn."""
+    """Tell the channels that were told of this bout, at once or `when`; a notice of it that still waits for opening
+    hours is withdrawn."""
     await tx.execute(q.withdraw_waiting_notices, org, alert_id, at)
     told = [row["channel_id"] for row in await tx.fetch(q.channels_told, org, alert_id)]
     await _write(tx, org, alert_id, told, kind, when or at)
-
-
-def send_at(rule: Rule, bout: Bout, at: datetime) -> datetime:
-    """When a notice goes out: at once where it is critical or the rule knows no hours, else when they are open."""
-    return at if rule.hours is None or bout.severity == "critical" else rule.hours.next_open(at)
 
 
 def _names(rule: Rule, step: Step, every: Collection[str]) -> list[str]:

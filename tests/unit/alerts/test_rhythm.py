@@ -97,11 +97,24 @@ def test_a_holiday_among_the_weeks_makes_the_judgement_milder() -> None:
 
 
 def test_before_a_week_was_learned_nothing_is_judged() -> None:
+    two_days = dict.fromkeys(range(192), Usual(5.0, 5.0, 1.0))
     assert judge({}, MONDAY, MONDAY + timedelta(days=2), "UTC") is None
+    assert judge(two_days, MONDAY, MONDAY + timedelta(days=2), "UTC") is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_week_is_enough_to_judge_and_judged_with_care(seed: int) -> None:
+    """What one week happened to bring is no measure: at most one false alarm in the month after it."""
+    chance = random.Random(seed)
+    week = week_of(laboratory, 1, chance)
+    gaps = [judge(week, one, other, "UTC") for one, other in pairwise(arrivals(laboratory, MONDAY, 4, chance))]
+    assert all(gaps)
+    assert sum(gap.alarm for gap in gaps if gap) <= 1
 
 
 def test_the_usual_gap_is_told_for_this_hour() -> None:
-    week = {slot_of(MONDAY + timedelta(hours=9), "UTC"): Usual(5.0, 5.0, 4.0)}
+    week = dict.fromkeys(range(SLOTS), Usual(1.0, 1.0, 4.0))
+    week[slot_of(MONDAY + timedelta(hours=9), "UTC")] = Usual(5.0, 5.0, 4.0)
     seen = judge(week, MONDAY + timedelta(hours=8, minutes=50), MONDAY + timedelta(hours=9, minutes=4), "UTC")
     assert seen is not None
     assert (seen.silent_s, seen.usual_gap_s) == (840.0, 180.0)

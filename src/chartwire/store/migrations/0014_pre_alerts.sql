@@ -21,6 +21,7 @@ create table alert_channel (
     kind       text not null check (kind in ('email', 'slack', 'teams', 'pagerduty', 'webhook')),
     settings   text not null,
     sealed     bytea not null,
+    secret_names text[] not null default '{}',
     state      text not null default 'enabled' check (state in ('enabled', 'disabled')),
     version    integer not null default 1,
     created_at timestamptz not null default now(),
@@ -30,13 +31,14 @@ create table alert_channel (
 );
 
 -- One thing that a rule watches (`key`: a source, an endpoint, a volume) while it is not well. One row a bout: a new bout
--- is a new row. A bout is kept while its rule still waits (`pending`), so that a restart forgets nothing.
+-- is a new row. A bout is kept while its rule still waits (`pending`), so that a restart forgets nothing; one that ends
+-- before anybody was told is deleted.
 create table alert (
     org_id          uuid not null,
     id              uuid not null,
     rule            text not null,
     key             text not null,
-    state           text not null check (state in ('pending', 'firing', 'acknowledged', 'recovered', 'withdrawn')),
+    state           text not null check (state in ('pending', 'firing', 'acknowledged', 'recovered')),
     severity        text not null check (severity in ('info', 'warning', 'critical')),
     summary         text not null,
     value           double precision,
@@ -111,5 +113,5 @@ begin
 end
 $$;
 
-grant select, insert, update, delete on alert_rule, alert_channel, feed_rhythm, feed_watch to chartwire_app;
-grant select, insert, update on alert, alert_notice to chartwire_app;
+grant select, insert, update, delete on alert_rule, alert_channel, alert, alert_notice, feed_rhythm, feed_watch
+    to chartwire_app;
