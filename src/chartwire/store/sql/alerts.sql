@@ -240,10 +240,6 @@ select c.credential_id, l.name, c.last_four, c.expires_at
  where c.org_id = $1 and c.revoked_at is null and c.expires_at > $2
  order by c.credential_id;
 
--- name: database_clock
--- The server's clock now.
-select clock_timestamp();
-
 -- name: partitions_in_doubt
 -- Tables by month that lack the partition of the month $1 (YYYY_MM), or have rows in their default one.
 select parent.relname::text as name
