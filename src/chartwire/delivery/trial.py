@@ -78,11 +78,13 @@ async def probe(pool: Pool, door: Outbound, sealer: Sealer, org: UUID, endpoint_
 
 def advice_on(attempt: Attempt) -> Advice | None:
     """What to tell about an attempt; None for one that was answered 2xx."""
-    if attempt.error is None:
-        return None
+    return None if attempt.error is None else advice_for(attempt.error, attempt.status or 0)
+
+
+def advice_for(error: str, status: int) -> Advice:
+    """What to tell about the code of a failure, or a status of HTTP (0: there was none)."""
     table = _table()
-    code = "address" if attempt.error.startswith("address_") else attempt.error
-    status = attempt.status or 0
+    code = "address" if error.startswith("address_") else error
     told = table["codes"].get(code) or table["statuses"].get(status) or table["classes"].get(status // 100)
     return Advice(**(told or table["codes"]["connect"]))
 

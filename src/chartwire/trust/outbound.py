@@ -11,7 +11,7 @@ policy), and where an answer stops being worth reading.
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
 
 from chartwire.core.clock import monotonic
@@ -26,6 +26,8 @@ from chartwire.trust.idle import IdleConnections, Peer
 from chartwire.trust.outcomes import Answer, ConnectFailedError, OutcomeUnknownError, RefusedError
 from chartwire.trust.resolver import Lookup, Resolver
 from chartwire.trust.target import Target, parse_url, request_head
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def _always() -> bool:
@@ -88,9 +90,21 @@ class Outbound:
         judges anew.
         """
         target = parse_url(url)
+        await self.check_peer(target.host, target.port, target.tls, policy, timeout_s=timeout_s)
+
+    async def check_peer(
+        self,
+        host: str,
+        port: int,
+        tls: bool,
+        policy: OutboundPolicy,
+        *,
+        timeout_s: float = OUTBOUND_CONNECT_TIMEOUT_S,
+    ) -> None:
+        """As `check`, for what has a host and a port and no URL."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._judged(target.host, target.port, target.tls, policy)
+                await self._judged(host, port, tls, policy)
         except TimeoutError:
             raise ConnectFailedError("the host name was not resolved in time", code="connect_timeout") from None
 
@@ -102,7 +116,7 @@ class Outbound:
         policy: OutboundPolicy,
         *,
         timeout_s: float = OUTBOUND_CONNECT_TIMEOUT_S,
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    ) -> Stream:
         """A judged byte stream for other protocols (MLLP). `tls` may be a context that carries a client certificate.
 
         Raises RefusedError or ConnectFailedError. The stream is the caller's to close and to bound.
@@ -115,6 +129,39 @@ class Outbound:
                 return await _first_stream(host, port, addresses, context)
         except TimeoutError:
             raise ConnectFailedError("the connection was not made in time", code="connect_timeout") from None
+
+    async def open_starttls(
+        self,
+        host: str,
+        port: int,
+        ask: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+        policy: OutboundPolicy,
+        *,
+        timeout_s: float,
+    ) -> Stream:
+        """A judged stream that begins in plain text and is under TLS when it is handed over; judged as one of TLS.
+
+        `ask` speaks in the clear until the peer is ready for the handshake, so nothing secret. Raises what
+        `open_stream` and `ask` raise, and ConnectFailedError (`tls_injection`) for a peer that said more in the clear
+        than `ask` read: it would count as said under TLS (RFC 3207 section 5).
+        """
+        self._refuse_disarmed()
+        writer: asyncio.StreamWriter | None = None
+        try:
+            async with asyncio.timeout(timeout_s):
+                addresses = await self._judged(host, port, True, policy)
+                reader, writer = await _first_stream(host, port, addresses, None)
+                await ask(reader, writer)
+                if _holds_bytes(reader):
+                    raise ConnectFailedError("the peer spoke out of turn before TLS", code="tls_injection")
+                await _upgrade(writer, self._tls, host)
+                return reader, writer
+        except TimeoutError:
+            _abort(writer)
+            raise ConnectFailedError("the connection was not made in time", code="connect_timeout") from None
+        except BaseException:
+            _abort(writer)
+            raise
 
     async def close(self) -> None:
         """Drop the kept connections. Calls in flight end by their own deadlines."""
@@ -192,9 +239,7 @@ def connect_failure(error: OSError | ssl.CertificateError) -> ConnectFailedError
     return ConnectFailedError("the connection was not made", code="connect")
 
 
-async def _first_stream(
-    host: str, port: int, addresses: list[Address], context: ssl.SSLContext | None
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _first_stream(host: str, port: int, addresses: list[Address], context: ssl.SSLContext | None) -> Stream:
     failure: OSError | ssl.CertificateError = OSError("no address")
     for address in addresses:
         try:
@@ -203,6 +248,29 @@ async def _first_stream(
         except (OSError, ssl.CertificateError) as error:
             failure = error
     raise connect_failure(failure)
+
+
+async def _upgrade(writer: asyncio.StreamWriter, context: ssl.SSLContext, host: str) -> None:
+    try:
+        await writer.start_tls(context, server_hostname=host)
+    except (OSError, ssl.CertificateError) as error:
+        raise connect_failure(error) from None
+
+
+def _holds_bytes(reader: asyncio.StreamReader) -> bool:
+    """Whether bytes came that nobody has read: a read would end at once."""
+    look = reader.read(1)
+    try:
+        look.send(None)
+    except StopIteration:
+        return True
+    look.close()
+    return False
+
+
+def _abort(writer: asyncio.StreamWriter | None) -> None:
+    if writer is not None:
+        writer.transport.abort()
 
 
 def _late(connection: Connection | None) -> ConnectFailedError | OutcomeUnknownError:
