@@ -53,15 +53,22 @@ async def keep_writing(run_dir: Path, process: str) -> None:
 
 def read_snapshots(run_dir: Path, own: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """(process, metrics) of every other process that lives; files of dead ones are removed."""
+    for process, _, metrics in living(run_dir):
+        if process != own:
+            yield process, metrics
+
+
+def living(run_dir: Path) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
+    """(process, its id, metrics) of every process that lives; files of dead ones are removed."""
     for path in sorted(run_dir.glob(f"*{_SUFFIX}")):
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if not _lives(found["pid"]):
+        if _lives(found["pid"]):
+            yield found["process"], found["pid"], found["metrics"]
+        else:
             path.unlink(missing_ok=True)
-        elif found["process"] != own:
-            yield found["process"], found["metrics"]
 
 
 def _lives(pid: int) -> bool:

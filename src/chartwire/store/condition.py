@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from chartwire.core.clock import monotonic, now
-from chartwire.store.pool import Pool
+from chartwire.core.clock import now
+from chartwire.store.pool import Connection, Pool
 from chartwire.store.queries import q
 
 
@@ -40,20 +40,18 @@ class Lease:
     last_sign: datetime | None
 
 
-async def clock_skew_s(pool: Pool) -> float:
+async def clock_skew_s(connection: Connection) -> float:
     """Seconds that the server's clock is ahead of this machine's (negative: behind), to half a round trip."""
-    async with pool.connection() as connection:
-        await connection.fetchval(q.database_clock)  # the first one prepares the statement
-        began = monotonic()
-        told: datetime = await connection.fetchval(q.database_clock)
-        here = now()
-    return (told - here).total_seconds() + (monotonic() - began) / 2
+    await connection.fetchval(q.database_clock)  # the first one prepares the statement
+    asked = now()
+    told: datetime = await connection.fetchval(q.database_clock)
+    answered = now()
+    return (told - (asked + (answered - asked) / 2)).total_seconds()
 
 
-async def partitions(pool: Pool) -> Partitions:
+async def partitions(connection: Connection) -> Partitions:
     """Partitioned tables that want looking after."""
-    async with pool.connection() as connection:
-        rows = await connection.fetch(q.partitions_wanting)
+    rows = await connection.fetch(q.partitions_wanting)
     return Partitions(
         tuple(row["name"] for row in rows if row["without_next"]), tuple(row["name"] for row in rows if row["spilled"])
     )

@@ -6,12 +6,10 @@ from typing import Any
 
 from chartwire.app import console
 from chartwire.app.cli import common_arguments
-from chartwire.app.disk import forecast
+from chartwire.app.disk import forecast, shown
 from chartwire.app.services import services
 from chartwire.app.settings import load
 from chartwire.store.disk import CLASSES, Forecast
-
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -59,12 +57,3 @@ def _text(found: Forecast) -> str:
         left = f", full in {found.days_left:.0f} days" if found.days_left is not None else ""
         lines.append(f"growth {shown(found.growth)} a day{left}")
     return "\n".join(lines)
-
-
-def shown(size: float) -> str:
-    """Bytes for people: `1.5 GB`."""
-    for unit in _UNITS[:-1]:
-        if abs(size) < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} {_UNITS[-1]}"

@@ -7,12 +7,12 @@ select name, setting from pg_settings where name = any($1::text[]);
 select clock_timestamp();
 
 -- name: partitions_wanting
--- Partitioned tables: whether next month (UTC) has no partition, and whether rows lie (or lay, before a vacuum) in the
--- default one.
+-- Partitioned tables: whether next month (UTC) has no partition, and whether rows lie in the default one, as far as the
+-- server's statistics know.
 select c.relname::text as name,
        to_regclass(format('public.%s_%s', c.relname,
                           to_char((now() at time zone 'utc') + interval '1 month', 'YYYY_MM'))) is null as without_next,
-       t.partdefid <> 0 and pg_relation_size(t.partdefid) > 0 as spilled
+       t.partdefid <> 0 and pg_stat_get_live_tuples(t.partdefid) > 0 as spilled
   from pg_partitioned_table t join pg_class c on c.oid = t.partrelid
  where t.partstrat = 'r' and c.relnamespace = 'public'::regnamespace
  order by c.relname;

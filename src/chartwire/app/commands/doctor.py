@@ -1,0 +1,62 @@
+"""`chartwire doctor`: what is not safe, what lags, what is stuck and why, what runs out."""
+
+import argparse
+import asyncio
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from chartwire.app import console
+from chartwire.app.cli import common_arguments
+from chartwire.app.doctor.examination import Examination, examine
+from chartwire.app.doctor.findings import Finding
+from chartwire.app.services import base_url_of
+from chartwire.app.settings import load
+from chartwire.core.clock import instant
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `chartwire doctor`."""
+    common_arguments(parser)
+    parser.add_argument("--production", action="store_true", help="ask for all that patients' data need")
+    parser.add_argument("--strict", action="store_true", help="exit 1 for warnings too")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="of the installation that is meant")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """The command: 0 when nothing is wrong, 1 for errors (with --strict for warnings too)."""
+    settings = load(args.config)
+    if args.data_dir:
+        settings = replace(settings, data_dir=args.data_dir)
+    made = asyncio.run(examine(settings, production=args.production))
+    base_url = base_url_of(settings)
+    console.say(args, as_data(made, base_url), _text(made, base_url))
+    wrong = made.count("error") + (made.count("warning") if args.strict else 0)
+    return console.PROBLEMS if wrong else console.OK
+
+
+def as_data(made: Examination, base_url: str) -> dict[str, Any]:
+    """The examination for JSON."""
+    return {
+        "ok": made.count("error") == 0,
+        "examined_at": instant(made.at),
+        "processes": made.processes,
+        "errors": made.count("error"),
+        "warnings": made.count("warning"),
+        "findings": [asdict(one) | {"page": base_url + one.page} for one in made.findings],
+    }
+
+
+def _text(made: Examination, base_url: str) -> str:
+    lines = []
+    for section in dict.fromkeys(one.section for one in made.findings):
+        lines += [section, *(_told(one, base_url) for one in made.findings if one.section == section)]
+    running = ", ".join(made.processes) or "none on this machine"
+    total = f"{made.count('error')} errors, {made.count('warning')} warnings; processes: {running}"
+    return "\n".join([*lines, total])
+
+
+def _told(one: Finding, base_url: str) -> str:
+    page = f"{base_url}{one.page}"
+    return f"  {one.severity}: {one.what}\n      why:  {one.why}\n      mend: {one.mend}\n      see:  {page}"
