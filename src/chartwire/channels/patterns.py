@@ -66,11 +66,15 @@ def weigh(source: Source, envelope: Envelope) -> Weight | None:
     return Weight(len(best), sum(exact for exact, _ in best), sum(letters for _, letters in best))
 
 
-def names_facility(source: Source) -> bool:
-    """Whether a source names a facility (MSH-4, MSH-6 or PV1-3.4) without wildcard."""
-    return any(
-        split_part(name)[0] in _FACILITY_FIELDS and pattern and not _WILDCARDS & set(pattern)
-        for name, pattern in source.sending
+def bars_others(source: Source) -> bool:
+    """Whether a source names a facility (MSH-4, MSH-6 or PV1-3.4) without wildcard, in the operator's words."""
+    return (
+        source.vouched
+        and not source.retired
+        and any(
+            split_part(name)[0] in _FACILITY_FIELDS and pattern and not _WILDCARDS & set(pattern)
+            for name, pattern in source.sending
+        )
     )
 
 

@@ -11,7 +11,8 @@ before one that has none, and among those of one organisation the most specific 
 sources of two organisations match, the message is refused: nothing is guessed.
 
 **Naming another organisation.** A message whose fields match a source of another organisation, facility (MSH-4, MSH-6
-or PV1-3.4) spelled out without wildcard, is refused with AR, unless the peer's own sources name it by pattern too.
+or PV1-3.4) spelled out without wildcard, is refused with AR, unless the peer's own sources name it by pattern too. Only
+what the operator wrote counts (`Source.vouched`): what an organisation writes by API bars nobody else.
 
 **Which lane** (sections 3 and 4 of domain-rules.md; architecture.md, work engine), by `Source.order_key`:
 `patient` (the default) is the strongest identifying PID-3: rules of the source in their order, then repetitions in
@@ -28,7 +29,7 @@ from importlib import resources
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
-from chartwire.channels.patterns import CERTIFICATE_KINDS, FIELDS, Weight, names_facility, split_part, weigh
+from chartwire.channels.patterns import CERTIFICATE_KINDS, FIELDS, Weight, bars_others, split_part, weigh
 from chartwire.core.errors import ParseError, ValidationError
 from chartwire.core.ids import order_key_digest
 from chartwire.core.source import Source
@@ -104,7 +105,7 @@ def route(allowed: Sequence[Source], everyone: Iterable[Source], envelope: Envel
     if not named:
         home = {source.org for source in allowed}
         for other in everyone:
-            if other.org not in home and not other.retired and names_facility(other) and weigh(other, envelope):
+            if other.org not in home and bars_others(other) and weigh(other, envelope):
                 reason = "this sender may not act for that organisation"
                 return Refusal("names_another_organisation", reason, allowed[0])
         named = [source for source in allowed if not source.sending]

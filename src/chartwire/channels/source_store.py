@@ -75,12 +75,13 @@ async def write_source(tx: Connection, access: Access, form: SourceForm, *, judg
     """Make a source. Raises ConflictError (`source_exists`, `source_overlaps`, `sources_max`).
 
     `judge` says which sources of the listener it has to be told apart from: `own`, for an operator, who may put feeds
-    of several organisations on one listener; `later`, for a caller who does `check_neighbours` when all are written.
+    of several organisations on one listener; `later`, for an operator who does `check_neighbours` when all are written.
+    What is judged by `everyone` is the organisation's own word: no operator vouches for it.
     """
     present = await stored_sources(tx, access.org)
     if len(present) >= SOURCES_PER_ORGANISATION_MAX:
         raise ConflictError(f"an organisation has at most {SOURCES_PER_ORGANISATION_MAX} sources", code="sources_max")
-    source = source_of(form, access.org, uuid7())
+    source = replace(source_of(form, access.org, uuid7()), vouched=judge != "everyone")
     _check_name(source, present)
     if judge != "later":
         await check_neighbours(tx, source, form.listener, own_only=judge == "own")
@@ -100,13 +101,16 @@ async def rewrite_source(
 ) -> StoredSource:
     """Give a source these settings; a retired one comes back.
 
-    Raises NotFoundError, and ConflictError: `version_conflict` where it has another version than the given one, else as
-    write_source.
+    What an operator decided stands as long as `listener`, `peers` and `sending` stay as they were: it is not judged
+    again, and the operator still vouches for it. Raises NotFoundError, and ConflictError: `version_conflict` where it
+    has another version than the given one, else as write_source.
     """
-    await stored_source(tx, access.org, source_id)
+    before = await stored_source(tx, access.org, source_id)
     source = source_of(form, access.org, source_id)
+    told_apart_as_before = _told_apart_by(source, form.listener) == _told_apart_by(before.source, before.listener)
+    source = replace(source, vouched=judge != "everyone" or (before.source.vouched and told_apart_as_before))
     _check_name(source, await stored_sources(tx, access.org))
-    if judge != "later":
+    if judge != "later" and not told_apart_as_before:
         await check_neighbours(tx, source, form.listener, own_only=judge == "own")
     arguments = (source.org, source.id, source.name, to_json(source), version)
     if await tx.fetchval(q.change_source, *arguments) is None:
@@ -155,6 +159,10 @@ def _stored(org: UUID, row: Row) -> StoredSource | None:
     standing = {"live": row["kind"] == "live", "paused": row["paused"], "retired": row["retired_at"] is not None}
     source = replace(source, name=row["name"], **standing)
     return StoredSource(source, row["listener"], row["version"], row["created_at"], row["updated_at"], row["on_hold"])
+
+
+def _told_apart_by(source: Source, listener: str) -> tuple[object, ...]:
+    return listener, source.peers, source.sending
 
 
 def _check_name(source: Source, present: Iterable[StoredSource]) -> None:

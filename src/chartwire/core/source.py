@@ -28,8 +28,8 @@ class Source:
     record/authority.yaml. `order_key` says what has to stay in order (channels/routing.py): `patient`, `visit`,
     `source`, or the path of a field such as `ORC-3`. `strictness` are pairs of what the validator finds (a rule, the
     beginning of one with `*`, or a severity) and what then happens (channels/strictness.py), the last that fits counts;
-    without any, messages are not validated. `paused` and `retired` are no settings: they say how the source
-    stands now.
+    without any, messages are not validated. `vouched`, `paused` and `retired` are no settings: whether the operator
+    wrote `sending`, so that the facilities in it are this organisation's alone, and how the source stands now.
     """
 
     org: UUID
@@ -57,6 +57,7 @@ class Source:
     sending: tuple[tuple[str, str], ...] = ()
     order_key: str = "patient"
     strictness: tuple[tuple[str, str], ...] = ()
+    vouched: bool = True
     paused: bool = False
     retired: bool = False
 

@@ -8,8 +8,9 @@ import pytest
 from tests.integration.api.hub import new_client
 
 from chartwire.api.asgi import make_app
-from chartwire.channels.sources import SourceDirectory, list_sources
-from chartwire.core.ids import from_prefixed, uuid7, uuid7_floor
+from chartwire.channels.sources import SourceDirectory, create_source, list_sources
+from chartwire.core.ids import from_prefixed, to_prefixed, uuid7, uuid7_floor
+from chartwire.core.source import Source
 
 BASE = "/api/v1/sources"
 MESSAGE = "MSH|^~\\&|LAB|NORTH|HUB|CLINIC|20261120||ADT^A01|1|P|2.5\rPID|1||4711^^^NORTH^MR\r"
@@ -189,6 +190,30 @@ async def test_a_route_that_ends_in_a_refusal_or_is_another_organisation_s_tells
     refused = (await client.post("/api/v1/hl7/route", {"message": MESSAGE, "peer": "203.0.113.1"})).json
     assert refused["refusal"]["code"] == "unknown_peer"
     assert (await client.post("/api/v1/hl7/route", {"message": MESSAGE * 2})).status == 422
+
+
+async def test_what_an_organisation_names_for_itself_bars_no_other_organisation_s_messages(client, other_client):
+    await made(client, peers=["192.0.2.0/24"])
+    claim = {"name": "claim", "authority": "X", "listener": "tls", "sending": [{"field": "MSH-4", "pattern": "NORTH"}]}
+    assert (await other_client.post(BASE, claim)).status == 201
+    told = (await client.post("/api/v1/hl7/route", {"message": MESSAGE, "peer": "192.0.2.1"})).json
+    assert told["outcome"] == "source"
+
+
+async def test_what_the_operator_decided_stands_until_its_owner_changes_what_tells_it_apart(
+    client, other_client, pool, org_id, other_org_id
+):
+    north = (("MSH-4", "NORTH"),)
+    operators = [Source(org, uuid7(), "feed", "NORTH", sending=north) for org in (org_id, other_org_id)]
+    for source in operators:
+        await create_source(pool, source, "plain")
+    link = f"{BASE}/{to_prefixed('src', operators[1].id)}"
+    assert (await other_client.send("PATCH", link, {"timezone": "Europe/Zurich"})).status == 200
+    assert (await list_sources(pool, other_org_id))[0].vouched
+    wider = {"sending": [{"field": "MSH-4", "pattern": "NORTH"}, {"field": "MSH-4", "pattern": "SOUTH"}]}
+    assert (await other_client.send("PATCH", link, wider)).json["code"] == "source_overlaps"
+    assert (await other_client.send("PATCH", link, wider | {"listener": "tls"})).status == 200
+    assert not (await list_sources(pool, other_org_id))[0].vouched
 
 
 async def test_of_two_writers_at_once_that_claim_the_same_senders_one_is_refused(client, other_client):

@@ -131,6 +131,11 @@ def test_a_retired_source_bars_nobody() -> None:
     assert route([own], [own, gone], message()) == own
 
 
+def test_what_an_organisation_wrote_itself_bars_nobody() -> None:
+    own, foreign = source(1), source(2, ORG_B, sending=(("MSH-4", "NORTH"),), vouched=False)
+    assert route([own], [own, foreign], message()) == own
+
+
 def test_a_peer_may_name_what_its_own_source_names_too() -> None:
     own, foreign = source(1, sending=(("MSH-4", "NORTH"),)), source(2, ORG_B, sending=(("MSH-4", "NORTH"),))
     assert route([own], [own, foreign], message()) == own
