@@ -24,6 +24,7 @@ from chartwire.mllp.settings import Bounds
 _FULL, _UNREAD, _OVER_BUDGET, _ENDING = 1, 2, 4, 8
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 _LINGER_S: Final = 5.0
+_LAST_WORD_S: Final = 2.0
 
 ACK_SECONDS = Histogram("chartwire_mllp_ack_seconds", "From the last byte of a message to its answer")
 UNFRAMED = Counter("chartwire_mllp_unframed_total", "What stood outside whole frames", ("kind",))
@@ -86,6 +87,7 @@ class Connection(asyncio.Protocol):
         self._last_read = self._frame_since = monotonic()
         self._unread_since = self._linger_until = 0.0
         self._open = self._ended = self._oversize = False
+        self._half_closes = self._half_closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Set up the socket and find out who is there."""
@@ -130,6 +132,7 @@ class Connection(asyncio.Protocol):
         if self._deframer.close() is not None:
             UNFRAMED.add(1, "truncated")
         self._ended = True
+        self._half_closes = self._half_closed = False
         self._close_when_done()
         return self._open and self._transport.get_extra_info("ssl_object") is None
 
@@ -187,7 +190,13 @@ class Connection(asyncio.Protocol):
         self.release()
 
     def drain(self) -> None:
-        """Take nothing more, answer what was taken, close."""
+        """Take nothing more, answer what was taken, close.
+
+        Where answers are owed, the peer may be sending: closing over its unread bytes would reset the connection and
+        could cut the last answer. So our side is closed behind that, and what still comes is dropped until the peer
+        has closed too.
+        """
+        self._half_closes = bool(self._pending) and self._transport.can_write_eof()
         self._ended = True
         self._backlog.clear()
         self.pause(_ENDING)
@@ -279,7 +288,12 @@ class Connection(asyncio.Protocol):
     def _close_when_done(self) -> None:
         if self._pending or self._backlog or not self._ended:
             return
-        if not self._oversize or not self._deframer.in_frame:
+        if self._half_closes:
+            self._half_closes, self._half_closed = False, True
+            self._linger_until = monotonic() + _LAST_WORD_S
+            self._transport.write_eof()
+            self.resume(_ENDING)
+        elif not self._half_closed and not (self._oversize and self._deframer.in_frame):
             self._transport.close()
 
     def _overdue(self, now_s: float) -> str | None:
@@ -287,7 +301,7 @@ class Connection(asyncio.Protocol):
         if self._unread_since and now_s - self._unread_since > bounds.write_timeout_s:
             return "peer_does_not_read"
         if self._linger_until and now_s > self._linger_until:
-            return "oversize"
+            return "oversize" if self._oversize else "drained"
         if self._paused or self._pending:
             return None
         if self._deframer.in_frame and now_s - self._frame_since > bounds.frame_timeout_s:
