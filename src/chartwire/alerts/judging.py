@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from chartwire.alerts.observations import Observation, Seen
 from chartwire.alerts.rules import Rule
 from chartwire.alerts.states import Bout, Pace, Step, look
 from chartwire.core.ids import uuid7
+
+_FORGOTTEN: Final = timedelta(days=1)
+"""What another machine saw and looks at no more is gone with it."""
 
 
 class Place(NamedTuple):
@@ -54,7 +57,8 @@ def changes(
 
 def _of_rule(rule: Rule, found: Seen, burning: Mapping[str, Standing], at: datetime) -> Iterator[Change]:
     looked = {one.key: one for one in found.things if rule.watches(one.key)}
-    gone = (key for key in burning if key not in looked and key.startswith(found.covers))
+    gone = [key for key, one in burning.items() if key not in looked
+            and (key.startswith(found.covers) or at - one.bout.seen_at > _FORGOTTEN)]  # fmt: skip
     for key in (*looked, *gone):
         if change := _look(rule, key, looked.get(key), burning.get(key), at):
             yield change

@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 _rounds = Counter("chartwire_alert_rounds_total", "Looks at an organisation, by how they ended.", ("outcome",))
 _failures = Counter("chartwire_alert_probe_failures_total", "Probes that could not look, by kind.", ("kind",))
 
-Deliver = Callable[[UUID], Awaitable[None]]
+Deliver = Callable[[UUID], Awaitable[object]]
 """Sends what is due to an organisation's channels. Several processes may call it at once."""
 
 

@@ -38,12 +38,20 @@ def write_state(settings: Settings, state: State) -> None:
 
 
 def read_state(settings: Settings) -> dict[str, Any] | None:
-    """What the keeper told last, None where none ever ran. Stale when its process is gone: see `log_at`."""
+    """What the keeper told last, None where none ever ran. Stale when its process is gone: see `told_at`."""
     try:
         told: dict[str, Any] = json.loads((settings.run_dir / _NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return told
+
+
+def told_at(settings: Settings) -> datetime | None:
+    """When the keeper told last; it does so every second while it lives."""
+    try:
+        return datetime.fromtimestamp((settings.run_dir / _NAME).stat().st_mtime, now().tzinfo)
+    except OSError:
+        return None
 
 
 def newest_evidence(settings: Settings) -> datetime | None:
