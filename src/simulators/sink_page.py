@@ -47,18 +47,19 @@ def page(arrivals: Iterable[Received], behaviours: Mapping[str, str]) -> bytes:
     """The page as UTF-8 HTML, without script. `behaviours` are names of PRESETS by path."""
     shown = list(arrivals)
     paths = sorted({"/", *behaviours, *(one.path for one in shown)})
-    rows = "".join(_row(one) for one in shown) or "<tr><td colspan=6>Nothing has arrived yet."
+    rows = "".join(_row(one, one is shown[0]) for one in shown) or "<tr><td colspan=6>Nothing has arrived yet."
     return _PAGE.replace("{switches}", _switches(paths, behaviours)).replace("{rows}", rows).encode()
 
 
-def _row(one: Received) -> str:
+def _row(one: Received, opened: bool) -> str:
     word, kind = _WORDS[one.check.verified]
     again = f' <span class="again">repeat {one.attempt}</span>' if one.attempt > 1 else ""
     at = datetime.fromtimestamp(one.received_at, UTC).strftime("%H:%M:%S.%f")[:-3]
+    opening = "<details open>" if opened else "<details>"
     return (
         f"<tr><td>{at}<td>{escape(one.type)}<td class={kind}>{word}<td>{escape(one.path)}"
         f"<td>{escape(one.id)}{again}<td>{escape(one.correlation)}"
-        f"<tr class=more><td colspan=6><details><summary>signature check</summary>{_steps(one.check)}</details>"
+        f"<tr class=more><td colspan=6>{opening}<summary>signature check</summary>{_steps(one.check)}</details>"
         f"<details><summary>headers</summary>{_headers(one.headers)}</details>"
         f"<details><summary>body</summary><pre>{escape(_pretty(one.body))}</pre></details>"
     )
@@ -98,10 +99,14 @@ def _pretty(body: str) -> str:
 
 _WORDS = {True: ("verified", "good"), False: ("WRONG SIGNATURE", "bad"), None: ("no secret known", "plain")}
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Webhook sink</title>
-<style>body{font:14px/1.45 system-ui,sans-serif;margin:2em;color:#1b2733}table{border-collapse:collapse}
-td,th{border:1px solid #d5dde3;padding:4px 8px;text-align:left;vertical-align:top}.more td{color:#46535f}
-code,pre{font:12px/1.4 ui-monospace,monospace;word-break:break-all;white-space:pre-wrap}.good{color:#12693a}
-.bad{color:#a3161f;font-weight:600}.again{color:#8a5a00}form{display:inline-block;margin:0 1.5em .5em 0}</style>
+<style>body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1.5rem;color:#1b2430;
+background:#fdfefc}h1{margin:0 0 .2em}a,summary{color:#0f6b66}table{border-collapse:collapse;width:100%;margin:.4em 0}
+td,th{border-bottom:1px solid #e2e6e9;padding:6px 10px 6px 0;text-align:left;vertical-align:top}
+th{color:#5b6572;font-size:12px;letter-spacing:.04em;text-transform:uppercase}.more>td{padding:2px 0 14px 1.2em}
+summary{cursor:pointer;font-size:13px}details table{width:auto}details td{padding-right:1.6em;font-size:13px}
+code,pre{font:12.5px/1.45 ui-monospace,monospace;word-break:break-all;white-space:pre-wrap}.good{color:#12693a;
+font-weight:600}.bad{color:#a3161f;font-weight:600}.again{color:#8a5a00}form{display:inline-block;
+margin:.3em 1.5em .5em 0}</style>
 <h1>Webhooks received</h1>
 <p>Newest first; <a href="/received">as JSON</a>. A repeat of a webhook-id is marked: the same event, sent again.</p>
 <details><summary>Misbehave, to see what the sender does</summary>{switches}</details>

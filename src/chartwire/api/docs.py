@@ -25,11 +25,14 @@ _START = """
 <p>HL7 v2 in, one clean FHIR record per patient, and everyone else gets it in the form they speak: a small practice API,
 FHIR R4, signed webhooks. This is version {version}, as it runs on this server.</p></section>
 <section class="cards">
+<a href="/docs/guide/start/quick-start"><h2>Quick start</h2>
+<p>A clinic of your own: its feed, its first message, its first webhook.</p></a>
 <a href="/docs/api/patients"><h2>Practice API</h2>
 <p>Patients, appointments, providers, locations: read, write, batch.</p></a>
+<a href="/docs/api/messages"><h2>Messages</h2><p>What arrived over HL7 v2, what it became, and how to replay it.</p></a>
+<a href="/docs/api/webhooks"><h2>Webhooks</h2><p>Endpoints, signatures, deliveries, and how to get what was missed.</p></a>
 <a href="/docs/events"><h2>Events</h2><p>Every event type with a sample, for webhooks and the change feed.</p></a>
 <a href="/docs/problems"><h2>Problems</h2><p>Every error that an answer can name, and what to do about it.</p></a>
-<a href="/docs/api/messages"><h2>Messages</h2><p>What arrived over HL7 v2, what it became, and how to replay it.</p></a>
 </section>
 <section><h2>First request</h2>
 <p>Type a key into the bar above to try any request of these pages on this server; it stays in this page and is never

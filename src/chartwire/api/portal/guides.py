@@ -11,7 +11,7 @@ from typing import Any
 
 import mistune
 
-_OF_START = ("quick-start.md", "glossary.md")
+_OF_START = ("glossary.md",)
 _MARKUP = re.compile(r"<[^>]+>")
 _NOT_WORD = re.compile(r"[^\w\- ]")
 FOLDERS = {"start": "Start", "how-to": "How to", "reference": "Reference", "runbooks": "Runbooks"}
@@ -58,14 +58,12 @@ def _all() -> Iterator[Guide]:
 
 
 def _pages(root: Traversable) -> Iterator[tuple[str, Traversable]]:
-    """The Markdown files with their folders; those of `docs/` itself that are for users begin."""
-    for name in _OF_START:
-        if root.joinpath(name).is_file():
-            yield "start", root.joinpath(name)
+    """The Markdown files with their folders; those of `docs/` itself that are for users come behind `start/`."""
     for folder in FOLDERS:
         place = root.joinpath(folder)
         listed = sorted(place.iterdir(), key=lambda one: one.name) if place.is_dir() else []
-        yield from ((folder, page) for page in listed if page.name.endswith(".md"))
+        beside = [root.joinpath(name) for name in _OF_START] if folder == "start" else []
+        yield from ((folder, page) for page in [*listed, *beside] if page.is_file() and page.name.endswith(".md"))
 
 
 def _title(text: str, name: str) -> str:
