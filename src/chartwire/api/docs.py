@@ -30,7 +30,7 @@ FHIR R4, signed webhooks. This is version {version}, as it runs on this server.<
 <a href="/docs/api/patients"><h2>Practice API</h2>
 <p>Patients, appointments, providers, locations: read, write, batch.</p></a>
 <a href="/docs/api/messages"><h2>Messages</h2><p>What arrived over HL7 v2, what it became, and how to replay it.</p></a>
-<a href="/docs/api/webhooks"><h2>Webhooks</h2><p>Endpoints, signatures, deliveries, and how to get what was missed.</p></a>
+<a href="/docs/api/webhooks"><h2>Webhooks</h2><p>Endpoints, signatures, deliveries, replays of what was missed.</p></a>
 <a href="/docs/events"><h2>Events</h2><p>Every event type with a sample, for webhooks and the change feed.</p></a>
 <a href="/docs/problems"><h2>Problems</h2><p>Every error that an answer can name, and what to do about it.</p></a>
 </section>
