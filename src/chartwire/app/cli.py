@@ -28,6 +28,8 @@ COMMANDS = {
     "arm": ("arm", "let a restored or copied installation speak again; --off silences one"),
     "retention": ("retention", "remove what is older than its term, and say what went"),
     "disk": ("disk", "what takes space, by organisation, and when the disk will be full"),
+    "doctor": ("doctor", "what is not safe, what lags, what is stuck and why, what runs out"),
+    "support": ("support", "a bundle for who helps you, without patient data"),
     "config": ("config", "check the settings; what an organisation has set, as files"),
     "sandbox": ("sandbox", "feed simulated clinic messages; the addresses and key of a running one"),
 }
