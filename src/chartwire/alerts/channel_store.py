@@ -12,7 +12,7 @@ import msgspec
 
 from chartwire.alerts.channel_form import ChannelForm, check_channel, settings_of
 from chartwire.alerts.channels.kind import Way
-from chartwire.alerts.channels.kinds import CHANNEL_KINDS
+from chartwire.alerts.channels.kinds import CHANNEL_KINDS, ChannelKindName
 from chartwire.alerts.observations import Channel
 from chartwire.core.access import Access
 from chartwire.core.errors import ConflictError, FaultsError, NotFoundError
@@ -35,7 +35,7 @@ class StoredChannel:
 
     id: UUID
     name: str
-    kind: str
+    kind: ChannelKindName
     enabled: bool
     settings: dict[str, Any]
     secrets: tuple[str, ...]

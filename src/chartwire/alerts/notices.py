@@ -16,12 +16,13 @@ from chartwire.alerts import channel_store
 from chartwire.alerts.channel_store import channel_of
 from chartwire.alerts.channels.kind import Way
 from chartwire.alerts.observations import Notice, Sent
+from chartwire.core.access import Access
 from chartwire.core.clock import now
 from chartwire.core.errors import ChartwireError
 from chartwire.core.ids import PREFIXES, to_prefixed
 from chartwire.core.limits import ALERT_NOTICE_LEASE_S, ALERT_NOTICES_AT_ONCE_MAX, ALERT_NOTICES_PER_TURN_MAX
 from chartwire.core.telemetry import Counter
-from chartwire.store.pool import Pool, Row
+from chartwire.store.pool import Connection, Pool, Row
 from chartwire.store.queries import q
 from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
@@ -29,6 +30,7 @@ from chartwire.trust.seal import Sealer
 WAITS_S: Final = (30, 60, 120, 300, 600, 1_800, *(3_600,) * 23)
 """Between the tries of a notice: together a day, then it is dead."""
 
+_SHOWN_MAX: Final = 500
 _NOTICES = Counter("chartwire_alert_notices_total", "Tries of alert notices.", ("channel_kind", "outcome"))
 _log = structlog.get_logger(__name__)
 
@@ -41,10 +43,11 @@ async def deliver_due(
     *,
     base_url: str = "",
     clock: Callable[[], datetime] = now,
-) -> int:
-    """Send what is due in an organisation; answers how many notices were tried. Safe to run twice at the same time.
+) -> None:
+    """Try what is due in an organisation, each notice once. Safe to run twice at the same time.
 
     `base_url` (without closing slash) is where people reach this installation; without it notices carry no link.
+    Raises TransientError when the store is away; what was not settled is tried again.
     """
     at = clock()
     lease = at + timedelta(seconds=ALERT_NOTICE_LEASE_S)
@@ -52,7 +55,7 @@ async def deliver_due(
         rows = await tx.fetch(q.claim_notices, org, at, ALERT_NOTICES_PER_TURN_MAX, lease)
         way = Way(door, await channel_store.policy(tx, org)) if rows else None
     if way is None:
-        return 0
+        return
     turns = asyncio.Semaphore(ALERT_NOTICES_AT_ONCE_MAX)
 
     async def try_once(row: Row) -> None:
@@ -61,7 +64,11 @@ async def deliver_due(
         await _settle(pool, org, row, sent, clock())
 
     await asyncio.gather(*(try_once(row) for row in rows))
-    return len(rows)
+
+
+async def notices_of(tx: Connection, access: Access, alert_id: UUID) -> list[Row]:
+    """What people were told of an alert, the first first."""
+    return await tx.fetch(q.notices_of_alert, access.org, alert_id, _SHOWN_MAX)
 
 
 async def _sent(row: Row, way: Way, sealer: Sealer, org: UUID, base_url: str) -> Sent:

@@ -15,10 +15,13 @@ RETRY_AFTER_S = 2
 
 # code -> status and title; a code that is not here takes the status of its error class.
 _CODES: dict[str, tuple[int, str]] = {
+    "alert_over": (409, "The alert is over"),
     "another_person": (409, "The external id names another person"),
     "audit_unavailable": (503, "The access could not be recorded"),
     "body_malformed": (400, "The body is not JSON"),
     "body_too_large": (413, "The body is too large"),
+    "channel_exists": (409, "An alert channel has this name"),
+    "channel_in_use": (409, "Alert rules name this channel"),
     "credential_invalid": (401, "The key is not valid"),
     "credential_missing": (401, "A key is needed"),
     "duplicate": (409, "Another record has this number"),
@@ -51,6 +54,7 @@ _CODES: dict[str, tuple[int, str]] = {
     "quota_exceeded": (429, "Too many requests"),
     "reference_failed": (409, "An item that this one refers to failed"),
     "reference_not_there_yet": (409, "A record that is named is not there yet"),
+    "rule_exists": (409, "An alert rule has this name"),
     "scope_missing": (403, "The key may not do this"),
     "version_mismatch": (409, "The object has changed meanwhile"),
     "tls_required": (403, "The key came in the clear"),

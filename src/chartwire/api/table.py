@@ -5,6 +5,9 @@ from chartwire.api.fhir import binary as fhir_binary
 from chartwire.api.fhir import read as fhir_read
 from chartwire.api.rest import (
     actions,
+    alert_channels,
+    alert_rules,
+    alerts,
     batch,
     collections,
     custom_fields,
@@ -46,6 +49,9 @@ DOCUMENTED = (
     *source_control.ROUTES,
     *maintenance_windows.ROUTES,
     *dead_letters.ROUTES,
+    *alerts.ROUTES,
+    *alert_rules.ROUTES,
+    *alert_channels.ROUTES,
     *lineage.ROUTES,
     *feed.ROUTES,
     *endpoints.ROUTES,

@@ -27,6 +27,8 @@ from chartwire.store.queries import q
 SCOPES = frozenset(
     {
         "*",
+        "alerts.read",
+        "alerts.write",
         "appointments.read",
         "appointments.write",
         "audit.read",

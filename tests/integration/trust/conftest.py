@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The product runs on uvloop, tools may not: the outbound door must be as tight on both."""
-    both = item.path.name == "test_outbound.py"
+    both = item.path.name in {"test_outbound.py", "test_smtp.py"}
     return {"uvloop": uvloop.new_event_loop} | ({"asyncio": asyncio.new_event_loop} if both else {})
 
 
