@@ -2,17 +2,15 @@
 
 import argparse
 import asyncio
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from chartwire.app import console
 from chartwire.app.cli import common_arguments
-from chartwire.app.doctor.examination import Examination, examine
+from chartwire.app.doctor.examination import Examination, as_data, examine
 from chartwire.app.doctor.findings import Finding
 from chartwire.app.services import base_url_of
 from chartwire.app.settings import load
-from chartwire.core.clock import instant
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -34,18 +32,6 @@ def run(args: argparse.Namespace) -> int:
     console.say(args, as_data(made, base_url), _text(made, base_url))
     wrong = made.count("error") + (made.count("warning") if args.strict else 0)
     return console.PROBLEMS if wrong else console.OK
-
-
-def as_data(made: Examination, base_url: str) -> dict[str, Any]:
-    """The examination for JSON."""
-    return {
-        "ok": made.count("error") == 0,
-        "examined_at": instant(made.at),
-        "processes": made.processes,
-        "errors": made.count("error"),
-        "warnings": made.count("warning"),
-        "findings": [asdict(one) | {"page": base_url + one.page} for one in made.findings],
-    }
 
 
 def _text(made: Examination, base_url: str) -> str:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from chartwire.app.doctor import backups, capacity, expiry, feeds, lags, safety, server, stuck
 from chartwire.app.doctor.findings import Finding, Found, Severity, found, in_order, told
@@ -13,7 +13,7 @@ from chartwire.app.knobs import Settings
 from chartwire.app.services import database_address, services
 from chartwire.app.snapshots import living
 from chartwire.channels.sources import list_organisations
-from chartwire.core.clock import now
+from chartwire.core.clock import instant, now
 from chartwire.core.errors import ChartwireError
 
 _CHECK_TIMEOUT_S = 20.0
@@ -82,6 +82,18 @@ async def examine(settings: Settings, *, production: bool = False) -> Examinatio
     except ChartwireError as error:
         saw.append(found("database_away", reason=error.message))
     return Examination(around.at, tuple(processes), in_order([told(one, production=production) for one in saw]))
+
+
+def as_data(made: Examination, base_url: str) -> dict[str, Any]:
+    """The examination for JSON."""
+    return {
+        "ok": made.count("error") == 0,
+        "examined_at": instant(made.at),
+        "processes": made.processes,
+        "errors": made.count("error"),
+        "warnings": made.count("warning"),
+        "findings": [asdict(one) | {"page": base_url + one.page} for one in made.findings],
+    }
 
 
 async def _made(check: Check[_Thing], thing: _Thing) -> list[Found]:

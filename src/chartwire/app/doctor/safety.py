@@ -8,15 +8,12 @@ from pathlib import Path
 from chartwire.app.doctor.findings import Found, found
 from chartwire.app.doctor.surroundings import Reached, Surroundings
 from chartwire.app.listening import listener_settings
-from chartwire.app.sandbox_file import NAME as SANDBOX_FILE
 from chartwire.channels.sources import SourceDirectory
 from chartwire.store import installation
 
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 _PROXIES_MAX = 2**16
-_SECRET_FILES = (
-    "master.key", "backup.key", "database-roles.json", "postgres/roles.json", "run/database.json", SANDBOX_FILE,
-)  # fmt: skip
+_DEEPER_SECRETS = ("postgres/roles.json", "run/database.json")
 
 
 async def http_in_the_clear(around: Surroundings) -> Iterable[Found]:
@@ -88,9 +85,9 @@ def _directories(data_dir: Path) -> Iterator[Found]:
 
 
 def _secrets(data_dir: Path) -> Iterator[Found]:
-    named = {name: data_dir / name for name in _SECRET_FILES}
-    for name, path in named.items():
-        if mode := _open_mode(path):
+    own = [path.name for path in sorted(data_dir.glob("*")) if path.is_file()]
+    for name in (*own, *_DEEPER_SECRETS):
+        if mode := _open_mode(data_dir / name):
             yield found("open_secret", path=name, mode=mode)
 
 

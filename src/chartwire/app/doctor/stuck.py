@@ -83,7 +83,6 @@ def _found(
         org=str(org),
         lanes=len(alike),
         message=to_prefixed("msg", head.head_message_id),
-        event=head.head_event or "unknown",
         source=names.get(source, "unknown") if source else "unknown",
         since=_moment(head.oldest_at),
         until=_moment(head.until),
