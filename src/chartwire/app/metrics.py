@@ -104,6 +104,7 @@ async def database_gauges(pool: Pool, engine_pool: Pool) -> Gauges:
     async with engine_pool.connection() as connection:
         lanes = await connection.fetch(q.observe_lanes)
         organisations = await connection.fetch(q.observe_organisations, _ORGANISATIONS_MAX)
+        unwatched_s = await connection.fetchval(q.observe_alert_rounds)
     gauges: Gauges = []
     for row in lanes:
         kind = {"kind": row["kind"]}
@@ -112,9 +113,15 @@ async def database_gauges(pool: Pool, engine_pool: Pool) -> Gauges:
         if row["kind"] == "intake":
             help_text = "Age of the oldest message that waits for processing"
             gauges.append(("chartwire_oldest_unprocessed_seconds", help_text, {}, row["age_s"]))
-    open_deliveries = 0
+    open_deliveries, burning = 0, dict.fromkeys(("info", "warning", "critical"), 0)
     for row in organisations:
         async with pool.transaction(row["org_id"]) as tx:
             open_deliveries += await tx.fetchval(q.observe_open_deliveries)
+            for alerts in await tx.fetch(q.observe_alerts):
+                burning[alerts["severity"]] += alerts["alerts"]
     gauges.append(("chartwire_deliveries_open", "Deliveries not yet delivered or given up", {}, open_deliveries))
+    for severity, count in burning.items():
+        gauges.append(("chartwire_alerts_firing", "Alerts that are not over", {"severity": severity}, count))
+    help_text = "How long the organisation that waits longest has been due for a round of alerts"
+    gauges.append(("chartwire_alert_rounds_late_seconds", help_text, {}, unwatched_s))
     return gauges

@@ -4,9 +4,13 @@ import asyncio
 from collections.abc import Callable
 from uuid import UUID
 
+from chartwire.alerts.notices import deliver_due
+from chartwire.alerts.probes import PROBES
+from chartwire.alerts.rounds import Rounds
 from chartwire.app.installation import Gate
 from chartwire.app.knobs import Settings
-from chartwire.app.services import DatabaseAddress, Services, master_key
+from chartwire.app.services import DatabaseAddress, Services, base_url_of, master_key
+from chartwire.app.watching import Machine
 from chartwire.channels.halts import keep_holds
 from chartwire.channels.maintenance import keep_in_order
 from chartwire.channels.path import Path
@@ -49,6 +53,12 @@ class Workers:
         sealer = Sealer(master_key(settings))
         self._delivery = DeliveryWorker(shared.pool, shared.engine_pool, self._door, sealer)
         self._watch = EndpointWatch(shared.pool, shared.engine_pool, self._door, sealer, announce)
+        self._rounds = Rounds(
+            shared.pool,
+            shared.engine_pool,
+            {**PROBES, **Machine(settings, shared, self._gate).probes},
+            lambda org: deliver_due(shared.pool, org, self._door, sealer, base_url=base_url_of(settings)),
+        )
         path = Path(
             shared.pool,
             load_maps(),
@@ -71,6 +81,7 @@ class Workers:
                 group.create_task(self._intake.run(stop))
                 group.create_task(self._delivery.run(stop))
                 group.create_task(self._watch.run(stop))
+                group.create_task(self._rounds.run(stop))
                 group.create_task(keep_holds(self._shared.pool, self._shared.engine_pool, stop))
                 group.create_task(keep_in_order(self._shared.pool, self._shared.engine_pool, stop))
         finally:

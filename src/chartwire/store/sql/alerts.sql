@@ -265,7 +265,7 @@ delete from alert_notice n using gone where n.org_id = $1 and n.alert_id = gone.
 -- name: observe_alerts
 -- How many alerts of this organisation burn, by severity.
 select severity, count(*) as alerts from alert
- where org_id = $1 and state in ('firing', 'acknowledged') group by severity;
+ where state in ('firing', 'acknowledged') group by severity;
 
 -- name: observe_alert_rounds
 -- For how many seconds the organisation that waits longest has been due to be looked at (as chartwire_engine).
