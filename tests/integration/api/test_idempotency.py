@@ -75,6 +75,25 @@ async def test_a_refused_request_may_be_mended_and_sent_under_its_key(client):
     assert (await client.post(KEYS, ORDER, idempotency_key="k1")).status == 201
 
 
+@pytest.mark.parametrize(
+    ("collection", "made", "change"),
+    [
+        ("patients", {"name": {"family": "Weber"}}, {"gender": "male"}),
+        ("webhooks/endpoints", {"url": "https://9.9.9.9/hook", "event_types": ["patient.*"]}, {"name": "EHR"}),
+        ("sources", {"name": "adt", "authority": "HOSP"}, {"timezone": "Europe/Berlin"}),
+    ],
+)
+async def test_a_retry_of_a_conditional_change_gets_its_answer_though_the_version_moved_on(
+    client, collection, made, change
+):
+    first = await client.post(f"/api/v1/{collection}", made)
+    path, headers = f"/api/v1/{collection}/{first.json['id']}", {"idempotency_key": "k1", "if_match": '"v1"'}
+    done, again = [await client.patch(path, change, **headers) for _ in range(2)]
+    assert (done.status, done.headers["etag"], again.status, again.body) == (200, '"v2"', 200, done.body)
+    stale = await client.patch(path, change, if_match='"v1"')
+    assert (stale.status, stale.json["code"], stale.headers["etag"]) == (412, "precondition_failed", '"v2"')
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "tab\there"])
 async def test_a_key_that_cannot_be_one_is_refused(client, key):
     refused = await client.post(KEYS, ORDER, idempotency_key=key)

@@ -184,6 +184,18 @@ def test_problems_follow_the_error_and_quote_no_database():
     assert problem_body(ConflictError("state", code="held"), "r").status == 409
 
 
+def test_whatever_has_a_version_takes_if_match_where_it_is_changed_or_removed():
+    versioned = {route.path for route in ROUTES if route.method == "GET" and has_version(route.answer)}
+    changing = [route for route in ROUTES if route.method in {"PUT", "PATCH", "DELETE"} and route.path in versioned]
+    assert len(changing) >= 14
+    assert [f"{route.method} {route.path}" for route in changing if not route.conditional] == []
+
+
+def has_version(answer):
+    struct = isinstance(answer, type) and issubclass(answer, msgspec.Struct)
+    return struct and bool({"version", "etag"} & {one.encode_name for one in msgspec.structs.fields(answer)})
+
+
 def test_the_openapi_document_names_every_route_scope_and_parameter_and_every_reference_resolves():
     document = openapi.document(ROUTES, "1.0")
     described = {(path, method) for path, operations in document["paths"].items() for method in operations}

@@ -13,10 +13,11 @@ from chartwire.api.http import Answer, Request
 from chartwire.api.problem import ApiError, Fault
 from chartwire.api.rest import checks, models
 from chartwire.api.rest.checks import Faults
+from chartwire.api.rest.etags import wanted_version
 from chartwire.api.rest.fields import APPOINTMENT
 from chartwire.api.rest.ids import in_path
 from chartwire.api.rest.ordering import Order
-from chartwire.api.rest.writes import if_match, write
+from chartwire.api.rest.writes import write
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
 
@@ -82,7 +83,7 @@ def _route_of(move: Move) -> Route:
 
 
 def _patch(request: Request, data: dict[str, Any]) -> Order:
-    return Order(APPOINTMENT, "patch", data, in_path("Appointment", request.parts[0]), if_match(request))
+    return Order(APPOINTMENT, "patch", data, in_path("Appointment", request.parts[0]), wanted_version(request))
 
 
 def _check(move: Move, data: dict[str, Any]) -> None:

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import msgspec
 
-from chartwire.api.http import Answer, Header, Request
+from chartwire.api.http import Answer, Request
 from chartwire.api.problem import bad_parameter, not_found
 from chartwire.api.rest import filters, models, practice
+from chartwire.api.rest.etags import etag_of
 from chartwire.api.rest.filters import Filter
 from chartwire.api.rest.pages import next_link, page_limit, resume, seal_position, uuid_of
 from chartwire.api.routes import Parameter, Route
@@ -174,10 +175,10 @@ async def _one(collection: Collection, request: Request, services: Services) -> 
     stored = await read.read_one(services.pool, request.access, collection.fhir_type, wanted)
     if stored is None or stored.deleted:
         raise not_found()
-    etag = b'"v%d"' % stored.version
+    etag = etag_of(stored.version)
     patients = _patients_of(collection, [stored])
-    headers: list[Header] = [(b"etag", etag)]
-    if request.headers.get(b"if-none-match") == etag:
+    headers = [etag]
+    if request.headers.get(b"if-none-match") == etag[1]:
         return Answer(b"", 304, headers=headers, count=1, patients=patients)
     built = await collection.build(request, services, [stored])
     return Answer(msgspec.json.encode(_chosen(built[0], fields)), headers=headers, count=1, patients=patients)

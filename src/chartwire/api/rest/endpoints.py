@@ -80,12 +80,12 @@ async def change(request: Request, services: Services) -> Answer:
     async with services.pool.transaction(request.access.org) as tx:
         stands = await destinations.read(tx, request.access, endpoint_id)
         headers = await destinations.headers_of(tx, request.access, services.sealer, endpoint_id)
-    check_if_match(request, stands.version)
     patch = await request.body(EndpointPatch)
     draft = _patched(stands, headers, patch)
     await destinations.check(services.pool, request.access, door_of(services), draft)
 
     async def effect(tx: Connection) -> Answer:
+        check_if_match(request, stands.version)
         changed = await destinations.change(
             tx, request.access, services.sealer, endpoint_id, draft, version=stands.version
         )
@@ -187,7 +187,7 @@ ROUTES = (
         "PATCH",
         _ONE,
         change,
-        "Change a webhook endpoint; takes `If-Match`",
+        "Change a webhook endpoint",
         _WRITE,
         _TYPE,
         "update",
@@ -196,7 +196,18 @@ ROUTES = (
         conditional=True,
         tag=_TAG,
     ),
-    Route("DELETE", _ONE, remove, "Delete a webhook endpoint for good", _WRITE, _TYPE, "delete", status=204, tag=_TAG),
+    Route(
+        "DELETE",
+        _ONE,
+        remove,
+        "Delete a webhook endpoint for good",
+        _WRITE,
+        _TYPE,
+        "delete",
+        status=204,
+        conditional=True,
+        tag=_TAG,
+    ),
     Route(
         "POST",
         f"{_ONE}/disable",

@@ -5,7 +5,7 @@ import re
 from chartwire.api.http import Header, Request
 from chartwire.api.problem import ApiError, bad_parameter
 
-_VERSION = re.compile(r'"v([0-9]{1,9})"')
+_VERSION = re.compile(rb'(?:W/)?"v([1-9][0-9]{0,8})"')
 
 
 def etag_of(version: int) -> Header:
@@ -13,14 +13,31 @@ def etag_of(version: int) -> Header:
     return (b"etag", b'"v%d"' % version)
 
 
-def check_if_match(request: Request, version: int) -> None:
-    """Raises ApiError: 412 `precondition_failed` where the request wants another version than the present one, 400 for
-    a header that is none. No header, or `*`, wants any version."""
-    given = request.headers.get(b"if-match", b"*").decode("latin-1").strip()
-    if given == "*":
-        return
-    wanted = _VERSION.fullmatch(given)
-    if wanted is None:
+def wanted_version(request: Request) -> int | None:
+    """The version that If-Match wants; None without one, or for `*`. Raises ApiError (400).
+
+    A weak ETag is taken for the strong one that it was: proxies that compress weaken it on its way.
+    """
+    given = request.headers.get(b"if-match", b"*").strip()
+    if given == b"*":
+        return None
+    found = _VERSION.fullmatch(given)
+    if found is None:
         raise bad_parameter("If-Match", 'is an ETag as it was given, such as "v7"')
-    if int(wanted[1]) != version:
-        raise ApiError("the object has changed meanwhile: read it again", code="precondition_failed")
+    return int(found[1])
+
+
+def check_version(wanted: int | None, version: int) -> None:
+    """Raises ApiError (412, with the present ETag) where another version than the present one is wanted."""
+    if wanted not in {None, version}:
+        raise ApiError(
+            "the object has changed meanwhile: read it again",
+            code="precondition_failed",
+            error_class="conflict",
+            headers=[etag_of(version)],
+        )
+
+
+def check_if_match(request: Request, version: int) -> None:
+    """`check_version` for what If-Match wants."""
+    check_version(wanted_version(request), version)

@@ -4,7 +4,6 @@ POST with an `external_id` that is known writes to that object (200) instead of 
 a number that is another record's, a move that the status does not allow are 409; If-Match is judged under the lock.
 """
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
@@ -15,9 +14,9 @@ import msgspec
 
 from chartwire.api.http import Answer, Header, Request
 from chartwire.api.idempotency import performed
-from chartwire.api.problem import ApiError
 from chartwire.api.rest.applying import Desk, NotThereYetError, Written
 from chartwire.api.rest.collections import COLLECTIONS, Collection
+from chartwire.api.rest.etags import etag_of, wanted_version
 from chartwire.api.rest.fields import NOUNS, Noun
 from chartwire.api.rest.ids import in_path
 from chartwire.api.rest.ordering import Op, Order
@@ -31,7 +30,6 @@ from chartwire.store.queries import q
 
 Handle = Callable[[Request, Services], Awaitable[Answer]]
 _PATCH_MEDIA = ("application/json", "application/merge-patch+json")
-_ETAG = re.compile(rb'(?:W/)?"v([1-9][0-9]{0,8})"')
 
 
 async def write(request: Request, services: Services, order: Order) -> Answer:
@@ -67,7 +65,7 @@ def shown_status(written: Written) -> int:
 
 def _answer(written: Written, sight: Sight) -> Answer:
     shown = SHOWN[written.held.type](sight)
-    headers: list[Header] = [(b"etag", b'"v%d"' % sight.version)]
+    headers: list[Header] = [etag_of(sight.version)]
     if written.created:
         headers.append((b"location", shown.links.itself.encode()))
     body = _encoder.encode(shown)
@@ -84,17 +82,6 @@ async def _sight(tx: Connection, access: Access, written: Written, at: datetime)
     return Sight(held.id, row["version"], row["updated_at"], row["message_id"], row["actor"], held.body)
 
 
-def if_match(request: Request) -> int | None:
-    """The version that If-Match wants; None without one, or for `*`. Raises ApiError (400)."""
-    given = request.headers.get(b"if-match", b"*").strip()
-    if given == b"*":
-        return None
-    found = _ETAG.fullmatch(given)
-    if found is None:
-        raise ApiError('`If-Match` is an ETag as it was given, "v7"', code="invalid_parameter")
-    return int(found[1])
-
-
 def routes_of(collection: Collection) -> tuple[Route, ...]:
     """POST, PUT and PATCH of a collection."""
     noun = NOUNS[collection.fhir_type]
@@ -106,7 +93,7 @@ def routes_of(collection: Collection) -> tuple[Route, ...]:
     def one(op: Op) -> Handle:
         async def handle(request: Request, services: Services) -> Answer:
             data = await request.body(dict[str, Any])
-            return await write(request, services, Order(noun, op, data, _id(noun, request), if_match(request)))
+            return await write(request, services, Order(noun, op, data, _id(noun, request), wanted_version(request)))
 
         return handle
 
