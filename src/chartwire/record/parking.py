@@ -43,7 +43,8 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A parked write whose record has come: its id, what was asked, and for whom it is made."""
+    """A parked write whose record has come: its id, what was asked, for whom it is made, and whether their key still
+    holds (`permitted`)."""
 
     id: UUID
     noun: str
@@ -52,6 +53,7 @@ class Waiting:
     target_id: UUID | None
     version: int | None
     access: Access
+    permitted: bool
 
 
 async def park(tx: Connection, access: Access, parked: Parked, kept_s: float) -> Row:
@@ -134,4 +136,5 @@ def _waiting(access: Access, row: Row) -> Waiting:
             request_id=row["request_id"],
             credential_id=row["credential_id"],
         ),
+        row["permitted"],
     )

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+from tests.integration.api.hub import new_client
+
 from chartwire.channels.route import announce
 from chartwire.core import clock
 from chartwire.record.parking import give_up
@@ -54,6 +56,19 @@ async def test_what_can_no_longer_be_made_is_told_and_stops_nobody(client):
     assert (await client.post("/api/v1/locations", {"external_id": "L-1", "name": "Room 1"})).status == 201
     assert (await client.get("/api/v1/appointments")).json["data"] == []
     assert "parked_write.failed" in await _told(client)
+    assert (await client.get("/api/v1/parked-writes")).json["data"] == []
+
+
+async def test_nothing_is_made_in_the_name_of_a_key_that_was_revoked_meanwhile(client, services, app, org_id):
+    leaver = await new_client(services, app, org_id, "appointments.write")
+    await leaver.post("/api/v1/appointments", booking(9), **PARK)
+    await client.post("/api/v1/appointments", booking(10), **PARK)
+    [key] = [one for one in (await client.get("/api/v1/keys")).json["data"] if one["scopes"] == ["appointments.write"]]
+    await client.call("DELETE", f"/api/v1/keys/{key['id']}")
+    await client.post("/api/v1/patients", {"external_id": "P-1", "name": {"family": "Weber"}})
+    assert [one["starts_at"][11:13] for one in (await client.get("/api/v1/appointments")).json["data"]] == ["10"]
+    failed = [one for one in (await client.get("/api/v1/events")).json["data"] if one["type"] == "parked_write.failed"]
+    assert [one["data"]["codes"] for one in failed] == [["credential_invalid"]]
     assert (await client.get("/api/v1/parked-writes")).json["data"] == []
 
 

@@ -14,6 +14,7 @@ from chartwire.api.problem import ApiError, Fault, not_found
 from chartwire.api.rest import checks
 from chartwire.api.rest.bookings import Named
 from chartwire.api.rest.checks import Faults, plain
+from chartwire.api.rest.etags import check_version
 from chartwire.api.rest.fields import NOUNS, Alias, Noun
 from chartwire.api.rest.judging import aliased, check_needed, refuse, values_of, without_aliases, written_body
 from chartwire.api.rest.lenses import Json
@@ -131,26 +132,31 @@ class Desk:
 
     async def _unpark(self, waiting: Waiting) -> None:
         """Make a parked order in the name of who asked for it. What it can no longer be is told by an event."""
+        if not waiting.permitted:
+            await self._give_up(waiting, "credential_invalid")
+            return
         order = Order(NOUNS[waiting.noun], ORDER_OPS[waiting.op], waiting.data, waiting.target_id, waiting.version)
         speaking, self.writer.access = self.writer.access, waiting.access
         try:
             await self.read([order])
             await self._apply(order)
         except NotThereYetError as missing:
-            if missing.waits_for is not None:
+            if missing.waits_for is None:
+                await self._give_up(waiting, missing.code)
+            else:
                 await parking.wait_on(self.tx, self.access, waiting.id, missing.waits_for, missing.faults[0].pointer)
-                return
-            self._give_up(waiting, missing)
         except ChartwireError as error:
             if not is_answer(error):
                 raise
-            self._give_up(waiting, error)
+            await self._give_up(waiting, error.code)
+        else:
+            await parking.end(self.tx, self.access, waiting.id)
         finally:
             self.writer.access = speaking
-        await parking.end(self.tx, self.access, waiting.id)
 
-    def _give_up(self, waiting: Waiting, error: ChartwireError) -> None:
-        self.writer.work.events.append(parking.told(waiting.id, "parked_write.failed", [error.code]))
+    async def _give_up(self, waiting: Waiting, code: str) -> None:
+        self.writer.work.events.append(parking.told(waiting.id, "parked_write.failed", [code]))
+        await parking.end(self.tx, self.access, waiting.id)
 
     async def _apply(self, order: Order) -> Written:
         held = await self._target(order)
@@ -173,14 +179,7 @@ class Desk:
             return None
         if held.replaced:
             raise await self._merged(held)
-        if order.version is not None and order.version != held.version:
-            etag = b'"v%d"' % held.version
-            raise ApiError(
-                "the object has changed: read it again",
-                code="precondition_failed",
-                error_class="conflict",
-                headers=[(b"etag", etag)],
-            )
+        check_version(order.version, held.version)
         return held
 
     def _named_target(self, order: Order) -> Standing | None:

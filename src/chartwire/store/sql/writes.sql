@@ -31,9 +31,13 @@ rollback to savepoint item;
 select parking_turn($1, $2, $3);
 
 -- name: parked_for
--- What waits for records of these source keys, locked, in order; see parked_for.
-select id, noun, op, target_id, version, body, waits_type, waits_key, pointer, credential_id, actor, request_id
-  from parked_for($1, $2, $3);
+-- What waits for records of these source keys, locked, in order (see parked_for), and whether who asked still may.
+select p.id, p.noun, p.op, p.target_id, p.version, p.body, p.credential_id, p.actor, p.request_id,
+       p.credential_id is null or exists (
+           select 1 from credential c
+            where c.org_id = $1 and c.credential_id = p.credential_id and c.revoked_at is null
+              and (c.expires_at is null or c.expires_at > now())) as permitted
+  from parked_for($1, $2, $3) p order by p.id;
 
 -- name: insert_parked
 -- Park a write; no row when the organisation has as many as it may.
