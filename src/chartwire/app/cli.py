@@ -15,8 +15,10 @@ from chartwire.app import console
 
 # name -> (module of chartwire.app.commands, what it does)
 COMMANDS = {
+    "init": ("init", "make an installation for real patients: settings, keys, units, the first organisation"),
     "up": ("up", "run everything on this machine; --sandbox with sample data"),
     "serve": ("serve", "run one process role against a database"),
+    "health": ("health", "whether this installation answers, for health checks"),
     "migrate": ("migrate", "bring the database to the present schema"),
     "org": ("org", "create and list organisations"),
     "key": ("key", "create, list and revoke API keys"),

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from chartwire.app.knobs import Settings
 from chartwire.app.sandbox_file import NAME, read_sandbox, write_private, write_sandbox
-from chartwire.app.services import Services, base_url_of, master_key, operator_access, services
+from chartwire.app.services import Services, base_url_of, master_key, operator_access, reachable, services
 from chartwire.channels.sources import create_organisation, create_source, ensure_installation, list_sources
 from chartwire.core.clock import monotonic
 from chartwire.core.errors import AuthError, NotFoundError, TransientError
@@ -219,7 +218,7 @@ Try it in another terminal:
         profile = Profile(clinic.application, clinic.facility, clinic.facility)
         morning = datetime.now(ZoneInfo(clinic.timezone)) - timedelta(hours=3)
         hospital = Hospital(profile, seed=9000, start=morning, step_s=10_800 / clinic.sample_messages, known=6)
-        feed = Feed(_reachable(self._settings.mllp_host), self._mllp_ports[clinic.listener], rate=0)
+        feed = Feed(reachable(self._settings.mllp_host), self._mllp_ports[clinic.listener], rate=0)
         try:
             async with asyncio.timeout(_SAMPLES_TIMEOUT_S):
                 await feed.run(hospital.messages(), count=clinic.sample_messages)
@@ -287,12 +286,6 @@ async def _settled(shared: Services) -> None:
         if not any(row["ready"] for row in rows if row["kind"] == "intake"):
             return
         await asyncio.sleep(0.1)
-
-
-def _reachable(host: str) -> str:
-    """Where a listener that is bound to `host` answers on this machine; an unspecified address answers on loopback."""
-    unspecified = not host or ip_address(host).is_unspecified
-    return ("::1" if ":" in host else "127.0.0.1") if unspecified else host
 
 
 def _shown(path: Path) -> str:

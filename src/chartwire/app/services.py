@@ -5,6 +5,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import UUID
@@ -119,6 +120,15 @@ def local_url_of(settings: Settings) -> str:
     """Where the HTTP API listens on this machine, without a slash at the end."""
     host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
     return f"{'https' if settings.http_tls_cert else 'http'}://{host}:{settings.http_port}"
+
+
+def reachable(host: str) -> str:
+    """Where a socket that is bound to `host` answers on this machine; an unspecified address answers on loopback."""
+    try:
+        unspecified = not host or ip_address(host).is_unspecified
+    except ValueError:
+        return host
+    return ("::1" if ":" in host else "127.0.0.1") if unspecified else host
 
 
 def _as_role(url: str, role: str, password: str) -> str:

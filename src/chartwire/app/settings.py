@@ -233,6 +233,14 @@ def from_values(values: Mapping[str, Any]) -> Settings:
     return replace(Settings(), **taken)
 
 
+def checked(values: Mapping[str, Any]) -> Settings:
+    """The settings that a file with these values gives. Raises SettingsError; reads no environment."""
+    settings = from_values(values)
+    if problems := _contradictions(settings):
+        raise SettingsError(problems)
+    return settings
+
+
 def described(settings: Settings) -> dict[str, Any]:
     """Every setting with its value in force, secrets shown only as `set` or `not set`; for `config check`."""
     shown: dict[str, Any] = {}

@@ -8,7 +8,6 @@ API, the webhook sink, PostgreSQL last. A second Ctrl-C kills. Data stays. A ser
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 from collections.abc import Callable
@@ -22,8 +21,9 @@ from chartwire.app.backup.keys import read_server_key
 from chartwire.app.backup.slot import drop_idle_slot
 from chartwire.app.child import Order
 from chartwire.app.daily import once_a_day
+from chartwire.app.database import hold_data_dir, prepare_database, start_database
 from chartwire.app.embedded import EmbeddedPostgres
-from chartwire.app.installation import machine_part, settle
+from chartwire.app.installation import machine_part
 from chartwire.app.knobs import ListenerSettings, Settings
 from chartwire.app.notify import ServiceManager
 from chartwire.app.ports import Wanted, choose
@@ -31,11 +31,8 @@ from chartwire.app.processes import KeptProcess, stop_in_order
 from chartwire.app.retention import read_terms
 from chartwire.app.sandbox import SECOND_LISTENER, Sandbox
 from chartwire.app.services import (
-    APP,
-    ENGINE,
     DatabaseAddress,
     base_url_of,
-    external_address,
     forget_address,
     master_key,
     tell_address,
@@ -46,9 +43,7 @@ from chartwire.core.clock import now
 from chartwire.core.errors import ChartwireError, ConflictError, TransientError
 from chartwire.core.telemetry import Counter
 from chartwire.store.installation import Installation
-from chartwire.store.migrate import migrate
 from chartwire.store.partitions import ensure_partitions
-from chartwire.store.standby import wait_for_backup
 
 _POSTGRES_LOOK_EVERY_S = 0.25
 _PARTITIONS_EVERY_S = 3600.0
@@ -98,7 +93,7 @@ class Supervisor:
         """Everything, until a signal. Raises ChartwireError when it cannot start."""
         read_terms(self.settings.retention)
         self.settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._take_lock()
+        self._lock = hold_data_dir(self.settings.data_dir)
         if (self.settings.data_dir / UNFINISHED_NAME).exists():
             raise ConflictError(
                 f"a restore into {self.settings.data_dir} did not finish: delete it and restore again",
@@ -107,43 +102,12 @@ class Supervisor:
         for number in _ENDING:
             signal.signal(number, _interrupt)
         try:
-            address = self._start_database()
+            address, self._postgres = start_database(self.settings, self._tell)
             asyncio.run(self._serve(address))
         finally:
             self._stop_database()
             if self._lock is not None:
                 os.close(self._lock)
-
-    def _take_lock(self) -> None:
-        self._lock = os.open(self.settings.data_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConflictError(
-                f"another `chartwire up` runs in {self.settings.data_dir}: stop it, or choose another --data-dir",
-                code="already_running",
-            ) from None
-
-    def _start_database(self) -> DatabaseAddress:
-        if self.settings.database_app_url:
-            app, engine, admin = (
-                self.settings.database_app_url,
-                self.settings.database_engine_url,
-                self.settings.database_url,
-            )
-            return DatabaseAddress(app, engine, admin)
-        if self.settings.database_url:
-            return external_address(self.settings.database_url, self.settings.data_dir)
-        self._tell("starting PostgreSQL")
-        self._postgres = EmbeddedPostgres(self.settings.data_dir / "postgres", progress=self._tell)
-        self._postgres.start()
-        return DatabaseAddress(
-            self._postgres.dsn(APP),
-            self._postgres.dsn(ENGINE),
-            self._postgres.dsn(),
-            self._postgres.password(APP),
-            self._postgres.password(ENGINE),
-        )
 
     def _stop_database(self) -> None:
         forget_address(self.settings.run_dir)
@@ -182,18 +146,8 @@ class Supervisor:
             await self._end(signals)
 
     async def _prepare(self, address: DatabaseAddress) -> None:
-        if self._postgres is not None:
-            await wait_for_backup(address.admin, wait=False)  # nothing receives yet, and migrations commit
-        if address.admin:
-            self._tell("bringing the database up to date")
-            await migrate(
-                address.admin,
-                app_password=address.app_password,
-                engine_password=address.engine_password,
-                phases=("pre",),
-            )
-            await ensure_partitions(address.admin, now())
-        self._installation = await settle(address.app, machine_part(self.settings))
+        embedded = self._postgres is not None
+        self._installation = await prepare_database(self.settings, address, embedded=embedded, tell=self._tell)
         if not self._installation.armed:
             _log.warning("installation_disarmed", reason=self._installation.reason)
 
