@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from chartwire.core.access import Access
+from chartwire.core.clock import instant
 from chartwire.store import search_sql
 from chartwire.store.pool import Connection, Pool, Row
 from chartwire.store.queries import q
@@ -73,13 +74,14 @@ async def read_version(
 async def search(pool: Pool, access: Access, wanted: Search) -> list[Found]:
     """At most `wanted.limit` resources, in order. Those without a value to sort by come last, by id.
 
-    A search by one equality in order of ids takes one round trip, any other four or five.
+    A search by one equality in order of ids takes one round trip, any other four to six. In order of change it gives
+    what was changed before every transaction that still runs began: nothing appears later behind what was given.
     """
     term = wanted.single_equality
     with explaining():
         if term is None:
             async with _reading(pool, access) as tx:
-                return await _search(tx, access.org, wanted)
+                return await _search(tx, access.org, await _settled(tx, wanted))
         after = wanted.after[1] if wanted.after else _FIRST
         args = (
             access.credential_id,
@@ -134,6 +136,14 @@ async def _reading(pool: Pool, access: Access) -> AsyncIterator[Connection]:
     async with pool.transaction(None) as tx:
         await tx.execute(q.open_search, access.credential_id, access.org)
         yield tx
+
+
+async def _settled(tx: Connection, wanted: Search) -> Search:
+    """A search in order of change, only as far as nothing earlier can be committed any more; any other as it is."""
+    if wanted.sort != "updated" or wanted.descending:
+        return wanted
+    until = instant(await tx.fetchval(q.settled_until))
+    return replace(wanted, terms=(*wanted.terms, Term("updated", "lt", until)))
 
 
 async def _search(tx: Connection, org: UUID, wanted: Search) -> list[Found]:

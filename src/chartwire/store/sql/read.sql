@@ -3,6 +3,13 @@
 -- times slower than one that knows how common the value is.
 select access_open($1, $2), set_config('plan_cache_mode', 'force_custom_plan', true);
 
+-- name: settled_until
+-- Before when no change can come to light any more that statements after this one do not see. A transaction times its
+-- versions after it began, so whatever is older than each that runs was committed, or never will be.
+select least(statement_timestamp(), min(s.xact_start))
+  from pg_stat_get_activity(null) s
+ where s.datid = (select oid from pg_database where datname = current_database()) and s.pid <> pg_backend_pid();
+
 -- name: read_resource
 -- The current version of one resource, credential checked: one round trip.
 select version, updated_at, deleted, patient_id, message_id, actor, body from read_resource($1, $2, $3, $4);
