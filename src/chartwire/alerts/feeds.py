@@ -52,13 +52,14 @@ async def attend(tx: Connection, org: UUID, at: datetime) -> None:
 
 
 async def learn(tx: Connection, org: UUID, at: datetime) -> None:
-    """Learn the slots that ended since the last time; of a long past at most a day a call."""
+    """Learn the slots that ended since the last time, of the feeds that `attend` noted at `at`; of a long past at most a
+    day a call."""
     end = slot_start(at - _LATE)
-    for row in await tx.fetch(q.feeds_to_learn, org, end, _floor(at - _HISTORY)):
+    for row in await tx.fetch(q.feeds_to_learn, org, end, _floor(at - _HISTORY), at):
         start = _start(row)
         if start is None:
             continue
-        until = min(end, start + _LEARNED_AT_ONCE)
+        until = _until(row, start, end)
         counts = await _counts(tx, org, row["source_id"], start, until)
         week = _week(row)
         while start < until:
@@ -91,12 +92,23 @@ def _silence(row: Row, rhythm: Row | None, start: datetime, at: datetime) -> Fee
 
 
 def _start(row: Row) -> datetime | None:
-    """Where to go on learning: after a break where the watch began anew; at the first message of a feed that is new."""
+    """Where to go on learning: after the last break of the watch; at the first message of a feed that is new."""
     first_at: datetime | None = row["first_at"]
     counted_until: datetime | None = row["counted_until"]
     if counted_until is None:
         return slot_start(first_at) if first_at else None
-    return slot_start(row["since"]) + SLOT if row["since"] > counted_until else counted_until
+    broken_from: datetime | None = row["broken_from"]
+    if broken_from and slot_start(broken_from) <= counted_until < row["since"]:
+        return slot_start(row["since"]) + SLOT
+    return counted_until
+
+
+def _until(row: Row, start: datetime, end: datetime) -> datetime:
+    """How far to learn from `start` on: not into the last break."""
+    until = min(end, start + _LEARNED_AT_ONCE)
+    if row["broken_from"] and start < slot_start(row["broken_from"]):
+        until = min(until, slot_start(row["broken_from"]))
+    return until
 
 
 async def _counts(

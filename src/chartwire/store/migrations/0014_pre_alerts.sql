@@ -89,12 +89,13 @@ create table feed_rhythm (
 );
 
 -- Since when a feed is watched without a break: a halt of the feed or a standstill of the watch begins it anew, so that
--- what could not come is no silence.
+-- what could not come is no silence. The last break was from `broken_from` until `since`.
 create table feed_watch (
-    org_id    uuid not null,
-    source_id uuid not null,
-    since     timestamptz not null,
-    looked_at timestamptz not null,
+    org_id      uuid not null,
+    source_id   uuid not null,
+    since       timestamptz not null,
+    broken_from timestamptz,
+    looked_at   timestamptz not null,
     primary key (org_id, source_id)
 ) with (fillfactor = 50);
 

@@ -81,17 +81,20 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
        recovered_at = excluded.recovered_at, escalated = excluded.escalated, reminded_at = excluded.reminded_at;
 
 -- name: attend_feeds
--- The feeds that may send are looked at, at $2; the watch of one that was last looked at before $3 begins anew.
+-- The feeds that may send are looked at, at $2; the watch of one that was last looked at before $3 was broken since.
 insert into feed_watch as w (org_id, source_id, since, looked_at)
 select $1, s.id, $2, $2 from source s
  where s.org_id = $1 and s.retired_at is null and not s.paused and not s.on_hold
     on conflict (org_id, source_id) do update
-   set since = case when w.looked_at < $3 then excluded.since else w.since end, looked_at = excluded.looked_at;
+   set since = case when w.looked_at < $3 then excluded.since else w.since end,
+       broken_from = case when w.looked_at < $3 then w.looked_at else w.broken_from end,
+       looked_at = excluded.looked_at;
 
 -- name: feeds_to_learn
--- Watched feeds with slots to learn before $2; of one that is new, when its first message from the id $3 on came.
-select s.id as source_id, coalesce(s.settings::json ->> 'timezone', 'UTC') as zone, w.since, r.counted_until, r.means,
-       r.variances, r.weeks, first.received_at as first_at
+-- Feeds that are watched at $4, with slots to learn before $2; of one that is new, when its first message from the id $3
+-- on came.
+select s.id as source_id, coalesce(s.settings::json ->> 'timezone', 'UTC') as zone, w.since, w.broken_from,
+       r.counted_until, r.means, r.variances, r.weeks, first.received_at as first_at
   from source s
   join feed_watch w on w.org_id = s.org_id and w.source_id = s.id
   left join feed_rhythm r on r.org_id = s.org_id and r.source_id = s.id
@@ -99,7 +102,7 @@ select s.id as source_id, coalesce(s.settings::json ->> 'timezone', 'UTC') as zo
         select m.received_at from message m
          where r.source_id is null and m.org_id = $1 and m.source_id = s.id and m.id >= $3 and m.parent_id is null
          order by m.id limit 1) as first on true
- where s.org_id = $1 and s.retired_at is null and (r.source_id is null or r.counted_until < $2);
+ where s.org_id = $1 and w.looked_at = $4 and (r.source_id is null or r.counted_until < $2);
 
 -- name: count_arrivals
 -- Messages of a feed by slot, those that came from $5 until $6; ids from $3 until $4 hold them. Replays did not come.
@@ -161,7 +164,7 @@ select h.source_id, s.name, h.mode, h.since
 select e.source_id, s.name, e.errors,
        greatest(e.errors, (select count(*) from (
            select 1 from message m where m.org_id = $1 and m.source_id = e.source_id and m.id >= $2 limit $4
-       ) as some)) as messages
+       ) as few)) as messages
   from (select source_id, count(*) as errors from message
          where org_id = $1 and state = 'dead' and id >= $2 and ack_code in ('AE', 'AR', 'CE', 'CR')
          group by source_id having count(*) >= $3) as e
