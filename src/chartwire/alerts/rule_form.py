@@ -68,6 +68,11 @@ class RuleForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     remind_every_s: float = 0.0
     business_hours: HoursForm | None = None
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The channels that it names."""
+        return frozenset([*self.channels, *(name for step in self.escalation for name in step.channels)])
+
 
 def check_rule(form: RuleForm, *, of: Literal["organisation", "installation"], channels: Collection[str]) -> None:
     """Raises FaultsError (`alert_rule`) with every fault; `channels` are the names that there are."""

@@ -72,7 +72,7 @@ class Rule:
 
 def default_rules(org: UUID) -> list[Rule]:
     """What is watched in an organisation that says nothing."""
-    of = _level(org)
+    of = level_of(org)
     return [_rule(RuleForm(name=name, kind=name)) for name, kind in KINDS.items() if kind.of == of]
 
 
@@ -131,11 +131,12 @@ async def remove_rule(tx: Connection, access: Access, rule_id: UUID, *, version:
 
 
 async def _check(tx: Connection, access: Access, form: RuleForm) -> None:
-    channels = {row["name"] for row in await tx.fetch(q.alert_channel_names, access.org)}
-    check_rule(form, of=_level(access.org), channels=channels)
+    channels = {row["name"] for row in await tx.fetch(q.alert_channels_of, access.org, None)}
+    check_rule(form, of=level_of(access.org), channels=channels)
 
 
-def _level(org: UUID) -> Literal["organisation", "installation"]:
+def level_of(org: UUID) -> Literal["organisation", "installation"]:
+    """Which kinds an organisation's rules may be of."""
     return "installation" if org == INSTALLATION else "organisation"
 
 

@@ -1,13 +1,13 @@
 """Webhook endpoints in configuration files: members as in the API, sources by name, secrets by reference."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from chartwire.api.rest.endpoint_models import EndpointOrder
-from chartwire.app.configuration.kind import Entry, Held, Resolve, Values
+from chartwire.app.configuration.kind import Entry, Held, Values
+from chartwire.app.configuration.references import resolved, variable
 from chartwire.channels.source_store import stored_sources
 from chartwire.core.access import Access
 from chartwire.core.errors import AuthError, FaultsError, ValidationError
@@ -20,7 +20,6 @@ from chartwire.store.pool import Connection, Pool
 from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
 
-_NOT_A_LETTER = re.compile(r"[^A-Z0-9]+")
 _MEMBERS = EndpointOrder.__struct_fields__
 
 
@@ -45,8 +44,8 @@ class EndpointKind:
         least = _whole(EndpointOrder(url=""))
         kept = {name: value for name, value in held.values.items() if name not in self.secrets
                 and (name in ("name", "url", "event_types") or value != least[name])}  # fmt: skip
-        stem = f"env:{_variable(held.name)}"
-        headers = {name: f"{stem}_HEADER_{_variable(name)}" for name in held.values["headers"]}
+        stem = f"env:{variable(held.name)}"
+        headers = {name: f"{stem}_HEADER_{variable(name)}" for name in held.values["headers"]}
         return {**kept, "secret": f"{stem}_SECRET"} | ({"headers": headers} if headers else {})
 
     async def read(self, entry: Entry) -> Values:
@@ -137,7 +136,7 @@ def _secret(entry: Entry) -> str:
     standing: str = entry.held.values["secret"] if entry.held else ""
     if "secret" not in entry.values:
         return standing
-    secret = _resolved("/secret", entry.values["secret"], standing or None, entry.resolve)
+    secret = resolved("/secret", entry.values["secret"], standing or None, entry.resolve)
     try:
         decode_secret(secret)
     except ValidationError as error:
@@ -148,21 +147,6 @@ def _secret(entry: Entry) -> str:
 def _headers(references: Mapping[str, str], entry: Entry) -> dict[str, str]:
     standing: Mapping[str, str] = entry.held.values["headers"] if entry.held else {}
     return {
-        name: _resolved(f"/headers/{name}", reference, standing.get(name), entry.resolve)
+        name: resolved(f"/headers/{name}", reference, standing.get(name), entry.resolve)
         for name, reference in references.items()
     }
-
-
-def _resolved(pointer: str, reference: Any, standing: str | None, resolve: Resolve) -> str:
-    try:
-        found = resolve(str(reference))
-    except ValidationError as error:
-        raise FaultsError(error.message, code=error.code, faults=[(pointer, error.code, error.message)]) from None
-    if found is None and standing is None:
-        rule = "is not set here, and there is no present one to keep"
-        raise FaultsError(rule, code="secret_missing", faults=[(pointer, "secret_missing", rule)])
-    return standing or "" if found is None else found
-
-
-def _variable(name: str) -> str:
-    return _NOT_A_LETTER.sub("_", name.upper()).strip("_")

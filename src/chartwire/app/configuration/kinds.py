@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from chartwire.app.configuration.alerts import AlertChannelKind, AlertRuleKind
 from chartwire.app.configuration.custom_fields import CustomFieldKind
 from chartwire.app.configuration.endpoints import EndpointKind
 from chartwire.app.configuration.kind import Kind
@@ -13,4 +14,10 @@ from chartwire.trust.seal import Sealer
 
 def kinds_of(pool: Pool, door: Outbound, sealer: Sealer, listeners: Sequence[str]) -> tuple[Kind, ...]:
     """Every kind. `listeners` are the names that a source may be bound to."""
-    return (SourceKind(listeners), CustomFieldKind(), EndpointKind(pool, door, sealer))
+    return (
+        SourceKind(listeners),
+        CustomFieldKind(),
+        EndpointKind(pool, door, sealer),
+        AlertChannelKind(pool, door, sealer),
+        AlertRuleKind(),
+    )
