@@ -2,10 +2,9 @@
 
 import json
 import os
-import re
+import shlex
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,12 +47,24 @@ def _quiet(running: Installation) -> bool:
     return not waits and not running.listed("/api/v1/webhooks/deliveries?state=pending,retrying")
 
 
+def _makes(commands: str) -> None:
+    """What the first terminal runs are targets of the Makefile; `make run` starts what the harness has started."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    for line in commands.splitlines():
+        command, target = shlex.split(line, comments=True)
+        done = subprocess.run(
+            [command, "--dry-run", target], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True
+        )
+        assert target != "run" or "chartwire up --sandbox" in done.stdout
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_shell_block_does_what_its_page_says(page: str, running: Installation, shell: Shell) -> None:
     found = blocks((REPOSITORY / page).read_text(encoding="utf-8"))
     assert found
     for block in found:
         if "first-terminal" in block.words:
+            _makes(block.commands)
             continue
         printed, failed = shell.run(block.commands)
         place = f"{page}:{block.line}:\n{block.commands}\n{printed}"
