@@ -1,7 +1,7 @@
 """The retention job: terms by class, of the installation and of each organisation, and a run over all of them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,9 +11,10 @@ import orjson
 from chartwire.app.services import operator_access
 from chartwire.channels.sources import Organisation
 from chartwire.core.errors import NotFoundError, ValidationError
+from chartwire.store import legal_holds
 from chartwire.store.pool import Pool
 from chartwire.store.queries import q
-from chartwire.store.retention import CLASSES, Kept, Removal, remove_months, remove_rows
+from chartwire.store.retention import CLASSES, IN_USE, Kept, Removal, remove_months, remove_rows
 from chartwire.trust.audit import AuditTrail, audit_row
 
 Terms = dict[str, int]
@@ -71,7 +72,7 @@ async def set_own_terms(pool: Pool, org: UUID, terms: Terms) -> None:
     async with pool.transaction(org) as tx:
         if await tx.fetchval(q.set_retention_terms, org, orjson.dumps(terms).decode()) is None:
             raise NotFoundError("no organisation has this id", code="unknown_organisation")
-    await _note(pool, org, "update", "chartwire retention set", len(terms))
+    await note(pool, org, "update", "chartwire retention set", len(terms))
 
 
 async def run(
@@ -84,11 +85,14 @@ async def run(
     only: UUID | None = None,
     dry_run: bool = False,
 ) -> Report:
-    """Remove what is due of all classes: whole months, then rows of organisations with a shorter term than the longest.
+    """Remove what is due of all classes: whole months, then rows of organisations with a shorter term than the longest
+    and what kept months hold besides. What legal holds cover is put out of reach first.
 
     With `only`, rows of that organisation and no months. Raises TransientError; what went before is accounted for.
     """
     terms = {each.id: in_force(installation, await own_terms(pool, each.id)) for each in organisations}
+    for org in terms:
+        await legal_holds.keep(pool, org)
     report = Report(dry_run, [], [])
     for name, row in CLASSES.items():
         longest = max((own[name] for own in terms.values()), default=row.days)
@@ -98,14 +102,35 @@ async def run(
                     report.kept.append(found)
                 else:
                     report.removed.append(found)
-        for org in terms if row.rows else ():
-            if only in (None, org) and (terms[org][name] < longest or not row.months):
-                before = now - timedelta(days=terms[org][name])
-                removal = await remove_rows(pool, org, name, before, dry_run=dry_run)
-                report.removed.extend([removal] if removal.rows else [])
+        in_use = any(one.why == IN_USE and one.month.startswith(row.months) for one in report.kept)
+        for org, before in _cuts(name, terms, longest, now, whole=only is None and not in_use).items():
+            if only in (None, org) and (removal := await _remove_rows(pool, org, name, before, report)).rows:
+                report.removed.append(removal)
     if not dry_run:
         await _note_all(pool, report)
     return report
+
+
+def _cuts(name: str, terms: Mapping[UUID, Terms], longest: int, now: datetime, *, whole: bool) -> dict[UUID, datetime]:
+    """Before when rows of a class go, by organisation. Where the term is the longest these are what months that were
+    gone through as a `whole` left behind: what kept months hold besides, and bodies that a hold let go."""
+    row, last = CLASSES[name], now - timedelta(days=longest)
+    if row.rows is None:
+        return {}
+    cuts = {org: now - timedelta(days=own[name]) for org, own in terms.items() if own[name] < longest or not row.months}
+    if row.months and whole:
+        cuts = dict.fromkeys(terms, datetime(last.year, last.month, 1, tzinfo=last.tzinfo)) | cuts
+    return cuts
+
+
+async def _remove_rows(pool: Pool, org: UUID, name: str, before: datetime, report: Report) -> Removal:
+    """`remove_rows`; in a dry run less what stands in months that would go, which is counted already."""
+    found = await remove_rows(pool, org, name, before, dry_run=report.dry_run)
+    if not report.dry_run or not CLASSES[name].months:
+        return found
+    months = CLASSES[name].months[0]
+    left = found.rows - sum(one.rows for one in report.removed if one.org == org and one.table == months)
+    return replace(found, rows=left, bytes=found.bytes * left // max(1, found.rows))
 
 
 async def _note_all(pool: Pool, report: Report) -> None:
@@ -113,10 +138,12 @@ async def _note_all(pool: Pool, report: Report) -> None:
     for removal in report.removed:
         rows[removal.org] = rows.get(removal.org, 0) + removal.rows
     for org, count in rows.items():
-        await _note(pool, org, "expire", "chartwire retention run", count)
+        await note(pool, org, "expire", "chartwire retention run", count)
 
 
-async def _note(pool: Pool, org: UUID, action: str, shape: str, count: int) -> None:
+async def note(pool: Pool, org: UUID, action: str, shape: str, count: int, *, patients: Collection[UUID] = ()) -> None:
+    """The row of a decision of the operator's in the audit of an organisation."""
     trail = AuditTrail(pool)
-    await trail.write(audit_row(operator_access(org, "retention"), action, "retention", shape, count=count))
+    access = operator_access(org, "retention")
+    await trail.write(audit_row(access, action, "retention", shape, count=count, patients=patients))
     await trail.close()

@@ -74,7 +74,8 @@ class EndpointWatch:
         access = Access(row["org_id"], "worker:replay", "HOPERAT", frozenset({"*"}))
         async with self._pool.transaction(row["org_id"]) as tx:
             due = await replays.step(tx, access, row["id"])
-            await tx.execute(q.schedule_again, row["org_id"], row["id"], row["fence"], due)
+            claim = (row["org_id"], row["id"], row["fence"])
+            await (tx.execute(q.schedule_again, *claim, due) if due else tx.execute(q.schedule_no_more, *claim))
 
     async def _work_endpoint(self, row: Row) -> None:
         org, endpoint_id = row["org_id"], row["id"]

@@ -1,9 +1,10 @@
 """What is removed when its term is over: whole months where no organisation needs them any longer, else row by row.
 
 A month (a partition) goes by DETACH and DROP in one short transaction that waits at most LOCK_TIMEOUT for the table and
-else comes again later: intake never waits longer than that. An organisation whose term is shorter than the longest has
-its bodies removed in batches of ROWS_PER_COMMIT. What waits or is held is never removed, nor what is on legal hold.
-Each removal leaves a row in `retention_run`, in the same transaction.
+else comes again later: intake never waits longer than that. What keeps a month is looked for before, and again under
+the lock. An organisation whose term is shorter than the longest has its bodies removed in batches of ROWS_PER_COMMIT,
+and so has what a kept month holds besides. What waits or is held is never removed, nor what is on legal hold
+(legal_holds.py). Each removal leaves a row in `retention_run`, in the same transaction.
 """
 
 import re
@@ -29,7 +30,7 @@ _LOCK_NOT_TO_BE_HAD = "55P03"
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What keeps a month: rows of the same month of another table."""
+    """What keeps a month: rows of the same month of another table, of an organisation that the month has rows of."""
 
     table: str
     where: str
@@ -37,39 +38,55 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """How rows of one organisation go: the query that counts what is due, the one that removes some, what both take for
+    `data_class`, and whether they go by time instead of id."""
+
+    due: str
+    expire: str
+    body: str = ""
+    by_time: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DataClass:
-    """One class of data: its term in days, the least that may be set, its monthly tables, the pair of queries (what is
-    due, remove some) for organisations with a shorter term, and what keeps a month."""
+    """One class of data: its term in days, the least that may be set, its monthly tables, how its rows go for an
+    organisation with a shorter term, and what keeps a month."""
 
     days: int
     least: int
     months: tuple[str, ...] = ()
-    rows: tuple[str, str] | None = None
+    rows: Rows | None = None
     bars: tuple[Bar, ...] = ()
 
 
+IN_USE = "the table was in use"
 _WAITING = Bar("message", "state in ('received', 'held')", "messages in it still wait")
 _ON_HOLD = Bar("message_body_dead", "class = 'hold'", "a legal hold is on it")
 CLASSES = {
-    "raw": DataClass(90, 1, ("message_body_raw",), ("due_raw", "expire_raw"), (_WAITING,)),
-    "dead_letters": DataClass(365, 1, ("message_body_dead",), ("due_dead_letters", "expire_dead_letters"), (_ON_HOLD,)),
+    "raw": DataClass(90, 1, ("message_body_raw",), Rows("due_bodies", "expire_bodies", "raw"), (_WAITING,)),
+    "dead_letters": DataClass(
+        365, 1, ("message_body_dead",), Rows("due_bodies", "expire_bodies", "dead"), (_WAITING, _ON_HOLD)
+    ),
     "messages": DataClass(400, 1, ("message", "message_key"), None, (_WAITING, _ON_HOLD)),
     "events": DataClass(EVENT_RETENTION_DAYS, EVENT_RETENTION_DAYS, ("event",)),
     "deliveries": DataClass(
         90,
         EVENT_RETENTION_DAYS,
         ("delivery", "delivery_attempt"),
-        ("due_deliveries_bodies", "expire_deliveries_bodies"),
+        Rows("due_deliveries_bodies", "expire_deliveries_bodies"),
     ),
     "audit": DataClass(SIX_YEARS_DAYS, SIX_YEARS_DAYS, ("audit",)),
-    "quarantine": DataClass(30, 1, (), ("due_quarantine", "expire_quarantine")),
+    "quarantine": DataClass(30, 1, (), Rows("due_quarantine", "expire_quarantine")),
+    "contents": DataClass(30, 1, (), Rows("due_contents", "expire_contents", by_time=True)),
 }
 """In the order in which they go: bodies before the messages that they belong to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What went, or would go: rows and bytes of one class of one organisation, from before an instant."""
+    """What went, or would go: rows and bytes of one class of one organisation, from before an instant; of which table,
+    where it was a month."""
 
     org: UUID
     data_class: str
@@ -77,6 +94,7 @@ class Removal:
     before: datetime
     rows: int
     bytes: int
+    table: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +129,17 @@ async def remove_months(
 
 async def remove_rows(pool: Pool, org: UUID, data_class: str, before: datetime, *, dry_run: bool) -> Removal:
     """Remove what one organisation has of a class from before an instant, in small transactions."""
-    due, expire = CLASSES[data_class].rows or ("", "")
-    floor, run = uuid7_floor(int(before.timestamp() * 1000)), uuid7()
+    way, run = CLASSES[data_class].rows, uuid7()
+    assert way is not None
+    cut = before if way.by_time else uuid7_floor(int(before.timestamp() * 1000))
+    of = (org, cut, *filter(None, [way.body]))
     rows = size = 0
     while True:
         async with pool.transaction(org) as tx:
-            if dry_run:
-                found = await tx.fetchrow(q[due], org, floor)
-            else:
-                found = await tx.fetchrow(q[expire], org, floor, ROWS_PER_COMMIT)
+            await tx.execute(q.lock_retention, org)
+            found = await (
+                tx.fetchrow(q[way.due], *of) if dry_run else tx.fetchrow(q[way.expire], *of, ROWS_PER_COMMIT)
+            )
             assert found is not None
             if found["rows"] and not dry_run:
                 await tx.execute(q.note_removal, org, run, data_class, "rows", before, found["rows"], found["bytes"])
@@ -138,45 +158,57 @@ async def expired_at(pool: Pool, org: UUID, data_class: str, moment: datetime) -
 async def _remove_month(
     connection: RawConnection, data_class: str, table: str, name: str, size: int, dry_run: bool
 ) -> list[Removal | Kept]:
-    if why := await _barred(connection, data_class, name):
-        return [Kept(name, why)]
     end = _end_of(name)
     counts = await connection.fetch(f"select org_id, count(*) as rows from {name} group by org_id")
+    if why := await _barred(connection, data_class, name, [row["org_id"] for row in counts]):
+        return [Kept(name, why)]
     total = sum(row["rows"] for row in counts)
     found = [
-        Removal(row["org_id"], data_class, "partition", end, row["rows"], size * row["rows"] // total) for row in counts
+        Removal(row["org_id"], data_class, "partition", end, row["rows"], size * row["rows"] // total, table)
+        for row in counts
     ]
-    if not dry_run and not await _drop(connection, table, name, found):
-        return [Kept(name, "the table was in use")]
+    if not dry_run and (why := await _drop(connection, data_class, table, name, found)):
+        return [Kept(name, why)]
     return [*found]
 
 
-async def _barred(connection: RawConnection, data_class: str, name: str) -> str:
+async def _barred(connection: RawConnection, data_class: str, name: str, orgs: list[UUID]) -> str:
+    """What keeps a month that has rows of these organisations; empty when nothing does."""
     month = name[-len("_2026_11") :]
     for bar in CLASSES[data_class].bars:
         partition = bar.table + month
         if await connection.fetchval("select to_regclass($1)", f"public.{partition}") is None:
             continue
-        if await connection.fetchval(f"select exists (select 1 from {partition} where {bar.where})"):
+        found = f"select exists (select 1 from {partition} where org_id = any($1) and {bar.where})"
+        if await connection.fetchval(found, orgs):
             return bar.why
     return ""
 
 
-async def _drop(connection: RawConnection, table: str, name: str, removals: list[Removal]) -> bool:
-    """Whether it could be had; in one transaction with the account of it."""
+class _BarredError(Exception):
+    """The month may not go after all."""
+
+
+async def _drop(connection: RawConnection, data_class: str, table: str, name: str, removals: list[Removal]) -> str:
+    """Drop a month, in one transaction with the account of it; why not, when it cannot be or may not be any more."""
     try:
         async with connection.transaction():
             await connection.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
-            await connection.execute(f"alter table {table} detach partition {name}; drop table {name}")
+            await connection.execute(f"alter table {table} detach partition {name}")
+            if why := await _barred(connection, data_class, name, [one.org for one in removals]):
+                raise _BarredError(why)
+            await connection.execute(f"drop table {name}")
             for one in removals:
                 await connection.execute("select set_config('chartwire.org_id', $1, true)", str(one.org))
                 account = (one.org, uuid7(), one.data_class, one.how, one.before, one.rows, one.bytes)
                 await connection.execute(q.note_removal, *account)
+    except _BarredError as barred:
+        return str(barred)
     except DRIVER_ERRORS as error:
         if getattr(error, "sqlstate", None) == _LOCK_NOT_TO_BE_HAD:
-            return False
+            return IN_USE
         raise
-    return True
+    return ""
 
 
 def _end_of(name: str) -> datetime:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from chartwire.app import console, retention
 from chartwire.app.cli import common_arguments
+from chartwire.app.commands import legal_hold
 from chartwire.app.identifiers import read_id
 from chartwire.app.services import database_address, services
 from chartwire.app.settings import load
@@ -37,6 +38,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     log.set_defaults(run=_log)
     for action in (run, show, change, log):
         common_arguments(action)
+    legal_hold.register(actions)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -1,6 +1,6 @@
 -- name: known_contents
--- Which of these contents are stored already.
-select id from content where org_id = $1 and id = any($2::uuid[]);
+-- Which of these contents are stored already; retention leaves them alone until this transaction has linked them.
+select id from content where org_id = $1 and id = any($2::uuid[]) order by id for key share;
 
 -- name: insert_content
 -- One content. Another transaction may have stored the same bytes meanwhile.

@@ -19,34 +19,21 @@ select class, how, at, before, rows, bytes from retention_run where org_id = $1 
 -- When what this class held of the instant $3 was removed; null when it was not.
 select min(at) from retention_run where org_id = $1 and class = $2 and before > $3;
 
--- name: due_raw
--- Raw bodies older than $2, but for those of messages that still wait.
+-- name: due_bodies
+-- Bodies of the class $3 older than $2, but for those of messages that still wait. What is on legal hold is of another
+-- class.
 select count(*) as rows, coalesce(sum(octet_length(b.raw)), 0)::bigint as bytes
   from message_body b left join message m on m.org_id = $1 and m.id = b.id
- where b.org_id = $1 and b.class = 'raw' and b.id < $2 and coalesce(m.state, '') not in ('received', 'held');
+ where b.org_id = $1 and b.class = $3 and b.id < $2 and coalesce(m.state, '') not in ('received', 'held');
 
--- name: expire_raw
--- Remove up to $3 of them; how many, and their bytes.
+-- name: expire_bodies
+-- Remove up to $4 of them; how many, and their bytes.
 with gone as (
     delete from message_body b
      using (select b.id from message_body b left join message m on m.org_id = $1 and m.id = b.id
-             where b.org_id = $1 and b.class = 'raw' and b.id < $2 and coalesce(m.state, '') not in ('received', 'held')
-             order by b.id limit $3) due
-     where b.org_id = $1 and b.id = due.id and b.class = 'raw'
-    returning octet_length(b.raw) as bytes)
-select count(*) as rows, coalesce(sum(bytes), 0)::bigint as bytes from gone;
-
--- name: due_dead_letters
--- Bodies of dead letters older than $2; what is on legal hold is of another class.
-select count(*) as rows, coalesce(sum(octet_length(raw)), 0)::bigint as bytes
-  from message_body where org_id = $1 and class = 'dead' and id < $2;
-
--- name: expire_dead_letters
--- Remove up to $3 of them.
-with gone as (
-    delete from message_body b
-     using (select id from message_body where org_id = $1 and class = 'dead' and id < $2 order by id limit $3) due
-     where b.org_id = $1 and b.id = due.id and b.class = 'dead'
+             where b.org_id = $1 and b.class = $3 and b.id < $2 and coalesce(m.state, '') not in ('received', 'held')
+             order by b.id limit $4) due
+     where b.org_id = $1 and b.id = due.id and b.class = $3
     returning octet_length(b.raw) as bytes)
 select count(*) as rows, coalesce(sum(bytes), 0)::bigint as bytes from gone;
 
@@ -80,6 +67,17 @@ with gone as (
      where q.org_id = $1 and q.id = due.id
     returning octet_length(q.raw) as bytes)
 select count(*) as rows, coalesce(sum(bytes), 0)::bigint as bytes from gone;
+
+-- name: due_contents
+-- Contents older than $2 that no resource shows any more.
+select count(*) as rows, coalesce(sum(size_bytes), 0)::bigint as bytes
+  from content c
+ where c.org_id = $1 and c.created_at < $2
+   and not exists (select 1 from content_link l where l.org_id = $1 and l.content_id = c.id);
+
+-- name: expire_contents
+-- Remove up to $3 of them.
+select rows, bytes from expire_contents($1, $2, $3);
 
 -- name: retention_terms
 -- This organisation's own terms in days by class, as JSON.

@@ -113,6 +113,10 @@ returning s.org_id, s.id, s.kind, s.fence;
 -- The next time of a row of the schedule, under the fence of its claim; none where $4 is null.
 update schedule set due_at = coalesce($4::timestamptz, 'infinity'), lease_until = null where org_id = $1 and id = $2 and fence = $3;
 
+-- name: schedule_no_more
+-- A row of the schedule has had its last time, under the fence of its claim.
+delete from schedule where org_id = $1 and id = $2 and fence = $3;
+
 -- name: schedule_at
 -- A row of the schedule is due at $4, or earlier where it was due earlier.
 insert into schedule (org_id, id, kind, due_at) values ($1, $2, $3, $4)
