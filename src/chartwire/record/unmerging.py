@@ -23,7 +23,7 @@ from chartwire.record.lineage import Lineage, Part
 from chartwire.record.merging import MERGED_BY, without_link
 from chartwire.record.standing import Standing
 from chartwire.record.telling import with_references
-from chartwire.record.visits import redrawn
+from chartwire.record.visits import redrawn, unheard
 from chartwire.record.work import Work
 from chartwire.store.pool import Row
 from chartwire.store.queries import q
@@ -141,6 +141,8 @@ async def _part_resources(
         elif told.changed:
             held.advance(told.body, told.lineage, act.message_id, act.actor)
             _announce(work, held, event_types(held.type, before, held.body), told.changed, act)
+        elif told.lineage is not held.lineage:
+            held.refresh(told.lineage)  # moves of a visit that are no longer seen, but would count again
         parting.restored += bool(told.changed)
 
 
@@ -193,17 +195,20 @@ class _Side:
         """Each element that a foreign word stands in gets the last value that had none; without one it goes."""
         shape, parts = shape_of(held.type), dict(held.lineage.parts)
         paths = {path for path, words in parts.items() if path != "link" and _said_by(words, self.foreign)}
-        moves = tuple(move for move in held.lineage.moves if move.stamp.message not in self.foreign)
+        moves = unheard(held.lineage.moves, self.foreign)
         if not paths and moves == held.lineage.moves:
             return _Untold(held.body, held.lineage)
-        told, former = shape.told(held.body), await self._former(held, paths)
+        before, former = shape.told(held.body), await self._former(held, paths)
+        told = dict(before)
         for path in paths:
             told.pop(path, None)
             value, parts[path] = former.get(path, (None, []))
             if value is not None:
                 told[path] = value
         body, lineage = redrawn(shape.body(told), Lineage(parts, moves))
-        return _Untold({"resourceType": held.type, **body}, lineage, tuple(sorted(paths)))
+        drawn = shape.told(body)
+        changed = paths | {path for path in drawn.keys() | before.keys() if drawn.get(path) != before.get(path)}
+        return _Untold({"resourceType": held.type, **body}, lineage, tuple(sorted(changed)))
 
     async def _former(self, held: Standing, paths: set[str]) -> dict[str, tuple[Any, list[Part]]]:
         """The newest former value of each path in which no foreign word stands, with its words."""

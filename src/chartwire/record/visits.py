@@ -47,6 +47,20 @@ def redrawn(body: Json, lineage: Lineage) -> tuple[Json, Lineage]:
     return merged.body, merged.lineage
 
 
+def unheard(moves: Sequence[Move], messages: frozenset[str]) -> tuple[Move, ...]:
+    """The moves of a visit as if these messages had never been.
+
+    The others are heard anew, in order of arrival: how late a cancellation counts depends on what was known then.
+    """
+    kept = [move for move in moves if move.stamp.message not in messages]
+    if len(kept) == len(moves):
+        return tuple(moves)
+    found: tuple[Move, ...] = ()
+    for move in sorted(kept, key=lambda one: one.stamp.message):
+        found = heard(found, move._replace(when=move.stamp.recorded or ""))
+    return found
+
+
 def _move_of(mapped: Mapped, stamp: Stamp, event: str) -> Move:
     """What a message says of the course."""
     told, rule, happened = shape_of("Encounter").told(mapped.body), rule_of(event), mapped.facts.get("happened")
