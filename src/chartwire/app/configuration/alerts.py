@@ -8,6 +8,7 @@ import msgspec
 from chartwire.alerts import channel_store
 from chartwire.alerts.channel_form import ChannelForm, completed, settings_of
 from chartwire.alerts.channel_store import StoredChannel
+from chartwire.alerts.channels.kinds import CHANNEL_KINDS
 from chartwire.alerts.rule_form import RuleForm, check_rule
 from chartwire.alerts.rules import effective_rules, level_of, remove_rule, rewrite_rule, write_rule
 from chartwire.app.configuration.kind import Entry, Held, Values
@@ -43,7 +44,7 @@ class AlertChannelKind:
         shown: Values = {"name": held.name, "kind": held.values["kind"]}
         if not held.values["enabled"]:
             shown["enabled"] = False
-        return shown | {"settings": held.values["settings"], "secrets": references}
+        return shown | {"settings": _chosen(held), "secrets": references}
 
     async def read(self, entry: Entry) -> Values:
         standing: Values = entry.held.values if entry.held else {"secrets": {}}
@@ -121,6 +122,12 @@ class AlertRuleKind:
 
     async def finish(self, tx: Connection, access: Access) -> None:
         """Each rule stands for itself."""
+
+
+def _chosen(held: Held) -> Values:
+    """The settings that are not as its kind has them anyway."""
+    least = {one.name: one.default for one in msgspec.structs.fields(CHANNEL_KINDS[held.ref.kind].settings)}
+    return {name: value for name, value in held.values["settings"].items() if value != least[name]}
 
 
 def _form(values: Any, shape: type[F]) -> F:
