@@ -1,4 +1,7 @@
-"""The files by which an installation is run: systemd units and a container file, filled in for this one."""
+"""The files by which an installation is run: systemd units and a container file, filled in for this one.
+
+`python -m chartwire.app.initial.deployment DIR` writes those of the usual places: `deploy/` of the source.
+"""
 
 import os
 import pwd
@@ -38,6 +41,14 @@ def render(settings: Settings, config: Path, *, user: str = "", executable: str 
     return {name: Template(folder.joinpath(name).read_text(encoding="utf-8")).substitute(words) for name in NAMES}
 
 
+def usual() -> dict[str, str]:
+    """The files of an installation that lies where a system administrator would look for it."""
+    home = Path("/var/lib/chartwire")
+    return render(
+        Settings(data_dir=home), home / "chartwire.toml", user="chartwire", executable="/opt/chartwire/bin/chartwire"
+    )
+
+
 def _capabilities(settings: Settings) -> str:
     """None at all, but for the right to ports that only root may open otherwise."""
     ports = [settings.http_port, settings.mllp_port, settings.mllp_tls_port, *(one.port for one in settings.listeners)]
@@ -67,3 +78,8 @@ def _quoted(path: Path) -> str:
 
 def _specifiers_kept(text: str) -> str:
     return text.replace("%", "%%")
+
+
+if __name__ == "__main__":
+    for file, content in usual().items():
+        Path(sys.argv[1], file).write_text(content, encoding="utf-8")
