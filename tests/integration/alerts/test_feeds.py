@@ -10,6 +10,7 @@ import pytest
 from tests.integration.alerts.watched import Watched
 
 from chartwire.alerts.feeds import usual_gaps
+from chartwire.alerts.probes import PROBES
 from chartwire.channels.sources import create_source
 from chartwire.core.ids import uuid7, uuid7_floor
 from chartwire.core.source import Source
@@ -68,7 +69,7 @@ async def feed(pool, org_id) -> Feed:
 
 @pytest.fixture
 async def watched(pool, engine_pool, org_id) -> Watched:
-    return Watched(pool, engine_pool, org_id)
+    return Watched(pool, engine_pool, org_id, {kind: PROBES[kind] for kind in ("feed_silence", "feed_gap")})
 
 
 async def learn_history(watched: Watched, feed: Feed) -> None:
