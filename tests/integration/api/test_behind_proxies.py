@@ -33,9 +33,10 @@ def proxied(services, base_url="https://hub.example.org"):
 
 async def asked(port, client, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {client.token}", **named}) as session:
-        async with session.get(f"http://127.0.0.1:{port}{PATIENTS}") as reply:
-            return reply.status, reply.headers, await reply.json(content_type=None)
+    url = f"http://127.0.0.1:{port}{PATIENTS}"
+    sent = {"Authorization": f"Bearer {client.token}", **named}
+    async with aiohttp.ClientSession() as session, session.get(url, headers=sent) as reply:
+        return reply.status, reply.headers, await reply.json(content_type=None)
 
 
 async def test_the_audit_trail_keeps_the_address_that_the_trusted_proxy_saw(services, client, record):

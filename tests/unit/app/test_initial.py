@@ -50,7 +50,7 @@ def test_a_person_is_asked_only_what_was_not_said():
         asked.append(sentence)
         return "10.0.0.1, 10.0.0.2" if "proxies" in sentence else ""
 
-    given = dict.fromkeys((question.name for question in ALL)) | {"public_url": "https://hub.example.org"}
+    given = dict.fromkeys(question.name for question in ALL) | {"public_url": "https://hub.example.org"}
     said = answered(given, ask)
     assert not any("Where will clients" in sentence for sentence in asked)
     assert said["trusted_proxy"] == ["10.0.0.1", "10.0.0.2"]
@@ -138,6 +138,9 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
         (tmp_path / name).write_text(files[name], encoding="utf-8")
     if checker:
         done = subprocess.run(
-            [checker, "verify", *(str(tmp_path / name) for name in deployment.UNITS)], capture_output=True, text=True
+            check=False,
+            args=[checker, "verify", *(str(tmp_path / name) for name in deployment.UNITS)],
+            capture_output=True,
+            text=True,
         )
         assert (done.returncode, done.stderr) == (0, "")
