@@ -46,6 +46,7 @@ OF_THE_DATABASE: Final[tuple[Check[Reached], ...]] = (
     lags.clocks,
     lags.daily_work,
     stuck.lanes,
+    stuck.cases,
     stuck.receivers,
     capacity.disk_growth,
     capacity.sessions,

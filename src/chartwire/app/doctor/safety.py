@@ -5,15 +5,20 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from chartwire.app.backup.keys import SERVER_KEY_NAME
 from chartwire.app.doctor.findings import Found, found
 from chartwire.app.doctor.surroundings import Reached, Surroundings
+from chartwire.app.embedded import ROLES_NAME
 from chartwire.app.listening import listener_settings
+from chartwire.app.sandbox_file import NAME as SANDBOX_FILE
 from chartwire.channels.sources import SourceDirectory
 from chartwire.store import installation
 
 _READABLE_BY_OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 _PROXIES_MAX = 2**16
-_DEEPER_SECRETS = ("postgres/roles.json", "run/database.json")
+_SECRETS = (
+    "master.key", "database-roles.json", "run/database.json", f"postgres/{ROLES_NAME}", SERVER_KEY_NAME, SANDBOX_FILE,
+)  # fmt: skip
 
 
 async def http_in_the_clear(around: Surroundings) -> Iterable[Found]:
@@ -85,8 +90,7 @@ def _directories(data_dir: Path) -> Iterator[Found]:
 
 
 def _secrets(data_dir: Path) -> Iterator[Found]:
-    own = [path.name for path in sorted(data_dir.glob("*")) if path.is_file()]
-    for name in (*own, *_DEEPER_SECRETS):
+    for name in _SECRETS:
         if mode := _open_mode(data_dir / name):
             yield found("open_secret", path=name, mode=mode)
 

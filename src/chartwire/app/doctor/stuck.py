@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chartwire.app.doctor.findings import Found, found
-from chartwire.app.doctor.surroundings import Reached, Surroundings
+from chartwire.app.doctor.surroundings import Reached, Surroundings, aged
 from chartwire.app.services import operator_access
 from chartwire.channels.sources import list_sources
 from chartwire.channels.stuck import WaitingLane, queue_of
@@ -14,6 +14,7 @@ from chartwire.core.ids import to_prefixed
 from chartwire.delivery.standing import EndpointStanding, endpoints
 from chartwire.store import condition
 from chartwire.store.condition import Lease
+from chartwire.store.queries import q
 
 _PATIENCE = timedelta(minutes=1)
 # What a lane waits for -> what is found, where it has waited longer than _PATIENCE or is never a passing state.
@@ -42,6 +43,19 @@ async def lanes(reached: Reached) -> Iterable[Found]:
         saw += [
             _found(reached.around, organisation.id, alike, names, leases.get(alike[0].lane_id))
             for alike in _by_cause(heads, leases)
+        ]
+    return saw
+
+
+async def cases(reached: Reached) -> Iterable[Found]:
+    """Cases for people to decide, by kind."""
+    saw: list[Found] = []
+    for organisation in reached.organisations:
+        async with reached.shared.pool.transaction(organisation.id) as tx:
+            rows = await tx.fetch(q.open_reviews_by_kind, organisation.id)
+        saw += [
+            found("cases_wait", count=row["cases"], kind=row["kind"], age=aged(reached.at - row["oldest"]))
+            for row in rows
         ]
     return saw
 
