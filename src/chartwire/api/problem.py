@@ -5,66 +5,28 @@ was sent.
 """
 
 from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any
 
 import msgspec
+import yaml
 
 from chartwire.core.errors import ChartwireError, ErrorClass, FaultsError
 
 RETRY_AFTER_S = 2
 
-# code -> status and title; a code that is not here takes the status of its error class.
-_CODES: dict[str, tuple[int, str]] = {
-    "alert_over": (409, "The alert is over"),
-    "another_person": (409, "The external id names another person"),
-    "audit_unavailable": (503, "The access could not be recorded"),
-    "body_malformed": (400, "The body is not JSON"),
-    "body_too_large": (413, "The body is too large"),
-    "channel_exists": (409, "An alert channel has this name"),
-    "channel_in_use": (409, "Alert rules name this channel"),
-    "credential_invalid": (401, "The key is not valid"),
-    "credential_missing": (401, "A key is needed"),
-    "duplicate": (409, "Another record has this number"),
-    "duplicate_parameter": (400, "A parameter was given twice"),
-    "custom_field_exists": (409, "A custom field has this name"),
-    "custom_field_in_use": (409, "Values of this custom field exist"),
-    "custom_fields_max": (422, "There are as many custom fields as there may be"),
-    "gone": (410, "The resource was deleted"),
-    "idempotency_key_needed": (400, "An Idempotency-Key is needed"),
-    "idempotency_key_reused": (422, "The Idempotency-Key came with another request"),
-    "illegal_move": (409, "The appointment cannot go there from its status"),
-    "in_progress": (409, "A request with this Idempotency-Key is under way"),
-    "internal": (500, "A fault in Chartwire"),
-    "invalid_parameter": (400, "A parameter has a value that it cannot have"),
-    "invalid_body": (422, "The body has values that it cannot have"),
-    "media_type_unsupported": (415, "The body is of a type that is not understood"),
-    "merged": (409, "The patient was merged into another"),
-    "merged_meanwhile": (409, "A patient was merged or unmerged meanwhile"),
-    "method_not_allowed": (405, "This address does not do that"),
-    "not_acceptable": (406, "No type that was asked for can be given"),
-    "not_found": (404, "There is nothing here"),
-    "outranked": (409, "A source of higher rank sets this"),
-    "page_token_expired": (400, "The page token has expired"),
-    "page_token_invalid": (400, "The page token is not valid"),
-    "page_token_mismatch": (400, "The page token belongs to another request"),
-    "not_merged": (409, "The patient was not merged into another"),
-    "not_available": (503, "This part of Chartwire is not running"),
-    "parking_full": (409, "As many writes are parked as may be"),
-    "precondition_failed": (412, "The object has changed since it was read"),
-    "quota_exceeded": (429, "Too many requests"),
-    "reference_failed": (409, "An item that this one refers to failed"),
-    "reference_not_there_yet": (409, "A record that is named is not there yet"),
-    "rule_exists": (409, "An alert rule has this name"),
-    "scope_missing": (403, "The key may not do this"),
-    "version_mismatch": (409, "The object has changed meanwhile"),
-    "tls_required": (403, "The key came in the clear"),
-    "too_much_since_merge": (409, "Too much came since the merge"),
-    "unknown_id": (404, "Nothing has this id"),
-    "unknown_parameter": (400, "A parameter is not known"),
-    "version_unknown": (400, "There is no such version of the API"),
-}
 _TYPES = {"quota_exceeded": "https://iana.org/assignments/http-problem-types#quota-exceeded"}
 """Problem types that are registered; all others lead to our own page."""
+
+
+def _load() -> dict[str, tuple[int, str]]:
+    text = files("chartwire.api").joinpath("problems.yaml").read_text("utf-8")
+    table: dict[int, dict[str, str]] = yaml.safe_load(text)
+    return {code: (status, title) for status, titles in table.items() for code, title in titles.items()}
+
+
+_CODES = _load()
+"""Code -> status and title; a code that is not here takes those of its error class."""
 _CLASSES: dict[ErrorClass, tuple[int, str]] = {
     "auth": (403, "The key may not do this"),
     "validation": (422, "The request breaks a rule"),
@@ -104,7 +66,7 @@ class ProblemBody(msgspec.Struct, frozen=True):
 
 
 class ApiError(ChartwireError):
-    """An answer that is a problem. `code` is one of _CODES; `headers` go with it. `violated` names rate limits."""
+    """An answer that is a problem. `code` stands in problems.yaml. `headers` go with it, `violated` names limits."""
 
     def __init__(
         self,
@@ -143,7 +105,7 @@ def problem_body(error: ChartwireError, request_id: str) -> ProblemBody:
     """The problem that tells of an error. ApiError and FaultsError carry places."""
     status, title = _CODES.get(error.code, _CLASSES[error.error_class])
     return ProblemBody(
-        type=_TYPES.get(error.code) or f"/docs/problems#{error.code}",
+        type=_type_of(error.code, status),
         title=title,
         status=status,
         detail=_detail(error),
@@ -155,6 +117,11 @@ def problem_body(error: ChartwireError, request_id: str) -> ProblemBody:
         errors=_faults(error),
         violated_policies=_violated(error),
     )
+
+
+def _type_of(code: str, status: int) -> str:
+    """What opens a place of the catalogue: that of the code, else that of the status."""
+    return _TYPES.get(code) or f"/docs/problems#{code if code in _CODES else f'status-{status}'}"
 
 
 def problem_headers(error: ChartwireError) -> list[tuple[bytes, bytes]]:
