@@ -102,8 +102,10 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Webhook s
 <style>body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;padding:0 1.5rem;color:#1b2430;
 background:#fdfefc}h1{margin:0 0 .2em}a,summary{color:#0f6b66}table{border-collapse:collapse;width:100%;margin:.4em 0}
 td,th{border-bottom:1px solid #e2e6e9;padding:6px 10px 6px 0;text-align:left;vertical-align:top}
+td{font-size:13.5px;overflow-wrap:anywhere}td:first-child{white-space:nowrap}
 th{color:#5b6572;font-size:12px;letter-spacing:.04em;text-transform:uppercase}.more>td{padding:2px 0 14px 1.2em}
-summary{cursor:pointer;font-size:13px}details table{width:auto}details td{padding-right:1.6em;font-size:13px}
+summary{cursor:pointer;font-size:13px}details td{padding-right:1.6em;font-size:13px}
+details td:not(:last-child){white-space:nowrap}details td:last-child{width:100%}
 code,pre{font:12.5px/1.45 ui-monospace,monospace;word-break:break-all;white-space:pre-wrap}.good{color:#12693a;
 font-weight:600}.bad{color:#a3161f;font-weight:600}.again{color:#8a5a00}form{display:inline-block;
 margin:.3em 1.5em .5em 0}</style>

@@ -10,7 +10,7 @@ _HEAD = """# Command line
 
 Made from the commands themselves by `python -m chartwire.app.reference`; do not edit.
 
-`chartwire COMMAND --help` says the same. In a checkout: `uv run chartwire ...`, once `make run` or `make test` has
+`chartwire COMMAND --help` says the same. In a checkout it is `.venv/bin/chartwire`, once `make run` or `make test` has
 installed. Every command knows `--json` (one JSON document on standard output) and `--config FILE` (settings).
 Exit codes: 0 all well, 1 problems found or the work failed, 2 wrong usage. A failure is one sentence on standard error.
 """

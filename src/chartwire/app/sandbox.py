@@ -6,6 +6,7 @@ data directory finds everything and adds nothing.
 
 import asyncio
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -155,7 +156,7 @@ class Sandbox:
     def banner(self) -> str:
         """What the person at the terminal needs: addresses, the key, and commands that work."""
         first, second = CLINICS
-        command = "chartwire" if shutil.which("chartwire") else "uv run chartwire"
+        command = "chartwire" if shutil.which("chartwire") else _shown(Path(sys.executable).with_name("chartwire"))
         port, key = self._settings.mllp_port, self._keys[first.slug]
         where = _shown(self._settings.data_dir)
         option = "" if where == ".chartwire" else f" --data-dir {where}"
