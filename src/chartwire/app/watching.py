@@ -17,7 +17,7 @@ from chartwire.app.backup.state import newest_evidence, read_state, told_at
 from chartwire.app.disk import forecast, volume
 from chartwire.app.installation import Gate
 from chartwire.app.knobs import Settings
-from chartwire.app.listening import listener_settings
+from chartwire.app.listening import http_tls, listener_settings
 from chartwire.app.services import Services
 from chartwire.app.snapshots import read_snapshots
 from chartwire.core.errors import TransientError
@@ -52,13 +52,14 @@ class Machine:
         }
 
     async def certificates(self, look: Look) -> Seen:
-        """Days until the certificates of the listeners end; one that cannot be read has ended."""
+        """Days until the certificates of our doors end; one that cannot be read has ended."""
+        doors = {f"listener {one.name}": one.tls for one in listener_settings(self._settings, shared=False)}
         found = []
-        for listener in listener_settings(self._settings, shared=False):
-            if listener.tls is not None:
-                left, text = _left(listener.tls.certificate, look.at)
-                place = f"certificate of listener {listener.name} on {self._name}"
-                found.append(self._thing(f"certificate:{listener.name}", left, f"{place} {text}", _in_days(left)))
+        for door, tls in {**doors, "http": http_tls(self._settings)}.items():
+            if tls is not None:
+                left, text = _left(tls.certificate, look.at)
+                text = f"certificate of {door} on {self._name} {text}"
+                found.append(self._thing(f"certificate:{door}", left, text, _in_days(left)))
         return self._seen(*found)
 
     async def disk_forecast(self, _: Look) -> Seen:
@@ -95,7 +96,8 @@ class Machine:
         if not self._settings.backup_dir:
             return self._seen()
         reason = self._backup_fault(look.at)
-        return self._seen(self._thing("backup", float(reason is not None), f"the backup fails: {reason}"))
+        text = f"the backup fails: {reason}" if reason else "the backup goes on"
+        return self._seen(self._thing("backup", float(reason is not None), text))
 
     async def disarmed(self, _: Look) -> Seen:
         """Whether anything may leave."""
