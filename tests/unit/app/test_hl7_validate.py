@@ -57,7 +57,7 @@ def test_each_issue_is_said_with_its_place_its_rule_and_its_remedy(capsys, feed)
     assert "segment_missing_at_end: PV1 must follow" in said.out
     assert "-> send PV1" in said.out
     assert "ACK AA (received)" in said.out
-    assert "2 messages in 1 files, 1 failed; 2 error" in said.out
+    assert "2 messages in 1 file, 1 failed; 2 errors" in said.out
     assert "Secret" not in said.out
 
 

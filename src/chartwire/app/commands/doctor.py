@@ -5,6 +5,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from chartwire.alerts.words import counted
 from chartwire.app import console
 from chartwire.app.cli import common_arguments
 from chartwire.app.doctor.examination import Examination, as_data, examine
@@ -39,8 +40,8 @@ def _text(made: Examination, base_url: str) -> str:
     for section in dict.fromkeys(one.section for one in made.findings):
         lines += [section, *(_told(one, base_url) for one in made.findings if one.section == section)]
     running = ", ".join(made.processes) or "none on this machine"
-    total = f"{made.count('error')} errors, {made.count('warning')} warnings; processes: {running}"
-    return "\n".join([*lines, total])
+    total = f"{counted(made.count('error'), 'error')}, {counted(made.count('warning'), 'warning')}"
+    return "\n".join([*lines, f"{total}; processes: {running}"])
 
 
 def _told(one: Finding, base_url: str) -> str:

@@ -17,6 +17,7 @@ from uuid import UUID
 import msgspec
 import yaml
 
+from chartwire.alerts.words import counted
 from chartwire.app import console
 from chartwire.app.junit import Case, write_junit
 from chartwire.channels.harness import Harness, Trial, desk_source
@@ -157,7 +158,7 @@ def _fate(trial: Trial) -> Iterator[str]:
         yield f"- ACK {trial.ack.code or 'none'} ({trial.ack.state})"
         yield f"{trial.ack.condition} {trial.ack.location}: {trial.ack.text}" if trial.ack.condition else ""
     if trial.bundle is not None:
-        yield f"- {len(trial.bundle.get('entry', ()))} resources"
+        yield f"- {counted(len(trial.bundle.get('entry', ())), 'resource')}"
     if trial.coverage is not None:
         yield f"- {trial.coverage:.0%} of the fields read"
 
@@ -167,6 +168,11 @@ def _line(issue: Issue) -> str:
 
 
 def _summary_text(seen: _Run) -> str:
-    counts = ", ".join(f"{seen.severities[severity]} {severity}" for severity in SEVERITIES)
+    counts = ", ".join(_counted(seen.severities[severity], severity) for severity in SEVERITIES)
     answers = ", ".join(f"{count} x {code}" for code, count in sorted(seen.answers.items())) or "none"
-    return f"{len(seen.cases)} messages in {seen.files} files, {seen.failed} failed; {counts}; answers: {answers}"
+    messages = f"{counted(len(seen.cases), 'message')} in {counted(seen.files, 'file')}"
+    return f"{messages}, {seen.failed} failed; {counts}; answers: {answers}"
+
+
+def _counted(number: int, severity: str) -> str:
+    return f"{number} {severity}" if severity == "information" else counted(number, severity)

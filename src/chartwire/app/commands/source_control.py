@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
+from chartwire.alerts.words import counted
 from chartwire.app import console
 from chartwire.app.cli import common_arguments
 from chartwire.app.identifiers import read_id
@@ -79,8 +80,8 @@ def _queue(args: argparse.Namespace) -> int:
     queue = _audited(args, "source queue", "search", work)
     rows = [_row(lane) for lane in queue.heads]
     told = {"messages": queue.messages, "lanes": queue.lanes, "heads": rows}
-    text = f"{queue.messages} messages wait in {queue.lanes} lanes\n{console.table(rows, _COLUMNS)}"
-    console.say(args, told, text)
+    waiting = f"{counted(queue.messages, 'message')} in {counted(queue.lanes, 'lane')}\n{console.table(rows, _COLUMNS)}"
+    console.say(args, told, waiting if queue.messages else "nothing waits")
     return console.OK
 
 
