@@ -10,6 +10,7 @@ from chartwire.app.services import DatabaseAddress
 from chartwire.channels.sources import list_organisations
 from chartwire.core.clock import now
 from chartwire.core.telemetry import Counter
+from chartwire.core.terms import read_terms
 from chartwire.store import disk
 from chartwire.store.pool import Pool
 
@@ -26,7 +27,7 @@ async def once_a_day(settings: Settings, address: DatabaseAddress) -> None:
         if await disk.was_sampled(pool, today):
             return
         organisations = await list_organisations(pool, engine)
-        terms = retention.read_terms(settings.retention)
+        terms = read_terms(settings.retention)
         report = await retention.run(pool, address.admin, organisations, terms, now())
         await disk.sample(pool, [one.id for one in organisations], today - timedelta(days=1))
         await disk.sample_size(pool, today)

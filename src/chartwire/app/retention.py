@@ -10,7 +10,8 @@ import orjson
 
 from chartwire.app.services import operator_access
 from chartwire.channels.sources import Organisation
-from chartwire.core.errors import NotFoundError, ValidationError
+from chartwire.core.errors import NotFoundError
+from chartwire.core.terms import TERMS, in_force
 from chartwire.store import legal_holds
 from chartwire.store.pool import Pool
 from chartwire.store.queries import q
@@ -31,31 +32,6 @@ class Report:
     def as_data(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
-
-
-def read_terms(words: Sequence[str]) -> Terms:
-    """`raw=30` and the like. Raises ValidationError (`retention`) for unknown classes and terms that are too short."""
-    terms: Terms = {}
-    for word in words:
-        name, _, days = word.partition("=")
-        if name not in CLASSES or not days.isdigit():
-            raise ValidationError(
-                f"retention {word}: a term is CLASS=DAYS with one of {', '.join(CLASSES)}", code="retention"
-            )
-        terms[name] = int(days)
-        if terms[name] < CLASSES[name].least:
-            raise ValidationError(f"retention {name}: at least {CLASSES[name].least} days", code="retention")
-    return terms
-
-
-def in_force(installation: Mapping[str, int], own: Mapping[str, int]) -> Terms:
-    """The terms of one organisation: its own, else the installation's, else the defaults.
-
-    Messages are kept as long as their bodies at least.
-    """
-    terms = {name: own.get(name, installation.get(name, row.days)) for name, row in CLASSES.items()}
-    terms["messages"] = max(terms["messages"], terms["raw"], terms["dead_letters"])
-    return terms
 
 
 async def own_terms(pool: Pool, org: UUID) -> Terms:
@@ -95,7 +71,7 @@ async def run(
         await legal_holds.keep(pool, org)
     report = Report(dry_run, [], [])
     for name, row in CLASSES.items():
-        longest = max((own[name] for own in terms.values()), default=row.days)
+        longest = max((own[name] for own in terms.values()), default=TERMS[name].days)
         if only is None and row.months:
             async for found in remove_months(admin_dsn, name, now - timedelta(days=longest), dry_run=dry_run):
                 if isinstance(found, Kept):

@@ -21,6 +21,7 @@ from typing import Any, get_type_hints
 
 from chartwire.app.knobs import KNOBS, LOG_LEVELS, ListenerSettings, Settings
 from chartwire.core.errors import ValidationError
+from chartwire.core.terms import read_terms
 
 PREFIX = "CHARTWIRE_"
 # Read by others than this table, or by tests; never a setting in a file.
@@ -169,6 +170,10 @@ def _contradictions(settings: Settings) -> list[str]:
     found += _wrong_addresses(settings)
     if settings.backup_synchronous and not settings.backup_dir:
         found.append("backup_synchronous: needs backup_dir")
+    try:
+        read_terms(settings.retention)
+    except ValidationError as error:
+        found.append(error.message)
     names = ["plain", "tls", *(listener.name for listener in settings.listeners)]
     found += [f"listeners: the name {name} is used twice" for name in sorted(set(names)) if names.count(name) > 1]
     if settings.master_key and not _is_key(settings.master_key):

@@ -28,7 +28,6 @@ from chartwire.app.knobs import ListenerSettings, Settings
 from chartwire.app.notify import ServiceManager
 from chartwire.app.ports import Wanted, choose
 from chartwire.app.processes import KeptProcess, stop_in_order
-from chartwire.app.retention import read_terms
 from chartwire.app.sandbox import SECOND_LISTENER, Sandbox
 from chartwire.app.services import (
     DatabaseAddress,
@@ -91,7 +90,6 @@ class Supervisor:
 
     def run(self) -> None:
         """Everything, until a signal. Raises ChartwireError when it cannot start."""
-        read_terms(self.settings.retention)
         self.settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = hold_data_dir(self.settings.data_dir)
         if (self.settings.data_dir / UNFINISHED_NAME).exists():

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from chartwire.core.ids import uuid7, uuid7_floor
-from chartwire.core.limits import EVENT_RETENTION_DAYS
 from chartwire.store.connect import RawConnection, connect
 from chartwire.store.errors import DRIVER_ERRORS, translated
 from chartwire.store.partitions import OWNER
@@ -23,7 +22,6 @@ from chartwire.store.queries import q
 
 LOCK_TIMEOUT = "250ms"
 ROWS_PER_COMMIT = 500
-SIX_YEARS_DAYS = 2192
 _MONTH = re.compile(r"(.+)_(\d{4})_(\d{2})")
 _LOCK_NOT_TO_BE_HAD = "55P03"
 
@@ -50,11 +48,9 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class DataClass:
-    """One class of data: its term in days, the least that may be set, its monthly tables, how its rows go for an
-    organisation with a shorter term, and what keeps a month."""
+    """One class of data (core/terms.py): its monthly tables, how its rows go for an organisation with a shorter term,
+    and what keeps a month."""
 
-    days: int
-    least: int
     months: tuple[str, ...] = ()
     rows: Rows | None = None
     bars: tuple[Bar, ...] = ()
@@ -64,23 +60,20 @@ IN_USE = "the table was in use"
 _WAITING = Bar("message", "state in ('received', 'held')", "messages in it still wait")
 _ON_HOLD = Bar("message_body_dead", "class = 'hold'", "a legal hold is on it")
 CLASSES = {
-    "raw": DataClass(90, 1, ("message_body_raw",), Rows("due_bodies", "expire_bodies", "raw"), (_WAITING,)),
+    "raw": DataClass(("message_body_raw",), Rows("due_bodies", "expire_bodies", "raw"), (_WAITING,)),
     "dead_letters": DataClass(
-        365, 1, ("message_body_dead",), Rows("due_bodies", "expire_bodies", "dead"), (_WAITING, _ON_HOLD)
+        ("message_body_dead",), Rows("due_bodies", "expire_bodies", "dead"), (_WAITING, _ON_HOLD)
     ),
-    "messages": DataClass(400, 1, ("message", "message_key"), None, (_WAITING, _ON_HOLD)),
-    "events": DataClass(EVENT_RETENTION_DAYS, EVENT_RETENTION_DAYS, ("event",)),
+    "messages": DataClass(("message", "message_key"), None, (_WAITING, _ON_HOLD)),
+    "events": DataClass(("event",)),
     "deliveries": DataClass(
-        90,
-        EVENT_RETENTION_DAYS,
-        ("delivery", "delivery_attempt"),
-        Rows("due_deliveries_bodies", "expire_deliveries_bodies"),
+        ("delivery", "delivery_attempt"), Rows("due_deliveries_bodies", "expire_deliveries_bodies")
     ),
-    "audit": DataClass(SIX_YEARS_DAYS, SIX_YEARS_DAYS, ("audit",)),
-    "quarantine": DataClass(30, 1, (), Rows("due_quarantine", "expire_quarantine")),
-    "contents": DataClass(30, 1, (), Rows("due_contents", "expire_contents", by_time=True)),
+    "audit": DataClass(("audit",)),
+    "quarantine": DataClass((), Rows("due_quarantine", "expire_quarantine")),
+    "contents": DataClass((), Rows("due_contents", "expire_contents", by_time=True)),
 }
-"""In the order in which they go: bodies before the messages that they belong to."""
+"""In the order of their terms, in which they go."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -291,6 +291,8 @@ async def test_a_replay_can_be_cancelled_once_and_queues_nothing_afterwards(clie
     assert (await client.call("POST", job.headers["location"] + "/cancel")).json["code"] == "replay_ended"
     await watch.turn()
     assert (await client.get("/api/v1/webhooks/deliveries")).json["data"] == []
+    async with pool.transaction(org_id) as tx:
+        assert await tx.fetch("select 1 from schedule where kind = 'webhook_replay'") == []
     assert len((await client.get("/api/v1/webhooks/replays")).json["data"]) == 1
 
 

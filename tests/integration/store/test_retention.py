@@ -9,7 +9,6 @@ import pytest
 
 from chartwire.app import retention
 from chartwire.channels.sources import Organisation
-from chartwire.core.errors import ValidationError
 from chartwire.core.ids import uuid7_floor
 from chartwire.store.lint import problems_of
 from chartwire.store.partitions import ensure_partitions
@@ -171,11 +170,34 @@ async def test_the_removal_is_in_the_audit_of_the_organisation(database, pool, c
     assert [tuple(row) for row in rows] == [("cli:retention", "expire", 4)]
 
 
-@pytest.mark.parametrize("word", ["audit=365", "events=7", "raw=0", "raw", "everything=3"])
-def test_a_term_that_the_law_or_the_change_feed_forbids_is_refused(word):
-    with pytest.raises(ValidationError, match="retention"):
-        retention.read_terms([word])
+async def test_a_held_month_keeps_what_is_held_and_nothing_else(database, pool, clinics, months):
+    first, second = (clinic.id for clinic in clinics)
+    await put(pool, first, OLD, state="dead", body="hold")
+    for org in (first, second):
+        await put(pool, org, OLD + timedelta(hours=1), state="dead", body="dead")
+    report = await run(database, pool, clinics)
+    assert [(one.month, one.why) for one in report.kept if "body" in one.month] == [
+        ("message_body_dead_2026_02", "a legal hold is on it")
+    ]
+    assert (await held(pool, first), await held(pool, second)) == ([OLD], [])
 
 
-def test_messages_outlive_their_bodies_whatever_the_terms_say():
-    assert retention.in_force({"messages": 10}, {"raw": 100, "dead_letters": 50})["messages"] == 100
+async def test_a_dead_letter_that_is_retried_keeps_its_bytes_until_it_is_settled(database, pool, clinics, months):
+    org = clinics[0].id
+    await put(pool, org, OLD, state="received", body="dead")
+    assert (await run(database, pool, clinics)).removed == []
+    assert await held(pool, org) == [OLD]
+
+
+async def test_what_comes_under_a_hold_while_its_month_is_about_to_go_keeps_it(database, pool, clinics, months):
+    """The hold commits between the look at the month and the lock on it."""
+    org = clinics[0].id
+    await put(pool, org, OLD, state="dead", body="dead")
+    async with pool.transaction(org) as tx:
+        await tx.execute("update message_body set class = 'hold'")
+        running = asyncio.create_task(run(database, pool, clinics))
+        while not await tx.fetch("select 1 from pg_locks where not granted") and not running.done():
+            await asyncio.sleep(0.01)
+    report = await running
+    assert await held(pool, org) == [OLD]
+    assert [one for one in report.removed if one.data_class == "dead_letters"] == []

@@ -14,6 +14,7 @@ from chartwire.app.settings import load
 from chartwire.channels.sources import list_organisations
 from chartwire.core.clock import instant, now
 from chartwire.core.errors import ConflictError
+from chartwire.core.terms import in_force, read_terms
 from chartwire.store.queries import q
 
 _LOG_ROWS_MAX = 100
@@ -53,7 +54,7 @@ def _run(args: argparse.Namespace) -> int:
                 shared.pool,
                 address.admin,
                 await list_organisations(shared.pool, shared.engine_pool),
-                retention.read_terms(settings.retention),
+                read_terms(settings.retention),
                 now(),
                 only=_org(args),
                 dry_run=args.dry_run,
@@ -77,13 +78,13 @@ def _show(args: argparse.Namespace) -> int:
     settings = load(args.config)
     org = _org(args)
     own = _with_pool(args, lambda shared: retention.own_terms(shared.pool, org)) if org else {}
-    terms = retention.in_force(retention.read_terms(settings.retention), own)
+    terms = in_force(read_terms(settings.retention), own)
     console.say(args, terms, "\n".join(f"{name:<14}{days:>6} days" for name, days in terms.items()))
     return console.OK
 
 
 def _set(args: argparse.Namespace) -> int:
-    org, terms = _org(args), retention.read_terms(args.rest)
+    org, terms = _org(args), read_terms(args.rest)
     assert org is not None
     _with_pool(args, lambda shared: retention.set_own_terms(shared.pool, org, terms))
     console.say(args, terms, ", ".join(f"{name}={days}" for name, days in terms.items()) or "the installation's terms")
