@@ -11,6 +11,9 @@ from chartwire.core.errors import FaultsError
 
 _NAME_CHARACTERS_MAX: Final = 100
 _SECRET_CHARACTERS_MAX: Final = 2048
+_AN_ADDRESS: Final = "is an e-mail address such as it@clinic.example, without a name"
+_FORMS: Final = {"host": "is a host name or an address", "sender": _AN_ADDRESS, "recipients": _AN_ADDRESS}
+"""In words, what a pattern of the settings asks for."""
 
 
 class ChannelForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,7 +40,8 @@ def settings_of(form: ChannelForm) -> Any:
     except msgspec.ValidationError as error:
         rule, _, place = str(error).partition(" - at `$")
         pointer = place.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
-        raise _wrong([(f"/settings{pointer}", "invalid_value", rule)]) from None
+        told = _FORMS.get(pointer.split("/")[1], rule) if "regex" in rule else rule
+        raise _wrong([(f"/settings{pointer}", "invalid_value", told)]) from None
 
 
 def check_channel(form: ChannelForm) -> None:

@@ -1,15 +1,16 @@
 """A small clinic with something of everything in it: messages that were carried, dead and held ones, a document, a
-merge, a review, a receiver."""
+merge, a review, alerts, a receiver."""
 
 from base64 import b64encode
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
+from tests.integration.alerts.watched import Watched
 from tests.integration.feed import Feed, hl7, pid
 
 from chartwire.channels import halts
 from chartwire.core.access import Access
-from chartwire.core.clock import instant
+from chartwire.core.clock import instant, now
 from chartwire.core.ids import to_prefixed
 from simulators.webhook_sink import WebhookSink
 
@@ -34,12 +35,15 @@ async def filled(pool, engine_pool, org: UUID) -> dict[str, str]:
     dead = await feed.send(
         *(hl7("ADT^A04", "PID|1", control_id=f"E{number}") for number in range(4)), hl7("ADT^A40", pid("3001"))
     )
+    stuck = await _stuck(feed)
+    await Watched(pool, engine_pool, org).look(now())
     return {
         "message": to_prefixed("msg", message),
         **{f"dead_{number}": to_prefixed("msg", one) for number, one in zip("abc", dead, strict=False)},
-        "stuck": to_prefixed("msg", await _stuck(feed)),
+        "stuck": to_prefixed("msg", stuck),
         **await _things(feed, message),
-        "yesterday": instant(datetime.now(UTC) - timedelta(days=1)),
+        "yesterday": instant(now() - timedelta(days=1)),
+        "tonight": instant(now() + timedelta(hours=12)),
     }
 
 
