@@ -19,6 +19,7 @@ from chartwire.api.services import Services
 
 Json = dict[str, Any]
 
+_NO_BASE_URL = "http://127.0.0.1:8080"
 _LETTERS = {"fhir": "FHIR", "hl7": "HL7", "r4": "R4"}
 _START = """
 <section class="hero"><h1>Chartwire</h1>
@@ -37,7 +38,7 @@ FHIR R4, signed webhooks. This is version {version}, as it runs on this server.<
 <section><h2>First request</h2>
 <p>Type a key into the bar above to try any request of these pages on this server; it stays in this page and is never
 stored. From a terminal:</p>
-<pre><code>export CHARTWIRE=http://127.0.0.1:8080 KEY=cw_…
+<pre><code>export CHARTWIRE={base_url} KEY=cw_…
 curl -H "Authorization: Bearer $KEY" "$CHARTWIRE/api/v1/patients?limit=5"</code></pre></section>
 <section><h2>Six rules of the API</h2><dl class="rules">
 <dt>Retries are safe</dt><dd>Send <code>Idempotency-Key</code> with whatever changes something: the same request has one
@@ -94,7 +95,8 @@ class Portal:
 
     async def start(self, request: Request, services: Services) -> Answer:
         """`GET /docs`, and `/`."""
-        return self._page(request, services, "Documentation", _START.format(version=escape(services.version)))
+        told = {"version": escape(services.version), "base_url": services.base_url or _NO_BASE_URL}
+        return self._page(request, services, "Documentation", _START.format(**told))
 
     async def tag(self, request: Request, services: Services) -> Answer:
         """`GET /docs/api/{tag}`."""

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chartwire.app.initial.questions import SETTINGS
+from chartwire.app.installation import is_embedded
 from chartwire.app.knobs import KNOBS, Settings
 from chartwire.app.listening import http_tls, listener_settings
 from chartwire.app.sandbox_file import NAME as SANDBOX_NAME
@@ -104,7 +105,7 @@ def _judged(settings: Settings, at: datetime) -> tuple[list[str], list[str]]:
             f"mllp_host {settings.mllp_host}: port {settings.mllp_port} takes HL7 v2 in the clear; close it to all but "
             "a VPN, and let feeds use the TLS port"
         )
-    if not settings.backup_dir and not settings.database_url:
+    if not settings.backup_dir and is_embedded(settings):
         warnings.append("nothing is backed up: name another disk by --backup-dir (how-to/backup)")
     return problems, warnings
 
