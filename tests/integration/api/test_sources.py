@@ -141,6 +141,11 @@ async def test_a_source_tells_what_came_of_it(client, record, pool, org_id):
     assert (told["held_messages"], told["dead_messages"]) == (1, 2)
     assert told["messages_today"] == 5
     assert told["last_message_at"] > source["created_at"]
+    assert (0 <= told["silent_for_s"] < 60, source["silent_for_s"]) == (True, None)
+    async with pool.transaction(org_id) as tx:
+        week = [[figure] * 672 for figure in (5.0, 5.0, 3.0)]
+        await tx.execute("insert into feed_rhythm values ($1, $2, $3, $4, $5, now())", org_id, ident, *week)
+    assert (told["usual_gap_s"], (await client.get(source["links"]["self"])).json["usual_gap_s"]) == (None, 180.0)
     assert len((await client.get(told["links"]["dead_messages"])).json["data"]) == 3
 
 

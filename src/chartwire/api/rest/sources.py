@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from chartwire.alerts.feeds import usual_gaps
 from chartwire.api.http import Answer, Request, json_answer
 from chartwire.api.idempotency import idempotent
 from chartwire.api.problem import not_found
@@ -48,8 +49,9 @@ class SourceLinks(msgspec.Struct, frozen=True):
 
 
 class Source(SourceForm, frozen=True, kw_only=True):
-    """A feed and how it stands. `messages_today` counts from midnight in its zone (UTC without one); `dead_messages`
-    are those that nobody has decided about. A retired source has no listener."""
+    """A feed and how it stands. `usual_gap_s` is the time between messages that is usual at this hour of its week; null
+    where it usually sends none, or its week is not known yet. `messages_today` counts from midnight in its zone (UTC
+    without one); `dead_messages` are those that nobody has decided about. A retired source has no listener."""
 
     id: str
     state: State
@@ -57,6 +59,8 @@ class Source(SourceForm, frozen=True, kw_only=True):
     created_at: str
     updated_at: str
     last_message_at: str | None
+    silent_for_s: float | None = None
+    usual_gap_s: float | None = None
     messages_today: int
     held_messages: int
     dead_messages: int
@@ -151,7 +155,8 @@ async def _answer(tx: Connection, stored: StoredSource, *, status: int = 200) ->
 async def _told(tx: Connection, org: UUID, found: Sequence[StoredSource]) -> list[Source]:
     since = [(one.source.id, _first_id_of_today(one.source.timezone)) for one in found]
     came = await traffic(tx, org, since)
-    return [_source(one, came.get(one.source.id, _NO_TRAFFIC)) for one in found]
+    gaps = await usual_gaps(tx, org, {one.source.id: one.source.timezone for one in found}, now())
+    return [_source(one, came.get(one.source.id, _NO_TRAFFIC), gaps.get(one.source.id)) for one in found]
 
 
 def _first_id_of_today(zone: str | None) -> UUID:
@@ -160,7 +165,8 @@ def _first_id_of_today(zone: str | None) -> UUID:
     return uuid7_floor(int(midnight.timestamp() * 1000))
 
 
-def _source(stored: StoredSource, came: Traffic) -> Source:
+def _source(stored: StoredSource, came: Traffic, usual_gap_s: float | None) -> Source:
+    last = came.last_message_at
     shown_id = shown("source", stored.source.id)
     messages = f"/api/v1/hl7/messages?source_id={shown_id}"
     return Source(
@@ -170,7 +176,9 @@ def _source(stored: StoredSource, came: Traffic) -> Source:
         etag=etag_of(stored.version)[1].decode(),
         created_at=instant(stored.created_at),
         updated_at=instant(stored.updated_at),
-        last_message_at=instant(came.last_message_at) if came.last_message_at else None,
+        last_message_at=instant(last) if last else None,
+        silent_for_s=max(0.0, (now() - last).total_seconds()) if last else None,
+        usual_gap_s=usual_gap_s,
         messages_today=came.messages_today,
         held_messages=came.held,
         dead_messages=came.dead,
