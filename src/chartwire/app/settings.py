@@ -45,7 +45,7 @@ _TOGETHER = (
     ("database_app_url", "database_engine_url"),
 )
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f:]+\](:\d{1,5})?")
-_FILES = ("_tls_cert", "_tls_key", "_tls_client_ca")
+_TLS_FILES = ("_tls_cert", "_tls_key", "_tls_client_ca")
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -197,16 +197,21 @@ def _wrong_addresses(settings: Settings) -> list[str]:
 
 
 def unreadable(settings: Settings) -> list[str]:
-    """Files that settings name and that cannot be read now: one sentence each."""
-    named = {name: str(getattr(settings, name)) for name in KNOBS if name.endswith(_FILES)}
+    """TLS files that settings name and that cannot be read now: one sentence each."""
+    return [
+        f"{name}: {path} is no file that this user can read"
+        for name, path in tls_files(settings).items()
+        if not (Path(path).is_file() and os.access(path, os.R_OK))
+    ]
+
+
+def tls_files(settings: Settings) -> dict[str, str]:
+    """Paths of certificates, keys and authorities by the place in the settings that names them."""
+    named = {name: str(getattr(settings, name)) for name in KNOBS if name.endswith(_TLS_FILES)}
     for listener in settings.listeners:
         for part in ("tls_cert", "tls_key", "tls_client_ca"):
             named[f"listeners {listener.name}: {part}"] = getattr(listener, part)
-    return [
-        f"{name}: {path} is no file that this user can read"
-        for name, path in named.items()
-        if path and not (Path(path).is_file() and os.access(path, os.R_OK))
-    ]
+    return {name: path for name, path in named.items() if path}
 
 
 def _is_key(text: str) -> bool:

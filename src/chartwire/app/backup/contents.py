@@ -9,7 +9,7 @@ from chartwire.app.embedded import ROLES_NAME
 from chartwire.app.knobs import Settings
 from chartwire.app.sandbox_file import write_private
 from chartwire.app.services import master_key
-from chartwire.app.settings import to_values
+from chartwire.app.settings import tls_files, to_values
 from chartwire.core.errors import ValidationError
 
 MASTER_KEY, PASSWORDS, SETTINGS = "master.key", f"postgres/{ROLES_NAME}", "settings.json"
@@ -28,7 +28,7 @@ def installation_files(settings: Settings) -> dict[str, str]:
         PASSWORDS: (settings.data_dir / PASSWORDS).read_text(encoding="utf-8"),
         SETTINGS: json.dumps(to_values(settings), indent=1),
     }
-    for named in _tls_files(settings):
+    for named in set(tls_files(settings).values()):
         files[f"tls/{Path(named).name}"] = Path(named).read_text(encoding="utf-8")
     return files
 
@@ -45,10 +45,3 @@ def put_back(files: dict[str, str], data_dir: Path) -> None:
             raise ValidationError("the backup names a file outside the data directory", code="backup_tampered")
         path.parent.mkdir(mode=0o711 if os.getuid() == 0 else 0o700, parents=True, exist_ok=True)
         write_private(path, text)
-
-
-def _tls_files(settings: Settings) -> set[str]:
-    named = {settings.mllp_tls_cert, settings.mllp_tls_key, settings.mllp_tls_client_ca}
-    for listener in settings.listeners:
-        named |= {listener.tls_cert, listener.tls_key, listener.tls_client_ca}
-    return named - {""}

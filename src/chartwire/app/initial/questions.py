@@ -53,10 +53,10 @@ SETTINGS = (
              "Where do backups go? (a directory on another disk; empty: nowhere yet)", "DIR"),
     Question("--database-url-file", "database_url_file", "file with the URL of a PostgreSQL of your own",
              metavar="FILE"),
-    Question("--database-app-url-file", "database_app_url_file", "file with its URL as chartwire_app, for a machine that "
-             "must not migrate", metavar="FILE"),
-    Question("--database-engine-url-file", "database_engine_url_file", "file with its URL as chartwire_engine, beside "
-             "that", metavar="FILE"),
+    Question("--database-app-url-file", "database_app_url_file",
+             "file with its URL as chartwire_app, for a machine that must not migrate", metavar="FILE"),
+    Question("--database-engine-url-file", "database_engine_url_file",
+             "file with its URL as chartwire_engine, beside that", metavar="FILE"),
     Question("--master-key-file", "master_key_file", "file with the master key, from your secret store; default: one "
              "is made in the data directory", metavar="FILE"),
     Question("--drain-delay", "drain_delay_s", "seconds that balancers need to see that it leaves", metavar="SECONDS"),
