@@ -124,28 +124,41 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 delete from maintenance_window where org_id = $1 and id = $2;
 
 -- name: lanes_that_wait
--- Lanes with work, those with the oldest head first: what stands at their head, and what keeps it; of one source where
--- $2 names it. Messages of a lane are counted up to 1,001.
-select head.*,
+-- Lanes with work, those with the oldest message first: what stands at their head, and what keeps it; where $2 names a
+-- source, lanes in which messages of it wait. Found by the oldest 50,000 messages that wait and that are held; those of a lane are counted
+-- up to 1,001.
+with waiting as (
+    (select id, lane_id from message
+      where org_id = $1 and state = 'received' and ($2::uuid is null or source_id = $2) order by id limit 50000)
+    union all
+    (select id, lane_id from message
+      where org_id = $1 and state = 'held' and error_code in ('source_on_hold', 'waits_for_review')
+        and ($2::uuid is null or source_id = $2) order by id limit 50000)
+), oldest as (
+    select lane_id from (select distinct on (lane_id) lane_id, id from waiting order by lane_id, id) as first
+     order by id limit $3
+)
+select l.lane_id, l.owner is not null and l.lease_until > now() as in_work, l.lease_until, l.attempts,
+       nullif(l.not_before, '-infinity') as retries_at, l.ready_at = 'infinity' as parked,
+       j.message_id, j.ticket_lanes, m.source_id, m.event, m.received_at,
+       h.source_id as held_source, h.review_id as held_review,
        (select count(*)
-          from (select 1 from job w where w.org_id = $1 and w.lane_id = head.lane_id limit 1001) as counted) as waiting
-  from (select l.lane_id, l.owner is not null and l.lease_until > now() as in_work, l.lease_until, l.attempts,
-               nullif(l.not_before, '-infinity') as retries_at, l.ready_at = 'infinity' as parked,
-               j.message_id, j.ticket_lanes, m.source_id, m.event, m.received_at,
-               h.source_id as held_source, h.review_id as held_review
-          from (select distinct lane_id from job where org_id = $1) as busy
-          join lane l on l.lane_id = busy.lane_id
-         cross join lateral (
-                select message_id, ticket_lanes from job
-                 where org_id = $1 and lane_id = l.lane_id order by seq limit 1) as j
-          left join message m on m.org_id = $1 and m.id = j.message_id
-          left join lane_hold h on h.org_id = $1 and h.lane_id = l.lane_id
-         where $2::uuid is null or m.source_id = $2 or h.source_id = $2
-         order by m.received_at nulls first, l.lane_id limit $3) as head
- order by head.received_at nulls first, head.lane_id;
+          from (select 1 from job w where w.org_id = $1 and w.lane_id = l.lane_id limit 1001) as counted) as waiting
+  from oldest o
+  join lane l on l.lane_id = o.lane_id
+ cross join lateral (
+        select message_id, ticket_lanes from job where org_id = $1 and lane_id = l.lane_id order by seq limit 1) as j
+  left join message m on m.org_id = $1 and m.id = j.message_id
+  left join lane_hold h on h.org_id = $1 and h.lane_id = l.lane_id
+ order by m.received_at nulls first, l.lane_id;
 
 -- name: count_waiting
--- Jobs and lanes that wait, up to 100,000 jobs counted, and the oldest message; of one source where $2 names it.
+-- Messages that wait and their lanes, up to 100,000 messages counted, and the oldest; of one source where $2 names it.
 select count(*) as messages, count(distinct lane_id) as lanes, min(received_at) as oldest
-  from (select j.lane_id, m.received_at from job j join message m on m.org_id = $1 and m.id = j.message_id
-         where j.org_id = $1 and ($2::uuid is null or m.source_id = $2) limit 100000) as counted;
+  from ((select lane_id, received_at from message
+          where org_id = $1 and state = 'received' and ($2::uuid is null or source_id = $2) order by id limit 100000)
+        union all
+        (select lane_id, received_at from message
+          where org_id = $1 and state = 'held' and error_code in ('source_on_hold', 'waits_for_review')
+            and ($2::uuid is null or source_id = $2) order by id limit 100000)
+        limit 100000) as counted;
