@@ -17,7 +17,7 @@ ADVICE = sorted((ROOT / "src" / "chartwire").rglob("advice.yaml"))
 
 _FENCE = re.compile(r"^\s*```.*?^\s*```", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`\n]+)`")
-_COMMAND = re.compile(r"(?:^|(?<!-u)[\s(/])chartwire((?: +[^\s|;&#><]+)+)", re.MULTILINE)
+_COMMAND = re.compile(r"(?:^|[\s(/])chartwire((?: +[^\s|;&#><]+)+)", re.MULTILINE)
 _OURS = r"(/(?:api/v1|fhir/R4|health|metrics|docs|openapi\.json)[^\s?`\"',;)]*)"
 _CALL = re.compile(rf"\b(GET|POST|PUT|PATCH|DELETE) {_OURS}")
 _PATH = re.compile(rf"(?:^|\$CHARTWIRE){_OURS}", re.MULTILINE)
@@ -33,6 +33,8 @@ def code_of(page: Path) -> Iterator[str]:
 
 def fault_of_command(words: list[str]) -> str | None:
     """What is wrong with `chartwire WORDS`, None for nothing."""
+    if words[0] == "chartwire":  # behind a user or a directory of this name
+        return fault_of_command(words[1:])
     if not _WORD.fullmatch(words[0]):
         return None  # an option of `chartwire` itself, a placeholder, or the name of a user or a file
     if words[0] not in COMMANDS:
