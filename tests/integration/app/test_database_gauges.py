@@ -48,3 +48,30 @@ async def test_a_lane_without_work_or_held_back_on_purpose_does_not_age(
     await add_lane(pool, org_id, "intake", "'infinity'")
     await add_lane(pool, org_id, "intake", "now() - interval '60 s'", "2999-01-01")
     assert value(await database_gauges(pool, engine_pool), "chartwire_oldest_unprocessed_seconds") == 0
+
+
+async def test_alerts_that_burn_are_counted_by_severity_over_all_organisations(
+    pool: Pool, engine_pool: Pool, org_id: UUID, other_org_id: UUID
+) -> None:
+    states = (("firing", "critical"), ("acknowledged", "critical"), ("pending", "critical"), ("recovered", "warning"))
+    for org in (org_id, other_org_id):
+        async with pool.transaction(org) as tx:
+            for state, severity in states:
+                await tx.execute(
+                    "insert into alert (org_id, id, rule, key, state, severity, summary, since, seen_at)"
+                    " values ($1, $2, 'r', $3, $3, $4, '', now(), now())",
+                    org, uuid7(), state, severity,
+                )  # fmt: skip
+    gauges = await database_gauges(pool, engine_pool)
+    found = {row[2]["severity"]: row[3] for row in gauges if row[0] == "chartwire_alerts_firing"}
+    assert found == {"info": 0, "warning": 0, "critical": 4}
+
+
+async def test_an_organisation_that_nobody_looks_at_is_seen(pool: Pool, engine_pool: Pool, org_id: UUID) -> None:
+    assert value(await database_gauges(pool, engine_pool), "chartwire_alert_rounds_late_seconds") == 0
+    async with pool.transaction(org_id) as tx:
+        await tx.execute(
+            "insert into schedule (org_id, id, kind, due_at) values ($1, $2, 'alerts', now() - interval '90 s')",
+            org_id, uuid7(),
+        )  # fmt: skip
+    assert 89 < value(await database_gauges(pool, engine_pool), "chartwire_alert_rounds_late_seconds") < 150
