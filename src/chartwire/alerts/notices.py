@@ -15,6 +15,7 @@ import structlog
 from chartwire.alerts import channel_store
 from chartwire.alerts.channel_store import channel_of
 from chartwire.alerts.channels.kind import Way
+from chartwire.alerts.kinds import KINDS
 from chartwire.alerts.observations import Notice, Sent
 from chartwire.core.access import Access
 from chartwire.core.clock import now
@@ -82,6 +83,7 @@ async def _sent(row: Row, way: Way, sealer: Sealer, org: UUID, base_url: str) ->
 
 def _notice(row: Row, base_url: str) -> Notice:
     alert_id = to_prefixed(PREFIXES["alert"], row["alert_id"])
+    page = KINDS[row["rule_kind"]].page if row["rule_kind"] in KINDS else None
     moments: dict[str, Any] = {"recovery": row["recovered_at"], "acknowledged": row["acknowledged_at"]}
     return Notice(
         id=row["id"],
@@ -96,6 +98,7 @@ def _notice(row: Row, base_url: str) -> Notice:
         at=moments.get(row["kind"]) or row["created_at"],
         link=f"{base_url}/api/v1/alerts/{alert_id}" if base_url else "",
         note=row["note"],
+        guide=f"{base_url}/docs/guide/{page.removesuffix('.md')}" if page and base_url else "",
     )
 
 

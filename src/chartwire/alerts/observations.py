@@ -63,6 +63,8 @@ class Notice:
     at: datetime
     link: str
     note: str | None = None
+    guide: str = ""
+    """Where the page stands that says what to do about such a thing."""
 
 
 @dataclass(frozen=True, slots=True)

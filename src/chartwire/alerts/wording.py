@@ -22,7 +22,7 @@ _HEADS: MappingProxyType[NoticeKind, str] = MappingProxyType({
 
 
 def facts_of(notice: Notice) -> Facts:
-    """What templates may name. A fact that is empty stands for nothing to tell (`note`, `link`)."""
+    """What templates may name. A fact that is empty stands for nothing to tell (`note`, `link`, `guide`)."""
     return {
         "kind": notice.kind,
         "title": title(notice),
@@ -37,6 +37,7 @@ def facts_of(notice: Notice) -> Facts:
         "lasted": spelled((notice.at - notice.since).total_seconds()),
         "note": clipped(notice.note or "", _TEXT_CHARACTERS_MAX),
         "link": notice.link,
+        "guide": notice.guide,
         "dedup_key": notice.dedup_key,
     }
 

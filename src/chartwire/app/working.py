@@ -9,7 +9,7 @@ from chartwire.alerts.probes import PROBES
 from chartwire.alerts.rounds import Rounds
 from chartwire.app.installation import Gate
 from chartwire.app.knobs import Settings
-from chartwire.app.services import DatabaseAddress, Services, base_url_of, master_key
+from chartwire.app.services import DatabaseAddress, Services, master_key
 from chartwire.app.watching import Machine
 from chartwire.channels.halts import keep_holds
 from chartwire.channels.maintenance import keep_in_order
@@ -57,7 +57,7 @@ class Workers:
             shared.pool,
             shared.engine_pool,
             {**PROBES, **Machine(settings, shared, self._gate).probes},
-            lambda org: deliver_due(shared.pool, org, self._door, sealer, base_url=base_url_of(settings)),
+            lambda org: deliver_due(shared.pool, org, self._door, sealer, base_url=settings.public_url),
         )
         path = Path(
             shared.pool,

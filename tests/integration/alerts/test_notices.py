@@ -75,7 +75,10 @@ async def test_a_bout_opens_acknowledges_and_resolves_one_incident_of_pagerduty(
     first = events[0]
     assert first["payload"]["summary"] == "ADT silent for 14 min (Lindenhof clinic)"
     assert (first["payload"]["severity"], first["payload"]["class"]) == ("warning", "feed_silence")
-    assert first["links"][0]["href"] == f"https://hub.example/api/v1/alerts/{first['dedup_key']}"
+    assert [one["href"] for one in first["links"]] == [
+        "https://hub.example/docs/guide/runbooks/feed-silent",
+        f"https://hub.example/api/v1/alerts/{first['dedup_key']}",
+    ]
     assert events[2]["payload"]["custom_details"]["note"] == "the laboratory restarts <its> interface"
 
 
@@ -84,7 +87,7 @@ async def test_slack_gets_text_that_cannot_become_markup(told, sink) -> None:
     await bout(told, text="<!channel> & more")
     start, acknowledged, recovery = [json.loads(one.body) for one in sink.received]
     assert start["text"] == "[warning] &lt;!channel&gt; &amp; more (Lindenhof clinic)"
-    assert start["blocks"][-1]["elements"][0]["text"].startswith("<https://hub.example/api/v1/alerts/alr_")
+    assert start["blocks"][-1]["elements"][1]["text"].startswith("<https://hub.example/api/v1/alerts/alr_")
     assert "restarts &lt;its&gt; interface" in json.dumps(acknowledged["blocks"])
     assert recovery["text"].startswith("[warning] Recovered: ")
     assert not any("Note" in json.dumps(block) for block in start["blocks"]), "what is empty is left out"

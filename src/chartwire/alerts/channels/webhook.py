@@ -26,7 +26,7 @@ TYPES: Final[Mapping[NoticeKind, str]] = MappingProxyType({
     "recovery": "alert.recovered",
     "test": "alert.test",
 })  # fmt: skip
-_OF_DATA: Final = ("rule", "key", "severity", "summary", "since", "note", "link")
+_OF_DATA: Final = ("rule", "key", "severity", "summary", "since", "note", "link", "guide")
 
 
 class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

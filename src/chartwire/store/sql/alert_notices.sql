@@ -58,11 +58,13 @@ with due as (
     returning n.id, n.alert_id, n.channel_id, n.kind, n.attempts, n.created_at
 )
 select d.id, d.alert_id, d.channel_id, d.kind, d.attempts, d.created_at, a.rule, a.key, a.severity, a.summary, a.since,
-       a.note, a.recovered_at, a.acknowledged_at, o.name as organisation, c.kind as channel_kind, c.settings, c.sealed,
+       a.note, a.recovered_at, a.acknowledged_at, coalesce(r.settings::jsonb ->> 'kind', a.rule) as rule_kind,
+       o.name as organisation, c.kind as channel_kind, c.settings, c.sealed,
        c.state as channel_state
   from claimed d
   join alert a on a.org_id = $1 and a.id = d.alert_id
   join organisation o on o.org_id = $1
+  left join alert_rule r on r.org_id = $1 and r.name = a.rule
   left join alert_channel c on c.org_id = $1 and c.id = d.channel_id
  order by d.id;
 
