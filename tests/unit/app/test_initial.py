@@ -55,6 +55,7 @@ def test_a_person_is_asked_only_what_was_not_said():
     assert not any("Where will clients" in sentence for sentence in asked)
     assert said["trusted_proxy"] == ["10.0.0.1", "10.0.0.2"]
     assert said["http_host"] is None
+    assert not any("key of that certificate" in sentence for sentence in asked)
     assert answered(given, None) == given
 
 

@@ -9,7 +9,8 @@ Ask = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`key` is what stands in the settings file. `asks` is put to a person at a terminal; empty: an option only."""
+    """`key` is what stands in the settings file. `asks` is put to a person at a terminal; empty: an option only.
+    `only_with`: the option without which it means nothing, and is not asked."""
 
     option: str
     key: str
@@ -17,6 +18,7 @@ class Question:
     asks: str = ""
     metavar: str = "TEXT"
     many: bool = False
+    only_with: str = ""
 
     @property
     def name(self) -> str:
@@ -35,7 +37,7 @@ SETTINGS = (
     Question("--http-tls-cert", "http_tls_cert", "PEM file with the HTTP API's certificate chain",
              "PEM file with its certificate chain? (empty: a proxy ends TLS)", "FILE"),
     Question("--http-tls-key", "http_tls_key", "PEM file with the key of that certificate",
-             "PEM file with the key of that certificate? (empty: none)", "FILE"),
+             "PEM file with the key of that certificate?", "FILE", only_with="http_tls_cert"),
     Question("--trusted-proxy", "trusted_proxies", "network or address of a proxy before the HTTP API; repeatable",
              "Which proxies stand before it? (addresses or networks, separated by commas; empty: none)",
              "NETWORK", many=True),
@@ -46,9 +48,10 @@ SETTINGS = (
     Question("--mllp-tls-cert", "mllp_tls_cert", "PEM file with the listener's certificate chain",
              "PEM file with the listener's certificate chain? (empty: no TLS)", "FILE"),
     Question("--mllp-tls-key", "mllp_tls_key", "PEM file with the key of that certificate",
-             "PEM file with the key of that certificate? (empty: none)", "FILE"),
+             "PEM file with the key of that certificate?", "FILE", only_with="mllp_tls_cert"),
     Question("--mllp-tls-client-ca", "mllp_tls_client_ca", "PEM file with the authorities of feeds' certificates",
-             "PEM file with the authorities of feeds' certificates? (empty: none is asked for)", "FILE"),
+             "PEM file with the authorities of feeds' certificates? (empty: none is asked for)", "FILE",
+             only_with="mllp_tls_cert"),
     Question("--backup-dir", "backup_dir", "where sealed backups go: another disk or a mount",
              "Where do backups go? (a directory on another disk; empty: nowhere yet)", "DIR"),
     Question("--database-url-file", "database_url_file", "file with the URL of a PostgreSQL of your own",
@@ -76,7 +79,8 @@ def answered(given: dict[str, Any], ask: Ask | None) -> dict[str, Any]:
         return given
     said = dict(given)
     for question in ALL:
-        if question.asks and said.get(question.name) is None:
+        means_something = not question.only_with or said.get(question.only_with) is not None
+        if question.asks and means_something and said.get(question.name) is None:
             answer = ask(question.asks + " ").strip()
             said[question.name] = _as_given(question, answer) if answer else None
     return said
