@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from chartwire.core.clock import now
+from chartwire.core import clock
 from chartwire.store.pool import Connection, Pool
 from chartwire.store.queries import q
 
@@ -43,15 +43,16 @@ class Lease:
 async def clock_skew_s(connection: Connection) -> float:
     """Seconds that the server's clock is ahead of this machine's (negative: behind), to half a round trip."""
     await connection.fetchval(q.database_clock)  # the first one prepares the statement
-    asked = now()
+    asked = clock.now()
     told: datetime = await connection.fetchval(q.database_clock)
-    answered = now()
+    answered = clock.now()
     return (told - (asked + (answered - asked) / 2)).total_seconds()
 
 
-async def partitions(connection: Connection) -> Partitions:
-    """Partitioned tables that want looking after."""
-    rows = await connection.fetch(q.partitions_wanting)
+async def partitions(connection: Connection, at: datetime) -> Partitions:
+    """Partitioned tables that want looking after at a time."""
+    month = (at.replace(day=1) + timedelta(days=32)).strftime("%Y_%m")
+    rows = await connection.fetch(q.partitions_wanting, month)
     return Partitions(
         tuple(row["name"] for row in rows if row["without_next"]), tuple(row["name"] for row in rows if row["spilled"])
     )

@@ -44,7 +44,7 @@ async def deliveries(reached: Reached) -> Iterable[Found]:
 async def partitions(reached: Reached) -> Iterable[Found]:
     """Months ahead, and rows outside of all months."""
     async with reached.shared.pool.connection() as connection:
-        wanting = await condition.partitions(connection)
+        wanting = await condition.partitions(connection, reached.at)
     saw = [found("partition_missing", table=name) for name in wanting.without_next]
     return saw + [found("partition_spilled", table=name) for name in wanting.spilled]
 

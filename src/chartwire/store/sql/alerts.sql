@@ -91,8 +91,8 @@ select $1, s.id, $2, $2 from source s
        looked_at = excluded.looked_at;
 
 -- name: feeds_to_learn
--- Feeds that are watched at $4, with slots to learn before $2; of one that is new, when its first message from the id $3
--- on came.
+-- At most $5 feeds that are watched at $4, with slots to learn before $2; of one that is new, when its first message from
+-- the id $3 on came.
 select s.id as source_id, coalesce(s.settings::json ->> 'timezone', 'UTC') as zone, w.since, w.broken_from,
        r.counted_until, r.means, r.variances, r.weeks, first.received_at as first_at
   from source s
@@ -102,7 +102,8 @@ select s.id as source_id, coalesce(s.settings::json ->> 'timezone', 'UTC') as zo
         select m.received_at from message m
          where r.source_id is null and m.org_id = $1 and m.source_id = s.id and m.id >= $3 and m.parent_id is null
          order by m.id limit 1) as first on true
- where s.org_id = $1 and w.looked_at = $4 and (r.source_id is null or r.counted_until < $2);
+ where s.org_id = $1 and w.looked_at = $4 and (r.counted_until < $2 or first.received_at < $2)
+ order by r.counted_until nulls first, s.id limit $5;
 
 -- name: count_arrivals
 -- Messages of a feed by slot, those that came from $5 until $6; ids from $3 until $4 hold them. Replays did not come.
@@ -242,17 +243,6 @@ select c.credential_id, l.name, c.last_four, c.expires_at
   from credential c left join credential_label l on l.org_id = c.org_id and l.credential_id = c.credential_id
  where c.org_id = $1 and c.revoked_at is null and c.expires_at > $2
  order by c.credential_id;
-
--- name: partitions_in_doubt
--- Tables by month that lack the partition of the month $1 (YYYY_MM), or have rows in their default one.
-select parent.relname::text as name
-  from pg_partitioned_table t
-  join pg_class parent on parent.oid = t.partrelid
-  join pg_attribute key on key.attrelid = parent.oid and key.attnum = t.partattrs[0]
- where t.partstrat = 'r' and t.partnatts = 1 and key.atttypid = 'uuid'::regtype
-   and parent.relnamespace = 'public'::regnamespace
-   and (to_regclass('public.' || parent.relname || '_' || $1::text) is null or pg_stat_get_live_tuples(t.partdefid) > 0)
- order by parent.relname;
 
 -- name: drop_alert
 -- A bout that nobody was told of.

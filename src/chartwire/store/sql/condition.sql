@@ -7,14 +7,15 @@ select name, setting from pg_settings where name = any($1::text[]);
 select clock_timestamp();
 
 -- name: partitions_wanting
--- Partitioned tables: whether next month (UTC) has no partition, and whether rows lie in the default one, as far as the
--- server's statistics know.
-select c.relname::text as name,
-       to_regclass(format('public.%s_%s', c.relname,
-                          to_char((now() at time zone 'utc') + interval '1 month', 'YYYY_MM'))) is null as without_next,
+-- Tables partitioned by month: whether the month $1 (YYYY_MM) has no partition, and whether rows lie in the default one,
+-- as far as the server's statistics know.
+select c.relname::text as name, to_regclass(format('public.%s_%s', c.relname, $1::text)) is null as without_next,
        t.partdefid <> 0 and pg_stat_get_live_tuples(t.partdefid) > 0 as spilled
-  from pg_partitioned_table t join pg_class c on c.oid = t.partrelid
- where t.partstrat = 'r' and c.relnamespace = 'public'::regnamespace
+  from pg_partitioned_table t
+  join pg_class c on c.oid = t.partrelid
+  join pg_attribute key on key.attrelid = c.oid and key.attnum = t.partattrs[0]
+ where t.partstrat = 'r' and t.partnatts = 1 and key.atttypid = 'uuid'::regtype
+   and c.relnamespace = 'public'::regnamespace
  order by c.relname;
 
 -- name: server_load
