@@ -14,8 +14,8 @@ from chartwire.app.initial.steps import DEPLOYMENT, Step, carry_out
 from chartwire.core.clock import now
 
 _AS_ROOT = (
-    "run as root: the service would be root's. Make a user of its own (`useradd --system chartwire`), give it the data "
-    "directory, and run this command as that user"
+    "run as root: the units give a service no right to change its user, which the database under root needs, and will "
+    "not start. Make a user of its own (`useradd --system chartwire`) and run this command as that user (how-to/install)"
 )
 
 
