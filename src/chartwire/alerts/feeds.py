@@ -32,6 +32,7 @@ BREAK_S: Final = 180.0
 
 _HISTORY: Final = timedelta(weeks=6)
 _LEARNED_AT_ONCE: Final = timedelta(days=1)
+_FEEDS_AT_ONCE: Final = 100
 _LATE: Final = timedelta(minutes=1)
 """Messages are stored a little after they came."""
 
@@ -52,13 +53,11 @@ async def attend(tx: Connection, org: UUID, at: datetime) -> None:
 
 
 async def learn(tx: Connection, org: UUID, at: datetime) -> None:
-    """Learn the slots that ended since the last time, of the feeds that `attend` noted at `at`; of a long past at most a
-    day a call."""
+    """Learn the slots that ended since the last time, of some of the feeds that `attend` noted at `at`; of a long past
+    at most a day a call."""
     end = slot_start(at - _LATE)
-    for row in await tx.fetch(q.feeds_to_learn, org, end, _floor(at - _HISTORY), at):
+    for row in await tx.fetch(q.feeds_to_learn, org, end, _floor(at - _HISTORY), at, _FEEDS_AT_ONCE):
         start = _start(row)
-        if start is None:
-            continue
         until = _until(row, start, end)
         counts = await _counts(tx, org, row["source_id"], start, until)
         week = _week(row)
@@ -91,12 +90,11 @@ def _silence(row: Row, rhythm: Row | None, start: datetime, at: datetime) -> Fee
     return FeedSilence(row["source_id"], row["name"], (at - start).total_seconds(), compared)
 
 
-def _start(row: Row) -> datetime | None:
+def _start(row: Row) -> datetime:
     """Where to go on learning: after the last break of the watch; at the first message of a feed that is new."""
-    first_at: datetime | None = row["first_at"]
     counted_until: datetime | None = row["counted_until"]
     if counted_until is None:
-        return slot_start(first_at) if first_at else None
+        return slot_start(row["first_at"])
     broken_from: datetime | None = row["broken_from"]
     if broken_from and slot_start(broken_from) <= counted_until < row["since"]:
         return slot_start(row["since"]) + SLOT

@@ -64,7 +64,8 @@ class Rounds:
         try:
             while not stop.is_set():
                 try:
-                    await self.turn()
+                    if await self.turn():
+                        continue
                 except ChartwireError as error:
                     _log.warning("alert_rounds_wait", code=error.code)
                 with contextlib.suppress(TimeoutError):
@@ -75,16 +76,14 @@ class Rounds:
                 task.cancel()
             await asyncio.gather(*self._delivering.values(), return_exceptions=True)
 
-    async def turn(self) -> None:
-        """Look at every organisation that is due. Raises TransientError."""
+    async def turn(self) -> bool:
+        """Look at some of the organisations that are due; whether there may be more of them. Raises TransientError."""
         async with self._pool.connection() as connection:
             await connection.execute(q.enroll_organisations, ROUND, KIND)
-        while True:
-            async with self._engine.connection() as connection:
-                rows = await connection.fetch(q.claim_due, KIND, _LEASE_S, _AT_ONCE_MAX)
-            await asyncio.gather(*(self._safely(row["org_id"], row["fence"]) for row in rows))
-            if len(rows) < _AT_ONCE_MAX:
-                return
+        async with self._engine.connection() as connection:
+            rows = await connection.fetch(q.claim_due, KIND, _LEASE_S, _AT_ONCE_MAX)
+        await asyncio.gather(*(self._safely(row["org_id"], row["fence"]) for row in rows))
+        return len(rows) == _AT_ONCE_MAX
 
     async def round(self, org: UUID, at: datetime, fence: int | None = None) -> None:
         """Look at one organisation at `at`, under the fence of its claim where there is one. Raises ChartwireError."""

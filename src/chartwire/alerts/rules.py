@@ -10,6 +10,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
+import structlog
 
 from chartwire.alerts.hours import BusinessHours
 from chartwire.alerts.kinds import KINDS, Kind
@@ -24,6 +25,7 @@ from chartwire.store.pool import Connection, Row
 from chartwire.store.queries import q
 
 RULES_PER_ORGANISATION_MAX: Final = 200
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def default_rules(org: UUID) -> list[Rule]:
 
 async def effective_rules(tx: Connection, org: UUID) -> list[Rule]:
     """Every rule of an organisation, switched-off ones too: the defaults in their order, then its own by name."""
-    own = {row["name"]: _stored(row) for row in await tx.fetch(q.alert_rules_of, org, None)}
+    own = {rule.name: rule for row in await tx.fetch(q.alert_rules_of, org, None) if (rule := _stored(row))}
     defaults = [own.pop(rule.name, rule) for rule in default_rules(org)]
     return [*defaults, *own.values()]
 
@@ -86,9 +88,10 @@ async def effective_rules(tx: Connection, org: UUID) -> list[Rule]:
 async def one_rule(tx: Connection, access: Access, rule_id: UUID) -> Rule:
     """A rule that was written. Raises NotFoundError."""
     row = await tx.fetchrow(q.alert_rules_of, access.org, rule_id)
-    if row is None:
+    rule = _stored(row) if row else None
+    if rule is None:
         raise NotFoundError("this organisation has no alert rule of this id", code="unknown_id")
-    return _stored(row)
+    return rule
 
 
 async def write_rule(tx: Connection, access: Access, form: RuleForm) -> Rule:
@@ -140,9 +143,14 @@ def level_of(org: UUID) -> Literal["organisation", "installation"]:
     return "installation" if org == INSTALLATION else "organisation"
 
 
-def _stored(row: Row) -> Rule:
-    form = msgspec.json.decode(row["settings"], type=RuleForm)
-    return _rule(form, row["id"], row["version"], row["created_at"], row["updated_at"])
+def _stored(row: Row) -> Rule | None:
+    """A rule as it is stored. One that another release wrote and this one cannot read is told of, and None."""
+    try:
+        form = msgspec.json.decode(row["settings"], type=RuleForm)
+        return _rule(form, row["id"], row["version"], row["created_at"], row["updated_at"])
+    except (msgspec.DecodeError, KeyError) as error:
+        _log.error("alert_rule_unreadable", rule_id=str(row["id"]), error=type(error).__name__)
+        return None
 
 
 def _rule(

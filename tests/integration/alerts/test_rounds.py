@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from tests.integration.alerts.watched import Lamp, Watched
 
-from chartwire.alerts import standing
+from chartwire.alerts import standing, telling
 from chartwire.alerts.rounds import KIND, ROUND, Rounds
 from chartwire.alerts.rule_form import HoursForm, StepForm
 from chartwire.core.access import Access
@@ -246,6 +246,28 @@ async def test_what_is_to_be_told_is_sent_beside_the_rounds_and_its_fault_stops_
     stop.set()
     await running
     assert sent == [watched.org]
+
+
+async def test_an_alert_whose_notices_could_not_be_written_is_not_lit_either(watched, lamp, monkeypatch):
+    async def breaks(*_: object) -> None:
+        raise RuntimeError("the process died here")
+
+    lamp.bad()
+    with monkeypatch.context() as broken:
+        broken.setattr(telling, "tell", breaks)
+        with pytest.raises(RuntimeError):
+            await watched.look(after(0))
+    assert await watched.alerts() == {}
+    await watched.look(after(1))
+    assert [notice[1] for notice in await watched.notices()] == ["start", "start"]
+
+
+async def test_a_rule_of_another_release_leaves_the_default_in_its_place(watched, lamp):
+    await watched.rule("feed_silence", enabled=False)
+    await watched.execute("update alert_rule set settings = replace(settings, 'feed_silence', 'feed_of_tomorrow')")
+    lamp.bad()
+    await watched.look(after(0))
+    assert list(await watched.alerts()) == ["feed_silence source:adt"]
 
 
 async def test_alerts_are_forgotten_after_more_than_a_year(watched, lamp):
