@@ -53,8 +53,9 @@ class _ChatKind(Plain):
 
 
 class SlackKind(_ChatKind):
-    """An incoming webhook of Slack, or of what takes the same (Mattermost, Rocket.Chat)."""
+    """See kind.ChannelKind."""
 
+    about: ClassVar[str] = "A channel of Slack, or of what takes the same (Mattermost, Rocket.Chat)."
     shape = "slack"
     escape = slack_text
     secrets: ClassVar[Mapping[str, str]] = {"url": "the address of an incoming webhook"}
@@ -62,10 +63,13 @@ class SlackKind(_ChatKind):
 
 
 class TeamsKind(_ChatKind):
-    """A Workflows webhook of Microsoft Teams."""
+    """See kind.ChannelKind."""
 
+    about: ClassVar[str] = "A channel or chat of Microsoft Teams."
     shape = "teams"
-    secrets: ClassVar[Mapping[str, str]] = {"url": "the address of a Workflows webhook"}
+    secrets: ClassVar[Mapping[str, str]] = {
+        "url": "the address of a workflow made from `Post to a channel when a webhook request is received`"
+    }
     spec: ClassVar[str] = (
         "https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook"
     )

@@ -24,18 +24,23 @@ _ADDRESS: Final = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}$
 _HOST: Final = r"^[A-Za-z0-9.:-]{1,253}$(?!\n)"
 
 Address = Annotated[str, Meta(pattern=_ADDRESS)]
+Host = Annotated[str, Meta(pattern=_HOST, description="the server that mail is handed to")]
+Port = Annotated[int, Meta(ge=1, le=65_535, description="587 for STARTTLS, 465 for TLS")]
+Safety = Annotated[Security, Meta(description="none only for a server in a network that the operator opened")]
+Username = Annotated[str, Meta(max_length=200, description="empty sends without a login")]
+Sender = Annotated[Address, Meta(description="the address that mails come from")]
+Recipients = Annotated[list[Address], Meta(min_length=1, max_length=50, description="addresses, up to 50")]
 
 
 class EmailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The server that mail is handed to, and the envelope. `security` is STARTTLS (port 587), TLS from the first byte
-    (465), or none for a server in a network that the operator opened. An empty `username` sends without a login."""
+    """What may be shown of an e-mail channel."""
 
-    host: Annotated[str, Meta(pattern=_HOST)]
-    port: Annotated[int, Meta(ge=1, le=65_535)] = 587
-    security: Security = "starttls"
-    username: Annotated[str, Meta(max_length=200)] = ""
-    sender: Address
-    recipients: Annotated[list[Address], Meta(min_length=1, max_length=50)]
+    host: Host
+    port: Port = 587
+    security: Safety = "starttls"
+    username: Username = ""
+    sender: Sender
+    recipients: Recipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ def mail_of(notice: Notice, sender: str, recipients: tuple[str, ...]) -> EmailMe
 class EmailKind(Plain):
     """See kind.ChannelKind."""
 
+    about: ClassVar[str] = "E-mail by SMTP; the notices of one alert are one thread."
     settings: ClassVar[type[msgspec.Struct]] = EmailSettings
     secrets: ClassVar[Mapping[str, str]] = {"password": "the password of `username`"}
     needs: ClassVar[frozenset[str]] = frozenset()

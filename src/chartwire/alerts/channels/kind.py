@@ -30,13 +30,16 @@ class ChannelKind(Protocol):
     """Settings come as the kind's own struct, secrets by their names."""
 
     settings: ClassVar[type[msgspec.Struct]]
-    """What may be shown; bounds and patterns stand in its annotations."""
+    """What may be shown; bounds, patterns and meanings stand in its annotations."""
 
     secrets: ClassVar[Mapping[str, str]]
     """Names of the secrets, and what each is."""
 
     needs: ClassVar[frozenset[str]]
     """Secrets without which it cannot be."""
+
+    about: ClassVar[str]
+    """What it reaches, in a sentence."""
 
     spec: ClassVar[str]
     """Where what it sends is specified."""

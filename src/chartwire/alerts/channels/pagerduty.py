@@ -26,9 +26,15 @@ _ACTIONS: Final[Mapping[NoticeKind, str]] = MappingProxyType({
 
 
 class PagerDutySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`url` is where events go: `https://events.eu.pagerduty.com/v2/enqueue` for an account in the EU."""
+    """What may be shown of a PagerDuty channel."""
 
-    url: Annotated[str, Meta(max_length=2048)] = "https://events.pagerduty.com/v2/enqueue"
+    url: Annotated[
+        str,
+        Meta(
+            max_length=2048,
+            description="where events go; an account in the EU: `https://events.eu.pagerduty.com/v2/enqueue`",
+        ),
+    ] = "https://events.pagerduty.com/v2/enqueue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class PagerDutyChannel:
 class PagerDutyKind(Plain):
     """See kind.ChannelKind."""
 
+    about: ClassVar[str] = "A service of PagerDuty: an alert is one incident, opened, acknowledged and resolved."
     settings: ClassVar[type[msgspec.Struct]] = PagerDutySettings
     secrets: ClassVar[Mapping[str, str]] = {"routing_key": "the integration key of an Events API v2 integration"}
     needs: ClassVar[frozenset[str]] = frozenset({"routing_key"})

@@ -30,9 +30,9 @@ _OF_DATA: Final = ("rule", "key", "severity", "summary", "since", "note", "link"
 
 
 class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`url` is where notices are posted."""
+    """What may be shown of a webhook channel."""
 
-    url: Annotated[str, Meta(max_length=2048)]
+    url: Annotated[str, Meta(max_length=2048, description="where notices are posted")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,9 @@ def body_of(notice: Notice) -> bytes:
 class WebhookKind(Plain):
     """See kind.ChannelKind."""
 
+    about: ClassVar[str] = "A program of your own; requests are signed as all webhooks are."
     settings: ClassVar[type[msgspec.Struct]] = WebhookSettings
-    secrets: ClassVar[Mapping[str, str]] = {"secret": "the signing secret, `whsec_...`; made where none is given"}
+    secrets: ClassVar[Mapping[str, str]] = {"secret": "the signing secret, `whsec_...`; one that is made is shown once"}
     needs: ClassVar[frozenset[str]] = frozenset({"secret"})
     spec: ClassVar[str] = "https://www.standardwebhooks.com"
 
