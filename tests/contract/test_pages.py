@@ -21,7 +21,9 @@ ROUTER = Router(ROUTES)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"^```[^\n]*\n(.*?)^```$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(r"(?:^|[\s(]|bin/)chartwire ([a-z][^\n|;#)]*)", re.MULTILINE)
-_ADDRESS = re.compile(r"((?:(?:GET|POST|PUT|PATCH|DELETE)[ |])*)(?<![a-z.])(/(?:api|fhir|docs|health)/[\w/{}$.-]*[\w}])")
+_ADDRESS = re.compile(
+    r"((?:(?:GET|POST|PUT|PATCH|DELETE)[ |])*)(?<![a-z.])(/(?:api|fhir|docs|health)/[\w/{}$.-]*[\w}])"
+)
 _ANY_OF = {"collection": "patients", "action": "confirm"}
 
 

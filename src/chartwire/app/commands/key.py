@@ -7,7 +7,7 @@ from typing import Any
 
 from chartwire.app import console
 from chartwire.app.cli import common_arguments
-from chartwire.app.identifiers import read_id
+from chartwire.app.identifiers import read_id, shown
 from chartwire.app.services import operator_access, services
 from chartwire.app.settings import load
 from chartwire.trust.credentials import Credential, Credentials
@@ -41,7 +41,7 @@ def _create(args: argparse.Namespace) -> int:
         async with services(load(args.config), size=2) as shared:
             credentials = Credentials(shared.pool)
             issued = await credentials.create(access, name=args.name, scopes=args.scope, expires_at=expires)
-        return {"id": str(issued.credential_id), "key": issued.token, "scopes": args.scope}
+        return {"id": shown("credential", issued.credential_id), "key": issued.token, "scopes": args.scope}
 
     made = asyncio.run(work())
     console.say(args, made, f"{made['key']}\nid {made['id']}; this is the only time that the key is shown")
@@ -69,14 +69,15 @@ def _revoke(args: argparse.Namespace) -> int:
             await Credentials(shared.pool).revoke(access, key_id)
 
     asyncio.run(work())
-    console.say(args, {"id": str(key_id), "state": "revoked"}, f"{key_id} is revoked")
+    name = shown("credential", key_id)
+    console.say(args, {"id": name, "state": "revoked"}, f"{name} is revoked")
     return console.OK
 
 
 def _row(one: Credential) -> dict[str, Any]:
     state = "revoked" if one.revoked_at else "expired" if _past(one.expires_at) else "valid"
     return {
-        "id": str(one.id),
+        "id": shown("credential", one.id),
         "name": one.name,
         "last_four": one.last_four,
         "state": state,

@@ -7,7 +7,7 @@ from typing import Any
 from chartwire.app import console
 from chartwire.app.cli import common_arguments
 from chartwire.app.commands import source_control
-from chartwire.app.identifiers import read_id
+from chartwire.app.identifiers import read_id, shown
 from chartwire.app.listening import listener_settings
 from chartwire.app.services import operator_access, services
 from chartwire.app.settings import load
@@ -58,7 +58,7 @@ def _create(args: argparse.Namespace) -> int:
             return await write_source(tx, access, form, judge="own")
 
     made = asyncio.run(work())
-    console.say(args, _row(made), str(made.source.id))
+    console.say(args, _row(made), f"{made.source.name}: {shown('source', made.source.id)}")
     return console.OK
 
 
@@ -104,7 +104,7 @@ def _list(args: argparse.Namespace) -> int:
 def _row(stored: StoredSource) -> dict[str, Any]:
     source = stored.source
     return {
-        "id": str(source.id),
+        "id": shown("source", source.id),
         "name": source.name,
         "listener": stored.listener,
         "authority": source.authority,
