@@ -135,8 +135,8 @@ class Supervisor:
             if not signals.stop.is_set():
                 self._announce(*_reached(settings, sandbox, self._installation))
                 self._manager.ready(f"serving {base_url_of(settings)}/")
-            await signals.stop.wait()
-            await self._leave(signals)
+                await signals.stop.wait()
+                await self._leave(signals)
         finally:
             for task in background:
                 task.cancel()

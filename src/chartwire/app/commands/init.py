@@ -15,7 +15,7 @@ from chartwire.core.clock import now
 
 _AS_ROOT = (
     "run as root: the units give a service no right to change its user, which the database under root needs, and will "
-    "not start. Make a user of its own (`useradd --system chartwire`) and run this command as that user (how-to/install)"
+    "not start. Make a user of its own (`useradd --system chartwire`) and run this as that user (how-to/install)"
 )
 
 
