@@ -1,13 +1,14 @@
 -- name: claim_lanes
 -- Up to $3 ready lanes of one organisation that failed nothing lately, oldest first; counts the attempt in its own commit.
+-- `< 'infinity'` repeats what `<= now()` says, for the planner: without it no partial index is used.
 with first as (
     select org_id from lane
-     where kind = $1 and ready_at <= now() and not_before <= now() and attempts = 0
+     where kind = $1 and ready_at < 'infinity' and ready_at <= now() and not_before <= now() and attempts = 0
        and (lease_until is null or lease_until < now())
      order by ready_at limit 1
 ), pick as (
     select lane_id from lane
-     where kind = $1 and ready_at <= now() and not_before <= now() and attempts = 0
+     where kind = $1 and ready_at < 'infinity' and ready_at <= now() and not_before <= now() and attempts = 0
        and (lease_until is null or lease_until < now()) and org_id = (select org_id from first)
      order by ready_at limit $3
        for update skip locked
@@ -21,7 +22,7 @@ returning l.lane_id, l.org_id, l.fence, l.attempts;
 -- One ready lane whose last claim did not end well: it is worked alone, so that a message that kills takes nobody along.
 with pick as (
     select lane_id from lane
-     where kind = $1 and ready_at <= now() and not_before <= now() and attempts > 0
+     where kind = $1 and ready_at < 'infinity' and ready_at <= now() and not_before <= now() and attempts > 0
        and (lease_until is null or lease_until < now())
      order by ready_at limit 1
        for update skip locked

@@ -3,7 +3,7 @@
 select k.kind, count(l.lane_id) as ready,
        coalesce(extract(epoch from now() - min(l.ready_at)), 0)::double precision as age_s
   from (values ('intake'), ('delivery')) as k (kind)
-  left join lane l on l.kind = k.kind and l.ready_at <= now() and l.not_before <= now()
+  left join lane l on l.kind = k.kind and l.ready_at < 'infinity' and l.ready_at <= now() and l.not_before <= now()
  group by k.kind;
 
 -- name: observe_organisations

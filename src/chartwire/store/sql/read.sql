@@ -107,4 +107,5 @@ select count(*) filter (where missing) as missing, count(*) filter (where missin
 -- name: intake_lag
 -- Since when the oldest intake lane waits that nobody works and nothing holds back, in seconds.
 select coalesce(extract(epoch from now() - min(ready_at)), 0)::float8 from lane
- where kind = 'intake' and ready_at <= now() and not_before <= now() and (lease_until is null or lease_until < now());
+ where kind = 'intake' and ready_at < 'infinity' and ready_at <= now() and not_before <= now()
+   and (lease_until is null or lease_until < now());
