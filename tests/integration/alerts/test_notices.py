@@ -11,7 +11,8 @@ from tests.integration.alerts.watched import Lamp, Watched
 from tests.integration.mail import MailServer
 
 from chartwire.alerts import standing
-from chartwire.alerts.notices import WAITS_S
+from chartwire.alerts.notices import WAITS_S, deliver_due
+from chartwire.alerts.rounds import Rounds
 from chartwire.delivery.signature import new_secret
 from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
@@ -254,3 +255,27 @@ async def test_a_channel_that_is_switched_off_is_told_nothing_more(told, sink) -
     await told.deliver(after(0))
     assert await told.states() == [("start", "withdrawn", 1, "channel_disabled")]
     assert not sink.received
+
+
+async def test_a_round_of_a_worker_looks_writes_and_sends(told, sink, engine_pool) -> None:
+    watched = told.watched
+    await webhook(told, sink)
+    await watched.execute(
+        "insert into route (kind, org_id) values ('organisation', $1) on conflict do nothing", watched.org
+    )
+    told.lamp.bad()
+
+    async def deliver(org) -> None:
+        await deliver_due(watched.pool, org, told.door, told.sealer)
+
+    stop = asyncio.Event()
+    rounds = Rounds(watched.pool, engine_pool, watched.probes, deliver)
+    task = asyncio.create_task(rounds.run(stop))
+    async with asyncio.timeout(20):
+        while not sink.received:
+            await asyncio.sleep(0.05)
+        while (await told.states())[0][1] != "sent":
+            await asyncio.sleep(0.05)
+    stop.set()
+    await task
+    assert json.loads(sink.received[0].body)["data"]["summary"] == "silent for 14 min"

@@ -248,6 +248,7 @@ async def test_nothing_of_another_organisation_is_seen_or_touched(
     assert (await other_client.post(f"{channel}/test", None)).status == 404
     assert (await other_client.post(f"{ALERTS}/{alert['id']}/acknowledge", {})).status == 404
     assert (await other_client.post(RULES, {"name": "x", "kind": "dead_letters", "channels": ["pager"]})).status == 422
+    assert {one["id"] for one in (await other_client.get(RULES)).json["data"]} == {None}, "the defaults are everybody's"
     assert (await other_client.get(ALERTS)).json["data"] == (await other_client.get(CHANNELS)).json["data"] == []
 
 

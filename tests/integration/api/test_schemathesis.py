@@ -29,7 +29,7 @@ from chartwire.api.openapi import operation_id
 from chartwire.api.table import DOCUMENTED
 
 CHECKED = [status_code_conformance, content_type_conformance, response_schema_conformance]
-OF_EVERYONE = {"/api/v1/webhooks/event-types", "/api/v1/keys"}
+OF_EVERYONE = {"/api/v1/webhooks/event-types", "/api/v1/keys", "/api/v1/alert-rules"}
 FEW = settings(
     max_examples=3, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
 )
