@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from chartwire.core.telemetry import Gauge
 from chartwire.store.background import Background
 
-LOOK_EVERY_S = 10.0
+LOOK_EVERY_S = 5.0
 EXPIRES_SOON = timedelta(days=21)
 _GROUP_OR_OTHERS = 0o077
 _NOT_AFTER = Gauge(
