@@ -57,9 +57,17 @@ async def sample_size(pool: Pool, today: date) -> None:
 
 
 async def was_sampled(pool: Pool, day: date) -> bool:
-    """Whether the size of a day was kept."""
+    """Whether the size of a day, or of a later one, was kept."""
     async with pool.transaction(INSTALLATION) as tx:
         return bool(await tx.fetch(q.samples_since, INSTALLATION, day))
+
+
+async def last_sampled(pool: Pool, today: date) -> tuple[date | None, bool]:
+    """The newest day of which the size was kept, and whether that of `today` was."""
+    async with pool.transaction(INSTALLATION) as tx:
+        row = await tx.fetchrow(q.last_sampled, INSTALLATION, _DATABASE, today)
+    assert row is not None
+    return row["last"], row["done"]
 
 
 async def forecast(pool: Pool, organisations: list[UUID], today: date, free: int | None) -> Forecast:

@@ -203,3 +203,29 @@ def test_a_point_that_is_none_is_refused_with_examples(text):
 def test_a_backup_directory_of_another_installation_is_refused(copy):
     with pytest.raises(ConflictError, match="another installation"):
         copy.adopt("4711")
+
+
+def test_a_base_backup_that_a_kill_left_half_written_or_half_removed_is_none_and_goes(clinic, copy):
+    [label] = copy.labels()
+    directory = copy.base_directory(label)
+    shutil.copytree(directory, directory.with_suffix(".new"))
+    directory.rename(directory.with_suffix(".old"))
+    assert (copy.labels(), refusal(clinic, copy)[0]) == ([], "no_backup")
+    copy.expire(1, clinic.key.server)
+    assert list(directory.parent.iterdir()) == []
+
+
+def test_a_base_backup_after_the_clock_went_back_is_the_newest_all_the_same(copy):
+    [label] = copy.labels()
+    after = copy.next_label(datetime.fromisoformat("2020-02-29T00:00:00Z"))
+    assert (after > label, datetime.fromisoformat(after).year) == (True, datetime.fromisoformat(label).year)
+
+
+def test_a_new_file_system_is_an_empty_directory_and_one_with_other_files_is_none(tmp_path):
+    (tmp_path / "lost+found").mkdir()
+    Repository(tmp_path).adopt("4711")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "thesis.doc").touch()
+    with pytest.raises(ConflictError, match="other files"):
+        Repository(other).adopt("4711")

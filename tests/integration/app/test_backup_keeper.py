@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from tests.integration.app.cluster import Clinic
+from tests.small_disk import fill, small_disk
 
 from chartwire.app.backup.base import cluster_address
 from chartwire.app.backup.checking import Until, plan
@@ -186,6 +188,76 @@ async def test_the_age_of_the_backup_is_told_and_the_operator_s_own_counts(clini
     assert newest_evidence(replace(clinic.settings, backup_evidence=str(own))) > taken
     shutil.rmtree(clinic.settings.run_dir)
     assert newest_evidence(clinic.settings) is None
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "base.tar.gz.sealed"])
+async def test_a_damaged_base_backup_is_passed_over_for_the_one_before_and_nothing_is_lost(
+    clinic, database, tmp_path, name
+):
+    async with keeping(clinic, tmp_path / "b") as keeper:
+        newest = await once(clinic.settings, clinic.server.dsn(), tmp_path / "b")
+        await write(database)
+        goal = await flushed(clinic.server.dsn())
+    repository = Repository(tmp_path / "b")
+    with (repository.base_directory(newest.label) / name).open("r+b") as file:
+        file.write(b"spoiled")
+    found = plan(repository, clinic.key, Until())
+    assert (found.base.label, found.end >= goal) == (keeper.state.base, True)
+    assert [newest.label in sentence for sentence in found.passed_over] == [True]
+
+
+async def test_nothing_goes_beneath_the_mount_point_of_a_disk_that_is_away(clinic, database, tmp_path):
+    async with keeping(clinic, tmp_path / "b") as keeper:
+        await until(lambda: (read_state(clinic.settings) or {}).get("base") == keeper.state.base)
+    (tmp_path / "b").rename(tmp_path / "away")
+    told = replace(clinic.settings, backup_dir=str(tmp_path / "b"))
+    keeper, stop, ready = Keeper(told, clinic.server.dsn()), asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(keeper.run(stop, ready.set))
+    await until(lambda: "mount its disk" in (keeper.state.error or ""))
+    assert [path.name for path in (tmp_path / "b").iterdir()] == ["wal.lock"]
+    shutil.rmtree(tmp_path / "b")
+    (tmp_path / "away").rename(tmp_path / "b")
+    await asyncio.wait_for(ready.wait(), 20)
+    stop.set()
+    await running
+    await wait_for_backup(clinic.server.dsn(), wait=False)
+
+
+async def test_a_base_backup_of_the_future_bars_none_of_today(clinic, database, tmp_path):
+    """A clock that was wrong for an hour must not stop the backups until it is right again."""
+    async with keeping(clinic, tmp_path / "b"):
+        pass
+    repository = Repository(tmp_path / "b")
+    [base] = repository.bases(clinic.key.server)
+    ahead = replace(base, label="20990101T000000000Z", started_at="2099-01-01T00:00:00Z")
+    directory = repository.begin_base(ahead.label)
+    for file in base.files:
+        shutil.copy(repository.base_directory(base.label) / file.name, directory / file.name)
+    repository.finish_base(ahead, clinic.key.server)
+    async with keeping(clinic, tmp_path / "b") as keeper:
+        await until(lambda: keeper.state.base not in (base.label, ahead.label))
+    assert repository.labels()[-1] == keeper.state.base
+
+
+async def test_while_the_backup_s_disk_is_full_no_commit_ends_and_no_heap_of_parts_grows(clinic, database, tmp_path):
+    with small_disk(tmp_path / "disk", "96m") as disk:
+        async with keeping(clinic, disk / "b", backup_every_s=1.0) as keeper:
+            fill(disk / "ballast")
+            writing = asyncio.create_task(write_much(database))
+            tries: set[str | None] = set()
+            await until(lambda: tries.add(keeper.state.error_at) or len(tries) > 3)
+            assert not writing.done()
+            parts = Counter(path.name[:25] for path in (disk / "b" / "wal").iterdir())
+            assert (max(parts.values()) <= 2, list((disk / "b" / "base").glob("*.new"))) == (True, [])
+            (disk / "ballast").unlink()
+            await asyncio.wait_for(writing, 30)
+            await until(lambda: keeper.state.receiving)
+            goal = await flushed(clinic.server.dsn())
+        assert plan(Repository(disk / "b"), clinic.key, Until()).end >= goal
+
+
+async def write_much(database: asyncpg.Connection) -> None:
+    await database.execute("insert into written select generate_series(1, 20000)")
 
 
 def test_a_server_of_the_operator_s_is_his_to_back_up():

@@ -1,5 +1,7 @@
 """One base backup: the cluster as the server streams it, sealed on its way to the disk, and the installation's keys."""
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -52,18 +54,23 @@ async def take_base(
 ) -> Base:
     """Write a base backup with the installation's `files` (name -> text). Usable once the log reaches its end.
 
-    Raises TransientError (`backup_running` when another process takes one), ConflictError, OSError; nothing is left
-    that looks like a base backup.
+    Raises TransientError (`backup_running` when another process takes one), ConflictError, OSError; what it wrote is
+    removed then, so that a full disk has room for the log.
     """
     with repository.lock("base") as ours:
         if not ours:
             raise TransientError(f"a base backup into {repository.directory} is under way", code="backup_running")
         began = now()
         identity, segment_bytes = await session.identify(), await session.segment_bytes()
-        label = f"{began:%Y%m%dT%H%M%S}{began.microsecond // 1000:03}Z"
+        label = repository.next_label(began)
         writing = _Writing(repository, key, label)
-        writing.put(INSTALLATION, json.dumps(dict(files)).encode())
-        start, end = await _stream(session.base_backup(f"chartwire {label}"), writing)
+        try:
+            await writing.put(INSTALLATION, json.dumps(dict(files)).encode())
+            start, end = await _stream(session.base_backup(f"chartwire {label}"), writing)
+            written = tuple(await writing.finish())
+        except BaseException:
+            await writing.give_up()
+            raise
         base = Base(
             label,
             key.key_id,
@@ -76,7 +83,7 @@ async def take_base(
             segment_bytes,
             instant(began),
             instant(now()),
-            tuple(writing.finish()),
+            written,
         )
         repository.finish_base(base, key)
         return base
@@ -88,14 +95,15 @@ async def _stream(parts: AsyncIterator[Extent | Piece], writing: "_Writing") -> 
         if isinstance(part, Extent):
             extents.append(part)
         else:
-            writing.put(part.name, part.data)
+            await writing.put(part.name, part.data)
     if len(extents) != 2:
         raise TransientError("the server ended the base backup early", code="replication_ended")
     return extents[0], extents[1]
 
 
 class _Writing:
-    """The sealed files of a base backup under way, one after the other."""
+    """The sealed files of a base backup under way, one after the other. The loop, which receives the log, waits for no
+    disk here."""
 
     def __init__(self, repository: Repository, key: ServerKey, label: str) -> None:
         self._directory = repository.begin_base(label)
@@ -106,22 +114,28 @@ class _Writing:
         self._held = bytearray()
         self._done: list[SealedFile] = []
 
-    def put(self, name: str, data: bytes) -> None:
+    async def put(self, name: str, data: bytes) -> None:
         """Add to the file `name`, which ends those before it."""
         if name != self._name:
-            self._end()
+            await asyncio.to_thread(self._end)
             path = self._directory / f"{name}.sealed"
             self._name = name
             self._file = _Hashed(os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"))
             self._writer = SealedWriter(self._file, self._key, self._repository.base_purpose(self._label, name))
         self._held += data
         if len(self._held) >= FRAME_BYTES_MAX:
-            self._seal()
+            await asyncio.to_thread(self._seal)
 
-    def finish(self) -> list[SealedFile]:
+    async def finish(self) -> list[SealedFile]:
         """End the last file; all of them, on disk."""
-        self._end()
+        await asyncio.to_thread(self._end)
         return self._done
+
+    async def give_up(self) -> None:
+        """Remove what was written."""
+        if self._file is not None:
+            self._file.abandon()
+        await asyncio.to_thread(self._repository.clear)
 
     def _seal(self) -> None:
         assert self._writer is not None
@@ -148,6 +162,10 @@ class _Hashed:
     def write(self, data: bytes) -> None:
         self.digest.update(data)
         self._file.write(data)
+
+    def abandon(self) -> None:
+        with contextlib.suppress(OSError):  # what it still holds has no room either
+            self._file.close()
 
     def close(self) -> None:
         self._file.flush()

@@ -21,11 +21,13 @@ class Until:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a restore will use: a base backup, the log's segments in order, and where the log ends."""
+    """What a restore will use: a base backup, the log's segments in order, and where the log ends; why newer base
+    backups cannot be used, which costs time but no data."""
 
     base: Base
     segments: tuple[Segment, ...]
     end: int
+    passed_over: tuple[str, ...] = ()
 
 
 def read_until(text: str) -> Until:
@@ -48,17 +50,16 @@ def read_until(text: str) -> Until:
 
 
 def plan(repository: Repository, key: RecoveryKey, until: Until) -> Plan:
-    """Choose the newest base backup before `until` and check all that a restore needs.
+    """Choose the newest sound base backup before `until` and check all that a restore needs.
 
     Raises NotFoundError (`no_backup`), ValidationError: `backup_tampered`, `wal_missing`, `wrong_backup_key`.
     """
-    base = _chosen(repository, key, until)
-    _check_base(repository, key, base)
+    base, faults = _chosen(repository, key, until)
     segments = _contiguous(repository, base, until)
     end = _check_log(repository, key, base, segments, until)
     if end < max(base.end, until.lsn or 0):
         raise _missing(end, max(base.end, until.lsn or 0))
-    return Plan(base, segments, end)
+    return Plan(base, segments, end, tuple(fault.message for fault in faults))
 
 
 def open_segment(repository: Repository, key: RecoveryKey, segment: Segment, segment_bytes: int) -> tuple[bytes, bool]:
@@ -84,13 +85,19 @@ def _open(path: Path, key: RecoveryKey, purpose: str) -> tuple[bytes, bool]:
     return bytes(found), False
 
 
-def _chosen(repository: Repository, key: RecoveryKey, until: Until) -> Base:
-    bases = repository.bases(key.server)
-    fitting = [base for base in bases if _ended_before(base, until)]
-    if not fitting:
-        first = f"; the first one ends at {bases[0].finished_at}, {bases[0].end_lsn}" if bases else ""
-        raise NotFoundError(f"no base backup in {repository.directory} is old enough{first}", code="no_backup")
-    return fitting[-1]
+def _chosen(repository: Repository, key: RecoveryKey, until: Until) -> tuple[Base, list[ValidationError]]:
+    bases, faults = repository.look(key.server)
+    for base in reversed([base for base in bases if _ended_before(base, until)]):
+        try:
+            _check_base(repository, key, base)
+        except ValidationError as fault:
+            faults.append(fault)
+        else:
+            return base, faults
+    if faults:
+        raise faults[-1]
+    first = f"; the first one ends at {bases[0].finished_at}, {bases[0].end_lsn}" if bases else ""
+    raise NotFoundError(f"no base backup in {repository.directory} is old enough{first}", code="no_backup")
 
 
 def _ended_before(base: Base, until: Until) -> bool:

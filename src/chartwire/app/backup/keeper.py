@@ -6,6 +6,7 @@ counted and tried again; with `backup_synchronous` no message is acknowledged me
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,17 +18,17 @@ from chartwire.app.backup.contents import installation_files
 from chartwire.app.backup.keys import ServerKey, read_server_key
 from chartwire.app.backup.repository import Base, Repository
 from chartwire.app.backup.slot import SLOT
-from chartwire.app.backup.state import State, write_state
+from chartwire.app.backup.state import State, read_state, write_state
 from chartwire.app.backup.wal import Log, Progress, receive, resume_at
 from chartwire.app.knobs import Settings
 from chartwire.core.clock import instant, monotonic, now
-from chartwire.core.errors import ChartwireError, ConflictError
+from chartwire.core.errors import ChartwireError, ConflictError, TransientError
 from chartwire.core.telemetry import Counter, Gauge
 from chartwire.store.replication import show_lsn
 from chartwire.store.standby import applied_migrations, flushed, wait_for_backup
 
 _STATE_EVERY_S = 1.0
-_BASE_LOOK_EVERY_S = 5.0
+_BASE_LOOK_EVERY_S, _BASE_RETRY_MAX_S = 5.0, 300.0
 _RETRY_FIRST_S, _RETRY_MAX_S = 0.2, 10.0
 _CATCH_UP_TIMEOUT_S = 10.0
 _log = structlog.get_logger(__name__)
@@ -51,6 +52,8 @@ class Keeper:
         self._timeline = 0
         self._log_broken = False
         self._last: Base | None = None
+        told = read_state(settings) or {}
+        self._had_base = bool(told.get("base")) and told["directory"] == settings.backup_dir
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Keep the backup until `stop`; `ready` is called once the log is being received."""
@@ -97,6 +100,7 @@ class Keeper:
     async def _receive(self, ready: Callable[[], None]) -> None:
         async with await self._address.connect() as session:
             identity, segment_bytes = await session.identify(), await session.segment_bytes()
+            self._check_mounted()
             self._repository.adopt(identity.system)
             has_slot = await session.has_slot(SLOT)
             if has_slot and self._log_broken:
@@ -118,6 +122,15 @@ class Keeper:
                 receiving.cancel()
                 with contextlib.suppress(asyncio.CancelledError, ChartwireError, OSError):
                     await receiving
+
+    def _check_mounted(self) -> None:
+        """A directory that held the backup and is empty now is a disk that is away: nothing is to go beneath it."""
+        if self._had_base and not self._repository.is_there:
+            raise ConflictError(
+                f"{self._repository.directory} held the backup and is empty: mount its disk; to begin anew there, "
+                f"delete {self._settings.run_dir / 'backup.json'} and restart",
+                code="backup_dir_lost",
+            )
 
     async def _announce(self, receiving: "asyncio.Task[None]", ready: Callable[[], None]) -> None:
         """Once what was written so far is here: commits wait for us from now on, by setting; then we are ready."""
@@ -151,30 +164,48 @@ class Keeper:
                     await self._progress.reach(await flushed(self._admin))
 
     async def _keep_bases(self) -> None:
+        wait_s = look_every_s = min(_BASE_LOOK_EVERY_S, self._settings.backup_every_s)
         while True:
             if self.state.receiving:
                 try:
                     await self._base_if_due()
+                    wait_s = look_every_s
                 except (ChartwireError, OSError) as error:
                     self._failed("base", error)
-            await asyncio.sleep(_BASE_LOOK_EVERY_S if self.state.receiving else _RETRY_FIRST_S)
+                    wait_s = min(wait_s * 2, _BASE_RETRY_MAX_S)
+            await asyncio.sleep(wait_s if self.state.receiving else _RETRY_FIRST_S)
 
     async def _base_if_due(self) -> None:
         if self._last is None:
             ours = [base for base in self._repository.bases(self._key) if base.timeline == self._timeline]
             self._last = ours[-1] if ours and self._is_covered(ours[-1]) else None
+            await self._expire()
         if self._last is not None:
             self._told(self._last)
-            if now() - self._last.began < self._every:
+            if abs(now() - self._last.began) < self._every:  # a clock that went back far makes one due, too
                 return
+            self._check_room(self._last.size)
         migrations = await applied_migrations(self._admin)
         async with await self._address.connect() as session:
             files = installation_files(self._settings)
             self._last = await take_base(session, self._repository, self._key, migrations, files)
         self._told(self._last)
         self.state.error = None
-        gone = await asyncio.to_thread(self._repository.expire, self._settings.backup_keep, self._key)
+        gone = await self._expire()
         _log.info("backup_base_taken", name=self._last.label, bytes=self._last.size, count=len(gone))
+
+    async def _expire(self) -> list[str]:
+        return await asyncio.to_thread(self._repository.expire, self._settings.backup_keep, self._key)
+
+    def _check_room(self, needed: int) -> None:
+        """A base backup must not take the room of the log, for which commits may wait."""
+        free = shutil.disk_usage(self._repository.directory).free
+        if free < needed:
+            raise TransientError(
+                f"{free} bytes are free in {self._repository.directory}, and the last base backup took {needed}: make "
+                "room, or lower backup_keep and restart",
+                code="backup_disk_full",
+            )
 
     def _is_covered(self, base: Base) -> bool:
         """Whether the log since a base backup is here without a gap, by the names of its files."""
@@ -184,6 +215,7 @@ class Keeper:
         return bool(starts) and starts[-1] >= first and set(needed) <= set(starts)
 
     def _told(self, base: Base) -> None:
+        self._had_base = True
         self.state.base, self.state.base_at, self.state.base_bytes = base.label, base.started_at, base.size
         _age.set((now() - base.began).total_seconds())
 

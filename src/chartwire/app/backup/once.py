@@ -18,7 +18,8 @@ _LOG_TIMEOUT_S = 60.0
 
 
 async def once(settings: Settings, admin_dsn: str, directory: Path) -> Base:
-    """One base backup into `directory`, with the log that it needs. Raises ChartwireError, OSError.
+    """One base backup into `directory`, with the log that it needs; of older ones `backup_keep` stay. Raises
+    ChartwireError, OSError.
 
     Where a keeper receives the log into the same directory, this waits for it in place of receiving.
     """
@@ -43,6 +44,7 @@ async def once(settings: Settings, admin_dsn: str, directory: Path) -> Base:
                 if receiving is not None:
                     receiving.cancel()
                     await asyncio.gather(receiving, return_exceptions=True)
+    await asyncio.to_thread(repository.expire, settings.backup_keep, key)
     return base
 
 

@@ -5,8 +5,10 @@
     base/<label>/*.sealed               its files
     wal/<timeline>-<start>-<run>.wal    one segment of the log, as far as it was received in one run
 
-A label is the time at which a base backup began: `20261120T093000123Z`. A segment that was received twice, because the
-receiver started again, has two files until one of them is complete. Names, sizes and times are plain, all else sealed.
+A label is the time at which a base backup began: `20261120T093000123Z`, or just after the label before it where the
+clock went back: their order is that of the backups. `<label>.new` is under way, `<label>.old` on its way out. A segment
+that was received twice, because the receiver started again, has two files until one of them is complete. Names, sizes
+and times are plain, all else sealed.
 """
 
 import contextlib
@@ -18,7 +20,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +32,8 @@ from chartwire.store.replication import parse_lsn, show_lsn
 FORMAT = 1
 _WAL_NAME = re.compile(r"([0-9A-F]{8})-([0-9A-F]{16})-([0-9a-f]{16})\.wal")
 _COPY_BYTES = 1 << 20
+_LABEL_NAME = re.compile(r"\d{8}T\d{9}Z")
+_NOT_OURS = ("lost+found",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +101,14 @@ class Repository:
         self._base = directory / "base"
 
     def adopt(self, system: str) -> None:
-        """Make the directory where there is none. Raises ConflictError when it holds another cluster's backup."""
+        """Make the directory where there is none. Raises ConflictError when it holds another cluster's backup.
+
+        A directory may be the root of a file system.
+        """
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.directory / "repository.json"
-        if not path.exists():
-            if any(found.suffix != ".lock" for found in self.directory.iterdir()):
+        if not self.is_there:
+            if any(found.suffix != ".lock" and found.name not in _NOT_OURS for found in self.directory.iterdir()):
                 raise ConflictError(f"{self.directory} holds other files: name an empty one", code="backup_dir_in_use")
             write_private(path, json.dumps({"format": FORMAT, "system": system}))
         if self.system != system:
@@ -111,6 +118,11 @@ class Repository:
             )
         self.wal.mkdir(mode=0o700, exist_ok=True)
         self._base.mkdir(mode=0o700, exist_ok=True)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the directory holds a backup."""
+        return (self.directory / "repository.json").exists()
 
     @property
     def system(self) -> str:
@@ -143,11 +155,30 @@ class Repository:
 
     def labels(self) -> list[str]:
         """Base backups that were finished, oldest first."""
-        return sorted(path.parent.name for path in self._base.glob("*/manifest.json") if path.parent.suffix != ".new")
+        names = (path.parent.name for path in self._base.glob("*/manifest.json"))
+        return sorted(name for name in names if _LABEL_NAME.fullmatch(name))
+
+    def next_label(self, began: datetime) -> str:
+        """The label of a base backup that begins now, which is greater than all before it."""
+        labels = self.labels()
+        if labels:
+            began = max(began, datetime.fromisoformat(labels[-1]) + timedelta(milliseconds=1))
+        return f"{began:%Y%m%dT%H%M%S%f}"[:-3] + "Z"
 
     def bases(self, key: ServerKey) -> list[Base]:
-        """Finished base backups, oldest first. Raises ValidationError as `base` does."""
-        return [self.base(label, key) for label in self.labels()]
+        """Finished base backups that are sound by their manifests, oldest first."""
+        return self.look(key)[0]
+
+    def look(self, key: ServerKey) -> tuple[list[Base], list[ValidationError]]:
+        """`bases`, and what is wrong with the others: one that was damaged or made for another key bars no other."""
+        found: list[Base] = []
+        faults: list[ValidationError] = []
+        for label in self.labels():
+            try:
+                found.append(self.base(label, key))
+            except ValidationError as fault:
+                faults.append(fault)
+        return found, faults
 
     def base(self, label: str, key: ServerKey) -> Base:
         """One base backup. Raises ValidationError (`backup_tampered`, `wrong_backup_key`)."""
@@ -167,10 +198,15 @@ class Repository:
             raise ValidationError(f"{label}: the manifest was altered", code="backup_tampered")
         return base
 
+    def clear(self) -> None:
+        """Remove what was given up: base backups that were not finished, and those not removed to the end."""
+        for pattern in ("*.new", "*.old"):
+            for left in self._base.glob(pattern):
+                shutil.rmtree(left)
+
     def begin_base(self, label: str) -> Path:
-        """An empty directory for a base backup that is under way; one that was given up before is removed."""
-        for left in self._base.glob("*.new"):
-            shutil.rmtree(left)
+        """An empty directory for a base backup that is under way."""
+        self.clear()
         directory = self.base_directory(label + ".new")
         directory.mkdir(mode=0o700)
         return directory
@@ -207,17 +243,27 @@ class Repository:
         return f"base {self.system} {label} {name}"
 
     def expire(self, keep: int, key: ServerKey) -> list[str]:
-        """Remove all but the newest `keep` base backups, and the log that none of those needs; their labels."""
-        bases = self.bases(key)
-        gone, kept = bases[:-keep], bases[-keep:]
-        for base in gone:
-            shutil.rmtree(self.base_directory(base.label))
-        if gone:
-            needed = {base.timeline: base.start // base.segment_bytes * base.segment_bytes for base in reversed(kept)}
-            self._expire_wal(needed)
-        return [base.label for base in gone]
+        """Remove all but the newest `keep` base backups, and the log that none of those needs; their labels.
 
-    def _expire_wal(self, needed: dict[int, int]) -> None:
+        Nothing while another process writes a base backup; no log while a manifest cannot be read, which may need it.
+        """
+        with self.lock("base") as ours:
+            if not ours:
+                return []
+            self.clear()
+            gone = self.labels()[:-keep]
+            for label in gone:
+                directory = self.base_directory(label)
+                removed = directory.rename(directory.with_suffix(".old"))
+                sync_directory(self._base)
+                shutil.rmtree(removed)
+            kept, faults = self.look(key)
+            if kept and not faults:
+                self._expire_wal(kept)
+        return gone
+
+    def _expire_wal(self, kept: list[Base]) -> None:
+        needed = {base.timeline: base.start // base.segment_bytes * base.segment_bytes for base in reversed(kept)}
         for path in self.wal.glob("*.wal"):
             match = _WAL_NAME.fullmatch(path.name)
             if match and int(match[2], 16) < needed.get(int(match[1], 16), min(needed.values())):

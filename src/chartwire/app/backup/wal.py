@@ -73,14 +73,17 @@ class Log:
 
     def _close(self, *, complete: bool) -> None:
         assert self._file is not None
-        self.sync()
-        self._file.close()
-        self._file = self._writer = None
+        try:
+            with self._file:
+                self.sync()
+        finally:
+            self._file = self._writer = None
+            others = [path for path in self._path.parent.glob(f"{self._path.stem[:-16]}*.wal") if path != self._path]
+            if not complete and any(held_in(other) >= held_in(self._path) for other in others):
+                self._path.unlink()  # while a disk is full each try would leave a part
         if complete:
-            same_segment = f"{self._path.name.rsplit('-', 1)[0]}-*.wal"
-            for other in self._path.parent.glob(same_segment):
-                if other != self._path:
-                    other.unlink()
+            for other in others:
+                other.unlink()
 
 
 class Progress:

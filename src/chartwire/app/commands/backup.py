@@ -57,13 +57,15 @@ def _run(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> int:
     settings = load(args.config)
     repository = Repository(_directory(settings, args.source))
-    rows = [_shown(base) for base in repository.bases(read_server_key(settings.data_dir))]
+    bases, faults = repository.look(read_server_key(settings.data_dir))
+    rows = [_shown(base) for base in bases]
     table = console.table(rows, ("label", "bytes", "chartwire", "start_lsn", "end_lsn", "key_id"))
+    table += "".join(f"\nunusable: {fault.message}" for fault in faults)
     state = read_state(settings)
     if state and state["log_until"]:
         table += f"\nlog received until {state['log_until']}, {state['log_at']}"
-    console.say(args, {"bases": rows, "state": state}, table)
-    return console.OK
+    console.say(args, {"bases": rows, "unusable": [fault.message for fault in faults], "state": state}, table)
+    return console.PROBLEMS if faults else console.OK
 
 
 def _directory(settings: Settings, named: Path | None) -> Path:

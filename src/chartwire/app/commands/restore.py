@@ -39,8 +39,11 @@ def run(args: argparse.Namespace) -> int:
     tell("checking the backup")
     found = plan(repository, key, until)
     refuse_newer(found.base)
+    for fault in found.passed_over:
+        tell(f"passed over: {fault}")
     if args.verify:
-        told = {"base": found.base.label, "log_until": show_lsn(found.end), "segments": len(found.segments)}
+        told = {"base": found.base.label, "log_until": show_lsn(found.end), "segments": len(found.segments),
+                "passed_over": found.passed_over}  # fmt: skip
         console.say(args, told, f"sound: base backup {found.base.label}, log until {told['log_until']}")
         return console.OK
     data_dir = args.data_dir.absolute()

@@ -22,6 +22,10 @@ select (select count(*) from message where org_id = $1 and id >= $2 and id < $3)
 insert into disk_sample (org_id, day, class, rows, bytes) values ($1, $2, $3, $4, $5)
 on conflict (org_id, day, class) do update set rows = excluded.rows, bytes = excluded.bytes;
 
+-- name: last_sampled
+-- The newest day of which the figure of a class is kept, and whether one of the day $3 is.
+select max(day) as last, coalesce(bool_or(day = $3), false) as done from disk_sample where org_id = $1 and class = $2;
+
 -- name: samples_since
 -- Figures by class since a day.
 select day, class, rows, bytes from disk_sample where org_id = $1 and day >= $2 order by day;
