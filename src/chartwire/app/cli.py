@@ -84,15 +84,11 @@ def _run(args: argparse.Namespace) -> int:
 
     try:
         code: int = args.run(args)
-    except ChartwireError as error:
-        console.complain(args, error.code, error.message)
-        return console.PROBLEMS
     except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return console.OK
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        console.complain(args, "system", f"{place}{error.strerror or type(error).__name__}")
+    except (ChartwireError, OSError) as error:
+        console.complain(args, *console.told(error))
         return console.PROBLEMS
     except KeyboardInterrupt:
         return 130

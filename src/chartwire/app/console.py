@@ -5,6 +5,8 @@ import sys
 from argparse import Namespace
 from typing import Any
 
+from chartwire.core.errors import ChartwireError
+
 OK, PROBLEMS, USAGE = 0, 1, 2
 
 
@@ -21,6 +23,14 @@ def complain(args: Namespace, code: str, sentence: str) -> None:
     if getattr(args, "json", False):
         print(json.dumps({"error": {"code": code, "message": sentence}}, ensure_ascii=False))
     print(f"chartwire: {sentence}", file=sys.stderr)
+
+
+def told(error: ChartwireError | OSError) -> tuple[str, str]:
+    """Code and sentence of a failure; one of the system names its file."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return "system", f"{place}{error.strerror or type(error).__name__}"
+    return error.code, error.message
 
 
 def table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:

@@ -42,6 +42,12 @@ def test_a_folder_is_walked_and_what_is_no_message_passed_over(capsys, feed):
     assert told["summary"]["failed"] == 1
 
 
+def test_an_input_without_any_message_is_a_failure(capsys, tmp_path):
+    (tmp_path / "notes.txt").write_text("no message")
+    assert main(["hl7", "validate", str(tmp_path)]) == 1
+    assert f"there is no message in {tmp_path}" in capsys.readouterr().err
+
+
 def test_good_messages_exit_with_0_and_wrong_usage_with_2(capsys, feed):
     assert validated(capsys, feed / "good.hl7")[0] == 0
     assert validated(capsys)[0] == 2

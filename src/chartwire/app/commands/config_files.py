@@ -49,7 +49,7 @@ def _plan(args: argparse.Namespace) -> int:
     try:
         changes, digest = _at_the_desk(args, "config plan", work)
     except (ChartwireError, OSError) as error:
-        code, message = getattr(error, "code", "system"), getattr(error, "message", str(error))
+        code, message = console.told(error)
         console.complain(args, code, message)
         return FAILED
     text = changes_text(changes, f"digest {digest}: `config apply ... --expect {digest}` applies just this")

@@ -14,6 +14,7 @@ from chartwire.app.settings import load
 from chartwire.core.errors import TransientError
 from chartwire.trust.addresses import OPERATOR
 from chartwire.trust.outbound import Outbound
+from chartwire.trust.outcomes import ConnectFailedError
 
 _ANSWER_BYTES_MAX = 16_384
 
@@ -50,7 +51,7 @@ async def _asked(settings: Settings, path: str, timeout_s: float) -> tuple[int, 
             while answer and (more := await reader.read(_ANSWER_BYTES_MAX)):
                 answer += more
             writer.close()
-    except (TimeoutError, OSError):
+    except (TimeoutError, OSError, ConnectFailedError):
         raise TransientError(f"nothing answered at {place.netloc} within {timeout_s:g} s", code="no_answer") from None
     finally:
         await door.close()

@@ -56,7 +56,10 @@ class _Run:
 
 
 def run(args: argparse.Namespace) -> int:
-    """The command: exit 1 when a message has an issue of the severity that fails, or would be refused."""
+    """The command: exit 1 when a message has an issue of the severity that fails, or would be refused.
+
+    Raises NotFoundError (`no_message`) where there is none: a test that looks at nothing has not passed.
+    """
     source = _source(args)
     seen = _Run(SEVERITIES[: SEVERITIES.index(args.fail_on) + 1])
     harness = Harness(load_maps(), preview, version=args.hl7_version)
@@ -67,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
         trials = _trials(harness, data, source, anonymous=args.source_settings is None)
         for trial in trials:
             _note(args, seen, name, trial)
+    if not seen.cases:
+        raise NotFoundError(f"there is no message in {', '.join([*args.inputs, *args.rest])}", code="no_message")
     if args.junit:
         args.junit.write_bytes(write_junit("chartwire hl7 validate", seen.cases))
     summary = {
