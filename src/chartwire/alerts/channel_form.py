@@ -1,6 +1,6 @@
 """A channel as people write it, in the API and in configuration files: members, and what is wrong with them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -51,6 +51,18 @@ def check_channel(form: ChannelForm) -> None:
     faults = faults or list(CHANNEL_KINDS[form.kind].faults(settings, form.secrets))
     if faults:
         raise _wrong(faults)
+
+
+def check_told_again(form: ChannelForm, before: Mapping[str, Any], told: Collection[str]) -> None:
+    """Who may change a channel but does not know its secrets must not learn them by sending them elsewhere.
+
+    `before` are the settings that stand, `told` the secrets that were given anew. Raises FaultsError (`alert_channel`).
+    """
+    after = msgspec.to_builtins(settings_of(form))
+    moved = ", ".join(sorted(name for name in CHANNEL_KINDS[form.kind].bound if after[name] != before[name]))
+    kept = sorted(form.secrets.keys() - set(told))
+    if moved and kept:
+        raise _wrong([(f"/secrets/{name}", "secret_missing", f"is given again when {moved} changes") for name in kept])
 
 
 def _faults_of_name(name: str) -> Iterator[Fault]:

@@ -87,6 +87,19 @@ async def test_secrets_go_in_and_never_come_out_and_those_made_here_are_told_onc
         assert secret.encode() not in reply.body
 
 
+async def test_who_does_not_know_a_secret_cannot_have_it_sent_elsewhere(client, sandbox, sink) -> None:
+    place = (await client.post(CHANNELS, pager(f"{sink.url}/v2"))).headers["location"]
+    elsewhere = {"settings": {"url": f"{sink.url}/elsewhere"}}
+    refused = await client.patch(place, elsewhere)
+    assert [(one["pointer"], one["code"]) for one in refused.json["errors"]] == [
+        ("/secrets/routing_key", "secret_missing")
+    ]
+    assert (await client.patch(place, {"enabled": False})).status == 200
+    assert (await client.patch(place, elsewhere | {"secrets": {"routing_key": "f" * 32}})).status == 200
+    await client.post(f"{place}/test", None)
+    assert KEY not in sink.received[-1].body
+
+
 WRONG = (
     ({"kind": "slack"}, "/secrets/url", "secret_missing"),
     ({"kind": "slack", "secrets": {"url": "https://hooks.example", "token": "x"}}, "/secrets", "unknown_secret"),

@@ -96,6 +96,7 @@ class EmailKind(Plain):
     settings: ClassVar[type[msgspec.Struct]] = EmailSettings
     secrets: ClassVar[Mapping[str, str]] = {"password": "the password of `username`"}
     needs: ClassVar[frozenset[str]] = frozenset()
+    bound: ClassVar[frozenset[str]] = frozenset({"host", "port", "security", "username"})
     spec: ClassVar[str] = "https://www.rfc-editor.org/rfc/rfc6409"
 
     def faults(self, settings: EmailSettings, secrets: Mapping[str, str]) -> Iterator[Fault]:

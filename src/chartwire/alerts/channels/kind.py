@@ -38,6 +38,9 @@ class ChannelKind(Protocol):
     needs: ClassVar[frozenset[str]]
     """Secrets without which it cannot be."""
 
+    bound: ClassVar[frozenset[str]]
+    """Settings that say whom the secrets are told: where one changes, the secrets are given again."""
+
     about: ClassVar[str]
     """What it reaches, in a sentence."""
 
@@ -59,9 +62,11 @@ class ChannelKind(Protocol):
 
 
 class Plain:
-    """What most kinds have in common: nothing to judge beyond single settings, nothing made."""
+    """What most kinds have in common: nothing to judge beyond single settings, nothing made, no secret that travels to
+    where a setting says."""
 
     settings: ClassVar[type[msgspec.Struct]] = NoSettings
+    bound: ClassVar[frozenset[str]] = frozenset()
 
     def faults(self, settings: Any, secrets: Mapping[str, str]) -> Iterator[Fault]:
         """None."""

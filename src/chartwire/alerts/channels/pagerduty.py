@@ -57,6 +57,7 @@ class PagerDutyKind(Plain):
     settings: ClassVar[type[msgspec.Struct]] = PagerDutySettings
     secrets: ClassVar[Mapping[str, str]] = {"routing_key": "the integration key of an Events API v2 integration"}
     needs: ClassVar[frozenset[str]] = frozenset({"routing_key"})
+    bound: ClassVar[frozenset[str]] = frozenset({"url"})
     spec: ClassVar[str] = "https://developer.pagerduty.com/docs/send-alert-event"
 
     async def judge(self, way: Way, settings: PagerDutySettings, secrets: Mapping[str, str]) -> None:

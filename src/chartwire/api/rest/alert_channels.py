@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from chartwire.alerts import channel_store
-from chartwire.alerts.channel_form import ChannelForm, completed
+from chartwire.alerts.channel_form import ChannelForm, check_told_again, completed
 from chartwire.alerts.channel_store import StoredChannel
 from chartwire.alerts.channels.kinds import ChannelKindName
 from chartwire.alerts.trial import Trial, try_out
@@ -52,7 +52,8 @@ class AlertChannelPage(Page, frozen=True, omit_defaults=True):
 
 class AlertChannelPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What to change; what is left out stays. In `settings` and `secrets` each member stands for itself, null takes it
-    away. Rules name a channel: its name changes once none does."""
+    away. Where it changes whom a secret is told (the server of mails), the secret is given again. Rules name a channel:
+    its name changes once none does."""
 
     name: str | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
@@ -113,6 +114,7 @@ async def change(request: Request, services: Services) -> Answer:
         stands = await channel_store.read_channel(tx, access, _id(request))
         secrets = await channel_store.secrets_of(tx, access, services.sealer, stands.id)
     form = _patched(stands, secrets, patch)
+    check_told_again(form, stands.settings, () if patch.secrets is UNSET else patch.secrets)
     await channel_store.judge(services.pool, access, door_of(services), form)
 
     async def effect(tx: Connection) -> Answer:
