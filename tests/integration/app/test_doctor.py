@@ -68,6 +68,13 @@ async def as_admin(database: Any, sql: str) -> None:
         await connection.close()
 
 
+def tell_of_process(settings: Settings, name: str, pid_: int, *metrics: Any) -> None:
+    """What a running process leaves in the run directory."""
+    settings.run_dir.mkdir(mode=0o700, exist_ok=True)
+    told = json.dumps({"pid": pid_, "process": name, "metrics": metrics})
+    (settings.run_dir / f"{name}.metrics.json").write_text(told)
+
+
 async def test_a_sound_installation_has_nothing_to_tell_but_how_its_server_is_set(settings: Settings) -> None:
     of_the_test_server = {"server_not_durable", "server_logs_data", "server_without_checksums", "memory_short"}
     assert (await found(settings)).keys() <= of_the_test_server
@@ -209,6 +216,9 @@ async def test_lanes_that_nobody_takes_that_fail_or_hang_are_told_apart(
         [claim] = await lanes.claim()
         worked = (await found(settings))["lane_worked_long"]
         assert f"by chartwire {os.getpid()} at" in worked.what
+        tell_of_process(settings, "worker-1", os.getpid())
+        worked = (await found(settings))["lane_worked_long"]
+        assert f"by worker-1 (process {os.getpid()}), which showed life at" in worked.what
     assert to_prefixed("msg", message) in (await found(settings))["lane_of_the_dead"].what
     await lanes.back_off(claim)
     assert "failed 1 time(s)" in (await found(settings))["lane_retries"].what
@@ -254,7 +264,15 @@ async def test_what_the_server_neglects_is_told(settings: Settings, database: An
     await as_admin(database, "select pg_stat_force_next_flush(); select 1")
     await installation.settle(pool, "ours")
     await as_admin(database, "update installation set changed_at = now() - interval '9 days'")
+    await as_admin(
+        database,
+        "insert into intake_key select org_id, org_id, 'C1', '', org_id, now() - interval '50 days', '' from organisation;"
+        " insert into schedule (org_id, id, kind, due_at)"
+        " select org_id, gen_random_uuid(), 'alerts', now() - interval '1 hour' from organisation",
+    )
     saw = await found(settings)
+    assert saw["ledger_old"].what.endswith("reaches back 50 days")
+    assert saw["alerts_asleep"].what == "nobody has looked at the alert rules for 60 min"
     assert "table audit has no partition" in saw["partition_missing"].what
     assert saw["partition_spilled"].what == "the default partition of event holds rows"
     assert "daily_work_missing" in saw
@@ -295,10 +313,8 @@ async def test_a_process_that_dies_again_and_again_or_may_open_few_sockets_is_to
     assert limited.stdout is not None
     limited.stdout.readline()
     restarts = {"name": "chartwire_process_restarts_total", "values": [[["worker-1"], 4.0]]}
-    settings.run_dir.mkdir(mode=0o700)
-    for process, pid_, metrics in (("up", os.getpid(), [restarts]), ("listener-0", limited.pid, [])):
-        told = json.dumps({"pid": pid_, "process": process, "metrics": metrics})
-        (settings.run_dir / f"{process}.metrics.json").write_text(told)
+    tell_of_process(settings, "up", os.getpid(), restarts)
+    tell_of_process(settings, "listener-0", limited.pid)
     try:
         saw = await found(settings)
     finally:

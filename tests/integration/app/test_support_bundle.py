@@ -111,6 +111,7 @@ async def test_no_byte_of_a_bundle_is_about_a_patient_or_a_secret(
     assert sum(row["messages"] for row in hours) >= 6
     assert json.loads(files["counts.json"])[str(org_id)]["dead_messages"][0]["code"] == "(another)"
     assert "lane_on_hold" in {one["code"] for one in json.loads(files["doctor.json"])["findings"]}
+    assert b"-- read_delivery" in files["plans.txt"]
     assert b"ready to accept connections" in files["logs/postgres-server.log"]
     assert b'"count":3' in files["logs/worker-0.log"]
     assert b"lines left out: 3" in files["logs/worker-0.log"]
@@ -124,7 +125,9 @@ async def test_without_a_database_the_bundle_has_what_there_is_and_says_what_is_
     away = replace(settings, database_url="", database_app_url="", database_engine_url="")
     manifest = await write_bundle(away, tmp_path / "bundle.tar.gz")
     missing = {one["file"]: one["error"] for one in manifest["contents"] if "error" in one}
-    assert missing == dict.fromkeys(("migrations.json", "hours.json", "counts.json", "statistics.json"), "no_database")
+    assert missing == dict.fromkeys(
+        ("migrations.json", "hours.json", "counts.json", "statistics.json", "plans.txt"), "no_database"
+    )
     assert b"database_away" in contents(tmp_path / "bundle.tar.gz")["doctor.json"]
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any, Final, TypeVar
 
 from chartwire.app.doctor import backups, capacity, expiry, feeds, lags, safety, server, stuck
@@ -45,6 +46,8 @@ OF_THE_DATABASE: Final[tuple[Check[Reached], ...]] = (
     lags.cleaning,
     lags.clocks,
     lags.daily_work,
+    lags.ledger,
+    lags.alert_rounds,
     stuck.lanes,
     stuck.cases,
     stuck.receivers,
@@ -89,6 +92,7 @@ def as_data(made: Examination, base_url: str) -> dict[str, Any]:
     """The examination for JSON."""
     return {
         "ok": made.count("error") == 0,
+        "chartwire": version("chartwire"),
         "examined_at": instant(made.at),
         "processes": made.processes,
         "errors": made.count("error"),

@@ -8,6 +8,7 @@ from chartwire.app.doctor.findings import Found, found
 from chartwire.app.doctor.surroundings import Reached, aged
 from chartwire.app.services import operator_access
 from chartwire.core.ids import to_prefixed
+from chartwire.core.limits import INTAKE_LEDGER_DAYS
 from chartwire.delivery.standing import endpoints
 from chartwire.store import condition, disk, installation
 from chartwire.store.queries import q
@@ -18,6 +19,8 @@ _TRANSACTION_OLD_S = 600.0
 _UNFROZEN_MAX = 1_000_000_000
 _LOG_KEPT_BYTES_MAX = 1024**3
 _CLOCKS_APART_S = 2.0
+_LEDGER_TERM = timedelta(days=INTAKE_LEDGER_DAYS + 7)
+_ROUNDS_LATE_S = 600.0
 
 
 async def intake(reached: Reached) -> Iterable[Found]:
@@ -81,3 +84,23 @@ async def daily_work(reached: Reached) -> Iterable[Found]:
     if row is None or row.changed_at > before or await disk.was_sampled(reached.shared.pool, before.date()):
         return ()
     return [found("daily_work_missing")]
+
+
+async def ledger(reached: Reached) -> Iterable[Found]:
+    """Entries of the intake ledger far over their term."""
+    saw = []
+    for organisation in reached.organisations:
+        async with reached.shared.pool.transaction(organisation.id) as tx:
+            oldest = await tx.fetchval(q.oldest_in_ledger, organisation.id)
+        if oldest and reached.at - oldest > _LEDGER_TERM:
+            saw.append(found("ledger_old", age=aged(reached.at - oldest), org=str(organisation.id)))
+    return saw
+
+
+async def alert_rounds(reached: Reached) -> Iterable[Found]:
+    """Whether anybody looks at the alert rules."""
+    async with reached.shared.engine_pool.connection() as connection:
+        late_s = float(await connection.fetchval(q.observe_alert_rounds))
+    if late_s <= _ROUNDS_LATE_S:
+        return ()
+    return [found("alerts_asleep", age=aged(timedelta(seconds=late_s)))]

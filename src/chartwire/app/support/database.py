@@ -11,6 +11,7 @@ from chartwire.core.clock import now
 from chartwire.core.ids import uuid7_floor
 from chartwire.store import condition, disk, lint
 from chartwire.store.migrate import read_migrations
+from chartwire.store.plans import generic_plans
 from chartwire.store.pool import Row
 from chartwire.store.queries import q
 from chartwire.store.standby import applied_migrations
@@ -77,6 +78,12 @@ async def statistics(database: Database) -> bytes:
         "settings": settings,
     }
     return as_json({"server": server, "tables": tables, "indexes": indexes})
+
+
+async def plans(database: Database) -> bytes:
+    """How the server would run each named query."""
+    told = await generic_plans(database.address.app)
+    return "\n\n".join("\n".join([f"-- {name}", *lines]) for name, lines in told.items()).encode()
 
 
 def _code(text: str) -> str:

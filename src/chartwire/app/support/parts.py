@@ -34,6 +34,7 @@ PARTS: Final = (
     Part("counts.json", "dead messages by code, open cases by kind, lanes, what came in by day", query=database.counts),
     Part("statistics.json", "tables and indexes: sizes, scans, vacuum; the server's settings and load",
          query=database.statistics),
+    Part("plans.txt", "how the server would run each query, without parameters", query=database.plans),
 )  # fmt: skip
 
 

@@ -65,3 +65,7 @@ select d.id, d.name, d.state, d.state_reason, d.failing_since, d.disabled_at,
        select started_at, outcome, status, error from delivery_attempt
         where org_id = $1 and event_id = oldest.event_id and destination_id = d.id order by number desc limit 1) as a on true
  where d.org_id = $1 and d.deleted_at is null order by d.id;
+
+-- name: oldest_in_ledger
+-- When the oldest entry of the intake ledger came.
+select min(received_at) from intake_key where org_id = $1;
