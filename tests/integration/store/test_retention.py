@@ -213,8 +213,6 @@ async def test_after_a_long_gap_retention_waits_a_day_since_the_clock_may_have_j
     org, today = clinics[0].id, now().date()
     await put(pool, org, now() - timedelta(days=200))
     address = DatabaseAddress(database.app_dsn, database.engine_dsn, database.admin_dsn)
-    async with pool.transaction(org) as tx:
-        await tx.execute("insert into route (kind, org_id) values ('organisation', $1)", org)
     await sampled(pool, today - timedelta(days=30))
     await once_a_day(Settings(), address)
     assert len(await held(pool, org)) == 1
