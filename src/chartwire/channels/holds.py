@@ -30,6 +30,15 @@ def wait_of(job: Job) -> Wait | None:
     return Wait(source_id=job.source_id) if job.source_on_hold else None
 
 
+async def wait_of_lanes(tx: Connection, org: UUID, merge: Job) -> Wait | None:
+    """What a merge that heads all of its lanes waits for: a case that stops one of them.
+
+    Nothing, where somebody has decided about the merge itself.
+    """
+    review_id = await tx.fetchval(q.case_of_lanes, org, list(merge.ticket_lanes)) if merge.decision is None else None
+    return Wait(review_id=review_id) if review_id else None
+
+
 async def on_hold(tx: Connection, org: UUID, sources: Iterable[UUID]) -> set[UUID]:
     """Which of these sources are on hold; for the others a hold waits until the transaction ends."""
     rows = await tx.fetch(q.sources_on_hold, org, sorted(set(filter(None, sources))))

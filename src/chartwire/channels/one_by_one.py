@@ -102,6 +102,10 @@ class OneByOne:
                     turn = await self._turn_of_merge(tx, claim, job)
                     if turn != "run":
                         return turn == "done"
+                wait = await holds.wait_of_lanes(tx, org, job)
+                if wait:
+                    await holds.park(tx, org, [(claim, wait)])
+                    return False
                 destinations, waits = await self._run_ticket(tx, claim, reading)
             else:
                 destinations, waits = await self._path.apply(tx, org, await self._path.still_there(tx, org, [reading]))
@@ -130,7 +134,10 @@ class OneByOne:
 
     async def _run_ticket(self, tx: Connection, claim: Claim, reading: Reading) -> tuple[list[UUID], dict[UUID, Wait]]:
         """Work a merge and lock its lanes only at the end, as a batch does: the inbox goes on meanwhile. Whether it
-        still heads them decides then; where another lane's worker was first, this one rolls back and looks again."""
+        still heads them decides then; where another lane's worker was first, this one rolls back and looks again.
+
+        A case that stops one of its lanes stops all of them.
+        """
         job = reading.job
         destinations, waits = await self._path.apply(tx, claim.org_id, [reading])
         await self._check_fence(tx, claim, job.ticket_lanes)
@@ -139,7 +146,7 @@ class OneByOne:
             raise ConflictError("another lane's worker carried this merge", code="merge_carried")
         if not (waits and await self._heads_all(tx, claim, job, [claim.lane_id])):  # else it waits behind a case
             await self._remove_ticket(tx, claim, job)
-        return destinations, waits
+        return destinations, {lane_id: wait for wait in waits.values() for lane_id in job.ticket_lanes}
 
     async def _remove_ticket(self, tx: Connection, claim: Claim, job: Job) -> None:
         await tx.execute(q.delete_ticket, claim.org_id, list(job.ticket_lanes), job.message_id)

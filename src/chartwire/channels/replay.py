@@ -6,10 +6,11 @@ webhook, reminder or write-back leaves. Replays stay out of the intake ledger.
 
 from uuid import UUID
 
+from chartwire.channels import requeue
 from chartwire.core import clock
 from chartwire.core.access import Access
 from chartwire.core.errors import NotFoundError
-from chartwire.core.ids import order_key_digest, uuid7
+from chartwire.core.ids import uuid7
 from chartwire.core.source import EffectMode
 from chartwire.store.pool import Connection, Pool
 from chartwire.store.queries import q
@@ -22,12 +23,16 @@ async def replay(pool: Pool, access: Access, message_id: UUID, *, mode: EffectMo
 
 
 async def put_again(tx: Connection, access: Access, message_id: UUID, *, mode: EffectMode) -> UUID:
-    """Put a copy of the message at the end of its lane; answers the child's id. Raises NotFoundError."""
+    """Put a copy of the message at the end of its lane, a merge of all its lanes; answers the child's id.
+
+    Raises NotFoundError, ConflictError (`source_gone`).
+    """
     child = uuid7()
     row = await tx.fetchrow(q.message_for_replay, access.org, message_id)
     if row is None:
         raise NotFoundError("no message has this id, or its body has expired", code="unknown_message")
-    lane = row["lane_id"] or order_key_digest(str(access.org), str(row["source_id"]))
+    source = await requeue.source_named(tx, access.org, row["source_id"])
+    place = requeue.place_of(source, child, row["event"], row["lane_id"], row["raw"])
     await tx.execute(
         q.insert_replay,
         access.org,
@@ -37,12 +42,12 @@ async def put_again(tx: Connection, access: Access, message_id: UUID, *, mode: E
         row["event"],
         row["control_id"],
         row["mrn"],
-        lane,
+        place.lanes[0],
         row["charset"],
         row["raw"],
         mode,
         message_id,
     )
     await tx.execute(q.insert_replay_body, access.org, child, row["raw"])
-    await tx.execute(q.enqueue_job, access.org, lane, child)
+    await requeue.put_last(tx, access.org, [place])
     return child

@@ -108,15 +108,15 @@ async def _work_again(tx: Connection, access: Access, case: Row, decision: str |
 
 
 async def _discard(tx: Connection, access: Access, case: Row, decision: Decision) -> None:
-    message = await _held(tx, access.org, case)
+    message = await _held(tx, access.org, case, whole=False)
     told: dict[str, Any] = requeue.decided("discard", decision.reason, access.actor, instant(now()))
     await tx.execute(
         q.decide_message, access.org, message["id"], "filtered", "discarded", decision.reason, plain_json(told)
     )
 
 
-async def _held(tx: Connection, org: UUID, case: Row) -> Row:
-    message = await requeue.message_in_doubt(tx, org, case["message_id"])
+async def _held(tx: Connection, org: UUID, case: Row, *, whole: bool = True) -> Row:
+    message = await requeue.message_in_doubt(tx, org, case["message_id"], whole=whole)
     if message["state"] != "held":
         raise ConflictError("the message of this case is no longer held", code="not_held")
     return message

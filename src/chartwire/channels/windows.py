@@ -1,7 +1,8 @@
 """Maintenance windows: when a source, or every source of an organisation, is to stand still. Pure.
 
 A window is a span of time (UTC). With a zone it comes again each week at the same local time there, so that a change
-of the clocks moves it in UTC and not on the wall.
+of the clocks moves it in UTC and not on the wall. Where a begin or end falls into an hour that the clocks skip or
+repeat, the window is the longer one: it covers all that the wall shows as within it.
 """
 
 from collections.abc import Iterable
@@ -36,7 +37,8 @@ def occurrence(window: Window, at: datetime) -> tuple[datetime, datetime] | None
     first, last = (moment.astimezone(zone).replace(tzinfo=None) for moment in (window.starts_at, window.ends_at))
     weeks = max(0, (at.astimezone(zone).replace(tzinfo=None) - first) // _WEEK - 1)
     while True:
-        start, end = (_utc(moment + weeks * _WEEK, zone) for moment in (first, last))
+        start = min(_moments(first + weeks * _WEEK, zone))
+        end = max(_moments(last + weeks * _WEEK, zone))
         if at < end:
             return start, end
         weeks += 1
@@ -60,5 +62,6 @@ def next_change(windows: Iterable[Window], at: datetime) -> datetime | None:
     return min((start if at < start else end for start, end in spans), default=None)
 
 
-def _utc(local: datetime, zone: ZoneInfo) -> datetime:
-    return local.replace(tzinfo=zone).astimezone(UTC)
+def _moments(local: datetime, zone: ZoneInfo) -> list[datetime]:
+    """What a time on the wall may be in UTC: two moments where the clocks change, else one twice."""
+    return [local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]

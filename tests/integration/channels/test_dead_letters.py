@@ -94,6 +94,21 @@ async def test_a_retried_merge_waits_at_the_head_of_both_of_its_lanes_again(feed
     assert len(await feed.rows("select lane_id from job where message_id = $1", dead)) == 2
 
 
+async def test_an_edited_merge_waits_in_the_lanes_of_the_patients_that_it_names_now(feed: Feed, access: Access) -> None:
+    await feed.send(*(hl7("ADT^A04", pid(number)) for number in ("1001", "2002", "3003")))
+    broken = hl7("ADT^A40", pid("1001"), "MRG|2002^^^HOSP^MR", "Pi|", control_id="C-7")
+    [dead] = await feed.send(broken)
+    mended = hl7("ADT^A40", pid("1001"), "MRG|3003^^^HOSP^MR", control_id="C-7")
+    async with feed.pool.transaction(access.org) as tx:
+        child = await dead_letters.edit_and_retry(tx, access, dead, mended)
+    places = await feed.rows("select lane_id from job where message_id = $1", child)
+    lanes = await feed.rows("select lane_id from message where mrn in ('1001', '3003') and event = 'ADT^A04'")
+    assert {place["lane_id"] for place in places} == {lane["lane_id"] for lane in lanes}
+    await feed.work()
+    assert await feed.states(child) == [("processed", None)]
+    assert (await feed.body_of("3003"))["active"] is False
+
+
 async def test_an_edited_message_is_a_child_that_is_worked_instead(feed: Feed, access: Access) -> None:
     [dead] = await feed.send(nobody("C-7"))
     async with feed.pool.transaction(access.org) as tx:

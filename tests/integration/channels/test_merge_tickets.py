@@ -11,6 +11,8 @@ from tests.integration.feed import Feed, hl7, pid
 from chartwire.channels.one_by_one import OneByOne
 from chartwire.channels.path import Path
 from chartwire.channels.reading import Job, Reading
+from chartwire.channels.replay import replay
+from chartwire.core.access import Access
 from chartwire.events.lanes import Lanes
 from chartwire.store.pool import Pool
 from chartwire.store.queries import q
@@ -49,6 +51,18 @@ async def test_a_lane_whose_merge_was_carried_by_its_partner_is_given_back_at_on
     assert [row["owner"] for row in rows] == [None, None]
     await feed.work()
     assert await feed.rows("select * from job") == []
+    assert (await feed.events()).count("patient.merged") == 1
+
+
+async def test_a_replayed_merge_waits_at_the_head_of_both_of_its_lanes_too(feed: Feed, org_id: UUID) -> None:
+    await feed.send(hl7("ADT^A04", pid("1001")), hl7("ADT^A04", pid("2002")))
+    [merge] = await feed.send(hl7("ADT^A40", pid("1001"), "MRG|2002^^^HOSP^MR"))
+    child = await replay(feed.pool, Access(org_id, "key:test", "HOPERAT", frozenset({"*"})), merge)
+    places = await feed.rows("select lane_id, ticket_lanes from job where message_id = $1", child)
+    assert {place["lane_id"] for place in places} == set(places[0]["ticket_lanes"])
+    assert len(places) == 2
+    await feed.work()
+    assert await feed.states(child) == [("processed", None)]
     assert (await feed.events()).count("patient.merged") == 1
 
 

@@ -152,6 +152,59 @@ async def test_a_merge_that_was_held_for_a_case_is_a_barrier_again_in_all_of_its
     assert await feed.rows("select * from job") == []
 
 
+async def test_a_merge_waits_for_a_case_of_either_of_its_lanes(feed: Feed, access: Access) -> None:
+    careful = await feed.other_source(hold_following="wait")
+    await feed.send(hl7("ADT^A04", pid("1001")), hl7("ADT^A04", pid("2002")), source=careful)
+    await feed.send(hl7("ADT^A08", pid("2002", **STRANGER), at="20260302"), source=careful)
+    [merge] = await feed.send(hl7("ADT^A40", pid("1001"), "MRG|2002^^^HOSP^MR", at="20260303"), source=careful)
+    assert await feed.states(merge) == [("held", "waits_for_review")]
+    await decide(feed, access, "discard")
+    assert await feed.states(merge) == [("processed", None)]
+
+
+async def test_what_came_behind_a_merge_in_doubt_waits_in_all_of_its_lanes(feed: Feed, access: Access) -> None:
+    careful = await feed.other_source(hold_following="wait")
+    await feed.send(hl7("ADT^A04", pid("1001")), hl7("ADT^A04", pid("2002")), source=careful)
+    merge = hl7("ADT^A40", pid("1001", **STRANGER), "MRG|2002^^^HOSP^MR")
+    behind = [hl7("ADT^A08", pid(mrn, f13="555-0100"), at="20260304") for mrn in ("1001", "2002")]
+    [_, *ids] = await feed.send(merge, *behind, source=careful)
+    assert await feed.states(*ids) == [("held", "waits_for_review")] * 2
+    await decide(feed, access, "same_person")
+    assert await feed.states(*ids) == [("processed", None)] * 2
+    assert {event for event in await feed.events() if event.endswith("merged")} == {"patient.merged"}
+
+
+async def test_a_decided_message_does_not_wait_for_a_later_case_of_its_lane(feed: Feed, access: Access) -> None:
+    first = await overlaid(feed)
+    await feed.send(hl7("ADT^A08", pid(), at="20260303"))
+    careful = await feed.other_source(hold_following="wait")
+    [behind] = await feed.send(hl7("ADT^A08", pid(f13="555-0100"), at="20260304"), source=careful)
+    assert await feed.states(behind) == [("held", "waits_for_review")]
+    await feed.rows("update lane_hold set review_id = $1", await another_case(feed))
+    [case] = await cases(feed)
+    async with feed.pool.transaction(access.org) as tx:
+        await resolve(tx, access, case["id"], Decision("same_person", "asked the ward"))
+    await feed.work()
+    assert await feed.states(first, behind) == [("processed", None), ("held", "waits_for_review")]
+
+
+async def another_case(feed: Feed) -> UUID:
+    [row] = await feed.rows(
+        "insert into review (org_id, id, kind, lane_id) select org_id, gen_random_uuid(), 'strictness', lane_id"
+        " from lane_hold returning id"
+    )
+    return UUID(str(row["id"]))
+
+
+async def test_a_held_message_whose_bytes_are_gone_can_still_be_discarded(feed: Feed, access: Access) -> None:
+    held = await overlaid(feed)
+    await feed.rows("delete from message_body where id = $1", held)
+    with pytest.raises(ConflictError, match="bytes"):
+        await decide(feed, access, "same_person")
+    await decide(feed, access, "discard")
+    assert await feed.states(held) == [("filtered", "discarded")]
+
+
 async def tied(feed: Feed) -> None:
     await feed.send(hl7("ADT^A04", pid(sex="F")))
     await feed.send(hl7("ADT^A08", pid(sex="M")), source=await feed.other_source())

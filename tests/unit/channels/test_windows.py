@@ -41,6 +41,16 @@ def test_a_weekly_window_stays_at_its_local_time_when_the_clocks_change() -> Non
     assert [start.hour for start in starts] == [1, 2, 2]
 
 
+def test_a_window_at_a_change_of_the_clocks_covers_all_that_the_wall_shows_within_it() -> None:
+    night = datetime(2026, 10, 18, 2, 30, tzinfo=BERLIN)
+    weekly = window(night.astimezone(UTC), 0.75, "Europe/Berlin")
+    skipped, repeated = datetime(2027, 3, 28, 1, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)
+    assert ends_of([weekly], SOURCE, skipped) == {weekly.id: skipped + timedelta(minutes=15)}
+    assert ends_of([weekly], SOURCE, skipped + timedelta(minutes=15)) == {}
+    for half_past in (repeated + timedelta(minutes=30), repeated + timedelta(minutes=90)):
+        assert ends_of([weekly], SOURCE, half_past) == {weekly.id: repeated + timedelta(hours=2, minutes=15)}
+
+
 def test_the_next_change_is_the_nearest_begin_or_end() -> None:
     at = datetime(2026, 11, 22, 2, tzinfo=UTC)
     running, coming = window(at - timedelta(minutes=30)), window(at + timedelta(minutes=10), 2)

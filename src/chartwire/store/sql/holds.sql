@@ -6,6 +6,12 @@ select sources_on_hold as id from sources_on_hold($1, $2::uuid[]);
 -- Which of these cases are open; whoever decides one waits until the transaction ends.
 select id from review where org_id = $1 and id = any($2::uuid[]) and state = 'open' order by id for share;
 
+-- name: case_of_lanes
+-- An open case for which one of these lanes waits.
+select h.review_id from lane_hold h
+  join review r on r.org_id = $1 and r.id = h.review_id and r.state = 'open'
+ where h.org_id = $1 and h.lane_id = any($2::uuid[]) limit 1;
+
 -- name: hold_lanes
 -- Park lanes; run after lock_lanes.
 select hold_lanes($1, $2::uuid[], $3::uuid[], $4::uuid[]);

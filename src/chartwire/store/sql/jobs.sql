@@ -1,7 +1,8 @@
 -- name: load_jobs
 -- The first $3 jobs of each lane, with the message and its raw bytes, in lane order. A job whose message or bytes are gone
 -- is here too: it has to end as a dead letter, or its lane would never be empty.
--- What waits comes without its bytes: its source is on hold, or its lane waits for an open case.
+-- What waits comes without its bytes: its source is on hold, or its lane waits for an open case and nobody has decided
+-- about this message itself.
 -- Each is looked up by itself (limit 1): joined on a table without statistics, all messages would be read for a few.
 -- After $4 bytes the rest is left for the next claim; one message comes however large it is.
 with head as (
@@ -22,7 +23,7 @@ select j.lane_id, j.seq, j.message_id, j.ticket_lanes, j.decision, j.source_id, 
   left join lateral (
         select h.review_id from lane_hold h
           join review r on r.org_id = $1 and r.id = h.review_id and r.state = 'open'
-         where h.org_id = $1 and h.lane_id = j.lane_id limit 1
+         where h.org_id = $1 and h.lane_id = j.lane_id and j.decision is null limit 1
        ) w on true
   left join lateral (
         select raw from message_body
