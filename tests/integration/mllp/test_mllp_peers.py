@@ -1,5 +1,6 @@
 """Who may send: client certificates, networks, the quarantine, and no crossing into another organisation."""
 
+import asyncio
 import ipaddress
 import ssl
 from dataclasses import replace
@@ -20,7 +21,7 @@ from chartwire.core.source import Source
 from chartwire.mllp.keeper import Keeper
 from chartwire.mllp.settings import ListenerSettings
 from chartwire.store.pool import Pool
-from chartwire.trust.certificates import TlsSettings
+from chartwire.trust.certificates import LOOK_EVERY_S, TlsSettings
 
 
 class Authority:
@@ -103,6 +104,22 @@ async def test_a_tls_listener_refuses_peers_without_a_certificate_of_its_authori
             await sender.send(framed(adt()))
             assert await sender.answer() != b""
     assert await hub.messages() == []
+
+
+async def test_a_renewed_certificate_is_taken_up_while_open_connections_stay(make_hub: MakeHub, tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "ca")
+    context = client_context(authority, authority.issue("north.example"))
+    hub = await make_hub(listeners=tls_listener(authority))
+    before = await hub.sender(ssl=context)
+    renewed = authority.issue("hub.example")[2].public_bytes(serialization.Encoding.DER)  # over the files of the first
+
+    async with asyncio.timeout(LOOK_EVERY_S * 3):
+        while True:
+            sender = await hub.sender(ssl=context)
+            if sender.writer.get_extra_info("ssl_object").getpeercert(binary_form=True) == renewed:
+                break
+            await asyncio.sleep(0.2)
+    assert code(await before.ask(adt("B1"))) == code(await sender.ask(adt("B2"))) == "AA"
 
 
 async def test_old_tls_is_refused(make_hub: MakeHub, tmp_path: Path) -> None:
