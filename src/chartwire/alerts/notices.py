@@ -21,7 +21,7 @@ from chartwire.core.access import Access
 from chartwire.core.clock import now
 from chartwire.core.errors import ChartwireError
 from chartwire.core.ids import PREFIXES, to_prefixed
-from chartwire.core.limits import ALERT_NOTICE_LEASE_S, ALERT_NOTICES_AT_ONCE_MAX, ALERT_NOTICES_PER_TURN_MAX
+from chartwire.core.limits import ALERT_NOTICE_LEASE_S, ALERT_NOTICES_AT_ONCE_MAX
 from chartwire.core.telemetry import Counter
 from chartwire.store.pool import Connection, Pool, Row
 from chartwire.store.queries import q
@@ -50,21 +50,24 @@ async def deliver_due(
     `base_url` (without closing slash) is where people reach this installation; without it notices carry no link.
     Raises TransientError when the store is away; what was not settled is tried again.
     """
-    at = clock()
-    lease = at + timedelta(seconds=ALERT_NOTICE_LEASE_S)
-    async with pool.transaction(org) as tx:
-        rows = await tx.fetch(q.claim_notices, org, at, ALERT_NOTICES_PER_TURN_MAX, lease)
-        way = Way(door, await channel_store.policy(tx, org)) if rows else None
-    if way is None:
-        return
-    turns = asyncio.Semaphore(ALERT_NOTICES_AT_ONCE_MAX)
+    claimed = ALERT_NOTICES_AT_ONCE_MAX
+    while claimed == ALERT_NOTICES_AT_ONCE_MAX:
+        at = clock()
+        async with pool.transaction(org) as tx:
+            lease = at + timedelta(seconds=ALERT_NOTICE_LEASE_S)
+            rows = await tx.fetch(q.claim_notices, org, at, ALERT_NOTICES_AT_ONCE_MAX, lease)
+            way = Way(door, await channel_store.policy(tx, org))
+        claimed = len(rows)
+        tries = [_try_once(pool, org, row, way, sealer, base_url, clock) for row in rows]
+        for failure in filter(None, await asyncio.gather(*tries, return_exceptions=True)):
+            raise failure
 
-    async def try_once(row: Row) -> None:
-        async with turns:
-            sent = await _sent(row, way, sealer, org, base_url)
-        await _settle(pool, org, row, sent, clock())
 
-    await asyncio.gather(*(try_once(row) for row in rows))
+async def _try_once(
+    pool: Pool, org: UUID, row: Row, way: Way, sealer: Sealer, base_url: str, clock: Callable[[], datetime]
+) -> None:
+    sent = await _sent(row, way, sealer, org, base_url)
+    await _settle(pool, org, row, sent, clock())
 
 
 async def notices_of(tx: Connection, access: Access, alert_id: UUID) -> list[Row]:

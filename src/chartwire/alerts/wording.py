@@ -13,7 +13,7 @@ _TITLE_CHARACTERS_MAX = 140
 _TEXT_CHARACTERS_MAX = 500
 _HEADS: MappingProxyType[NoticeKind, str] = MappingProxyType({
     "start": "",
-    "escalation": "Not acknowledged: ",
+    "escalation": "Escalated: ",
     "reminder": "Still so: ",
     "acknowledged": "Acknowledged: ",
     "recovery": "Recovered: ",

@@ -9,44 +9,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import yaml
-from tests.conftest import Database
 from tests.integration.alerts.watched import Lamp, Watched
+from tests.integration.app.shell import Shell, written
 
-from chartwire.app.cli import main
 from chartwire.core.clock import now
 from chartwire.store.pool import Pool
 from simulators.webhook_sink import WebhookSink
 
 KEY = "0123456789abcdef0123456789abcdef"
-
-
-class Shell:
-    """Runs commands as a person at the installation would."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *words: str, code: int = 0) -> Any:
-        found = main([*words, "--json"])
-        out, err = self._capsys.readouterr()
-        assert found == code, f"{found}: {out}{err}"
-        return json.loads(out)
-
-
-@pytest.fixture
-def shell(
-    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Shell:
-    monkeypatch.setenv("CHARTWIRE_DATABASE_APP_URL", database.app_dsn)
-    monkeypatch.setenv("CHARTWIRE_DATABASE_ENGINE_URL", database.engine_dsn)
-    monkeypatch.setenv("CHARTWIRE_DATA_DIR", str(tmp_path / "data"))
-    return Shell(capsys)
-
-
-@pytest.fixture
-def org(shell: Shell) -> str:
-    return str(shell("org", "create", "Test clinic", "--kind", "sandbox")["org_id"])
 
 
 @pytest.fixture
@@ -70,11 +40,6 @@ def sink() -> Iterator[WebhookSink]:
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
-
-
-def written(path: Path, **sections: Any) -> str:
-    path.write_text(yaml.safe_dump({"chartwire": 1, **sections}), encoding="utf-8")
-    return str(path)
 
 
 def pager(url: str) -> dict[str, Any]:

@@ -1,50 +1,12 @@
 """Configuration as files, by the commands that people type, from a test organisation to a live one."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from tests.conftest import Database
-
-from chartwire.app.cli import main
+from tests.integration.app.shell import Shell, written
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-class Shell:
-    """Runs commands as a person at the installation would."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *words: str, code: int = 0) -> Any:
-        found = main([*words, "--json"])
-        out, err = self._capsys.readouterr()
-        assert found == code, f"{found}: {out}{err}"
-        return json.loads(out)
-
-
-@pytest.fixture
-def shell(
-    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Shell:
-    monkeypatch.setenv("CHARTWIRE_DATABASE_APP_URL", database.app_dsn)
-    monkeypatch.setenv("CHARTWIRE_DATABASE_ENGINE_URL", database.engine_dsn)
-    monkeypatch.setenv("CHARTWIRE_DATA_DIR", str(tmp_path / "data"))
-    return Shell(capsys)
-
-
-@pytest.fixture
-def org(shell: Shell) -> str:
-    """A sandbox: its webhooks may go to this machine."""
-    return str(shell("org", "create", "Test clinic", "--kind", "sandbox")["org_id"])
-
-
-def written(path: Path, **sections: Any) -> str:
-    path.write_text(yaml.safe_dump({"chartwire": 1, **sections}), encoding="utf-8")
-    return str(path)
 
 
 LAB = {"name": "lab", "authority": "NORTH", "sending": [{"field": "MSH-4", "pattern": "NORTH"}]}

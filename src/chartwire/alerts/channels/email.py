@@ -69,8 +69,8 @@ class EmailChannel:
 
 
 def mail_of(notice: Notice, sender: str, recipients: tuple[str, ...]) -> EmailMessage:
-    """The message (RFC 5322), the same bytes for every try. All of a bout refer to one root, which no message is: mail
-    programs thread them however many a recipient got (RFC 5322 section 3.6.4)."""
+    """The message (RFC 5322). All of a bout refer to one root, which no message is: mail programs thread them however
+    many of them a recipient got (RFC 5322 section 3.6.4)."""
     told = filled(template("email"), facts_of(notice))
     domain = sender.rpartition("@")[2]
     message = EmailMessage(policy=_7_BIT)

@@ -55,7 +55,7 @@ class WebhookChannel:
 
 
 def body_of(notice: Notice) -> bytes:
-    """The JSON body: the same for every try."""
+    """The JSON body."""
     facts = facts_of(notice)
     envelope = {
         "id": to_prefixed(PREFIXES["alert_notice"], notice.id),
