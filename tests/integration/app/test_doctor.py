@@ -219,6 +219,10 @@ async def test_lanes_that_nobody_takes_that_fail_or_hang_are_told_apart(
         tell_of_process(settings, "worker-1", os.getpid())
         worked = (await found(settings))["lane_worked_long"]
         assert f"by worker-1 (process {os.getpid()}), which showed life at" in worked.what
+        await feed.rows("update lane set lease_until = now() - interval '1 minute' returning lane_id")
+        left = (await found(settings))["lane_left"]
+        assert left.what.startswith(f"worker-1 (process {os.getpid()}) took 1 lane(s) and stands still")
+        await lanes.extend([claim.lane_id])
     assert to_prefixed("msg", message) in (await found(settings))["lane_of_the_dead"].what
     await lanes.back_off(claim)
     assert "failed 1 time(s)" in (await found(settings))["lane_retries"].what

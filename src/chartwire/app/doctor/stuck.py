@@ -91,6 +91,8 @@ def _found(
     code = _CODES[head.reason]
     if head.reason == "in_work" and (lease is None or lease.program is None):
         code = "lane_of_the_dead"
+    if head.reason == "due" and lease is not None and lease.program is not None:
+        code = "lane_left"
     source = head.held_by_source or head.head_source_id
     return found(
         code,
@@ -99,7 +101,7 @@ def _found(
         message=to_prefixed("msg", head.head_message_id),
         source=names.get(source, "unknown") if source else "unknown",
         since=_moment(head.oldest_at),
-        until=_moment(head.until),
+        until=_moment(lease.until if lease else head.until),
         attempts=head.attempts,
         review=to_prefixed("rev", head.held_by_review) if head.held_by_review else "",
         worker=_worker(around, lease),
