@@ -46,9 +46,9 @@ def changes(
     """What a look at `at` changes. `rules` are the enabled ones by name, `seen` what the probes found by kind: a kind
     that is missing could not be looked at now, and what burns there burns on."""
     for name, rule in rules.items():
-        if found := seen.get(rule.form.kind):
-            yield from _of_rule(rule, found, {place.key: bout for place, bout in burning.items() if place.rule == name},
-                                at)  # fmt: skip
+        if rule.form.kind in seen:
+            own = {place.key: standing for place, standing in burning.items() if place.rule == name}
+            yield from _of_rule(rule, seen[rule.form.kind], own, at)
     for place, standing in burning.items():
         if place.rule not in rules:
             step = look(standing.bout, None, bad=False, severity=standing.bout.severity, pace=Pace(), at=at)

@@ -87,9 +87,8 @@ class Rounds:
 
     async def round(self, org: UUID, at: datetime, fence: int | None = None) -> None:
         """Look at one organisation at `at`, under the fence of its claim where there is one. Raises ChartwireError."""
+        await self._learn(org, at)
         async with self._pool.transaction(org) as tx:
-            await feeds.attend(tx, org, at)
-            await feeds.learn(tx, org, at)
             rules = {rule.name: rule for rule in await effective_rules(tx, org) if rule.enabled}
         seen = await self._see(org, {rule.form.kind for rule in rules.values()}, at)
         async with self._pool.transaction(org) as tx:
@@ -101,6 +100,17 @@ class Rounds:
                 await _write(tx, org, change, at)
             await tx.execute(q.forget_alerts, org, at - _KEPT)
         _rounds.add(1, "done")
+
+    async def _learn(self, org: UUID, at: datetime) -> None:
+        """What feeds usually do; that it cannot be learned hides nothing that burns."""
+        async with self._pool.transaction(org) as tx:
+            await feeds.attend(tx, org, at)
+        try:
+            async with self._pool.transaction(org) as tx:
+                await feeds.learn(tx, org, at)
+        except Exception as error:
+            _failures.add(1, "rhythm")
+            _log.warning("alert_rhythm_not_learned", org_id=str(org), error=type(error).__name__)
 
     async def _safely(self, org: UUID, fence: int) -> None:
         """One organisation's fault is no other's, and none of the messages': its lease ends, and it is tried again."""

@@ -211,6 +211,19 @@ async def test_the_usual_gap_of_a_feed_is_known_for_its_listing(watched, feed, p
         assert await usual_gaps(tx, org_id, zones, NOW + timedelta(hours=3)) == {}
 
 
+async def test_a_feed_whose_week_cannot_be_learned_hides_nothing_that_is_not_well(watched, feed):
+    await feed.came(*office_hours(START, 7, 3))
+    watched.probes["dead_letters"] = PROBES["dead_letters"]
+    await watched.rule("dead_letters", threshold=2.0)
+    await watched.execute(
+        "update message set state = 'dead' where control_id = '1' and id in (select id from message limit 3)"
+    )
+    await watched.execute("update source set settings = replace(settings, 'Europe/Berlin', 'Europe/Nowhere')")
+    await watched.look(NOW)
+    assert await watched.firing("dead_letters") == ["feed ADT: 3 dead messages without a decision"]
+    assert await watched.rows("select 1 from feed_rhythm") == []
+
+
 async def test_a_feed_can_be_bound_to_a_gap_whatever_it_usually_does(watched, feed):
     await learn_history(watched, feed)
     await watched.rule("feed_gap", enabled=True, threshold=3600.0)
