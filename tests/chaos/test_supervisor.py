@@ -103,7 +103,7 @@ async def test_when_the_supervisor_is_killed_its_children_end_and_the_next_one_g
     try:
         await up.start()
         for cycle in range(times(1, 20)):
-            sent += await _send(up, seed + cycle)
+            sent += await send_some(up, seed + cycle)
             children = up.children
             assert len(children) >= 4, "a listener, a worker, the API and the sink"
             await up.kill()
@@ -111,9 +111,9 @@ async def test_when_the_supervisor_is_killed_its_children_end_and_the_next_one_g
                 while any(b"chartwire.app.child" in _command(pid) for pid in children):
                     await asyncio.sleep(0.05)
             await up.start()
-        await _all_there(up, sent)
-        sent += await _send(up, seed + 1000)
-        await _all_there(up, sent)
+        await all_there(up, sent)
+        sent += await send_some(up, seed + 1000)
+        await all_there(up, sent)
         print(f"chaos: supervisor killed, seed {seed}: {len(sent)} acked, 0 lost")
         assert await up.stop() == 0
     finally:
@@ -121,7 +121,7 @@ async def test_when_the_supervisor_is_killed_its_children_end_and_the_next_one_g
             await up.stop()
 
 
-async def _send(up: Up, seed: int) -> list[Sent]:
+async def send_some(up: Up, seed: int) -> list[Sent]:
     """Forty messages, each answered."""
     sender = Sender(up.sandbox["mllp_port"], Population(seed).script(), seed, pause_s=0.0)
     stop = asyncio.Event()
@@ -134,7 +134,7 @@ async def _send(up: Up, seed: int) -> list[Sent]:
     return [one for one in sender.log if one.acks]
 
 
-async def _all_there(up: Up, sent: list[Sent]) -> None:
+async def all_there(up: Up, sent: list[Sent]) -> None:
     """Until every answered message is processed, once."""
     wanted = sorted(one.message.control_id for one in sent)
     org = UUID(up.sandbox["org_id"])
