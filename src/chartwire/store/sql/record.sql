@@ -1,24 +1,28 @@
 -- name: resolve_keys
--- Which stored resources these source keys name.
+-- Which stored resources these source keys name. Each is looked up by itself (limit 1), whatever the statistics say; the
+-- length of the arrays is hidden (select), so that one plan serves all and none is made anew.
 select wanted.type, wanted.key, k.resource_id, k.original_id
-  from unnest($2::text[], $3::uuid[]) as wanted (type, key)
+  from unnest((select $2::text[]), (select $3::uuid[])) as wanted (type, key)
  cross join lateral (
         select resource_id, original_id from source_key where org_id = $1 and type = wanted.type and key = wanted.key
          limit 1
        ) k;
 
 -- name: lock_resources
--- Resources of a unit of work at their current version, locked in one order for everyone.
+-- Resources of a unit of work at their current version, locked in one order for everyone; looked up as in resolve_keys.
 select r.type, r.id, r.version, r.updated_at, r.patient_id, r.original_subject, r.body, r.lineage
-  from unnest($2::text[], $3::uuid[]) as wanted (type, id)
-  join resource r on r.org_id = $1 and r.type = wanted.type and r.id = wanted.id
- order by r.type, r.id for update of r;
+  from (select * from unnest((select $2::text[]), (select $3::uuid[])) as asked (type, id) order by type, id) as wanted
+ cross join lateral (
+        select * from resource where org_id = $1 and type = wanted.type and id = wanted.id limit 1 for update
+       ) r;
 
 -- name: read_current
--- Current versions, for writers that hold the patient's lock.
+-- Current versions, for writers that hold the patient's lock; looked up as in resolve_keys.
 select r.type, r.id, r.version, r.updated_at, r.patient_id, r.original_subject, r.body, r.lineage
-  from unnest($2::text[], $3::uuid[]) as wanted (type, id)
-  join resource r on r.org_id = $1 and r.type = wanted.type and r.id = wanted.id;
+  from unnest((select $2::text[]), (select $3::uuid[])) as wanted (type, id)
+ cross join lateral (
+        select * from resource where org_id = $1 and type = wanted.type and id = wanted.id limit 1
+       ) r;
 
 -- name: compartment
 -- Everything that belongs to a patient now.
