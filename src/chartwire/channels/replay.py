@@ -47,7 +47,7 @@ async def put_again(tx: Connection, access: Access, message_id: UUID, *, mode: E
         row["event"],
         row["control_id"],
         row["mrn"],
-        lane,
+        place.lanes[0],
         row["charset"],
         row["raw"],
         mode,

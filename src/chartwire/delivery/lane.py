@@ -264,15 +264,10 @@ class LaneRun:
         wait_s = 0.05
         while True:
             try:
-                async with self._sending.pool.transaction(self.claim.org_id) as tx:
-                    await tx.fetch(q.lock_lanes, [self.claim.lane_id])
-                    wake_at: datetime | None = await tx.fetchval(
-                        q.release_delivery_lane,
-                        self.claim.org_id,
-                        self.claim.lane_id,
-                        self.claim.fence,
-                        self._pause_until,
-                    )
+                async with self._sending.pool.connection() as connection:
+                    claim = self.claim
+                    arguments = (claim.org_id, claim.lane_id, claim.fence, self._pause_until)
+                    wake_at: datetime | None = await connection.fetchval(q.release_delivery_lane, *arguments)
                     return wake_at
             except TransientError:
                 if monotonic() > self.lease_until_s:

@@ -56,21 +56,5 @@ select lane_id, seq from lane where owner = $1;
 update lane set owner = null, lease_until = null where owner = $1 and lane_id <> all ($2::uuid[]);
 
 -- name: release_delivery_lane
--- End a claim on a destination, after lock_lanes: ready again when the next delivery is due and $4 is past, idle where
--- none is open or the endpoint is disabled. Never ready in the past, so that no lane keeps ahead of the others.
-update lane
-   set owner = null, lease_until = null, attempts = 0, touched_at = now(),
-       not_before = coalesce($4::timestamptz, '-infinity'),
-       ready_at = case
-           when (select state from destination where org_id = $1 and id = $2) = 'enabled'
-           then greatest(clock_timestamp(), coalesce(
-                    (select min(next_attempt_at) from delivery w
-                      where org_id = $1 and destination_id = $2 and state in ('pending', 'retrying', 'unknown')
-                        and (order_key is null or not exists (
-                             select 1 from delivery o
-                              where o.org_id = $1 and o.destination_id = $2 and o.order_key = w.order_key
-                                and o.state in ('pending', 'retrying', 'unknown') and o.event_id < w.event_id))),
-                    'infinity'))
-           else 'infinity' end
- where lane_id = $2 and fence = $3
-returning case when ready_at < 'infinity' then greatest(ready_at, not_before) end as wake_at;
+-- End a claim on a destination: when it has something due again. See delivery_release.
+select delivery_release($1, $2, $3, $4);
