@@ -24,6 +24,20 @@ _ORGANISATIONS_MAX = 200
 
 Gauges = list[tuple[str, str, dict[str, str], float]]
 
+DATABASE_GAUGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "chartwire_database_up": ("Whether the database answered", ()),
+    "chartwire_lanes_ready": ("Lanes with work that is due", ("kind",)),
+    "chartwire_lane_age_seconds": ("Age of the oldest due lane", ("kind",)),
+    "chartwire_oldest_unprocessed_seconds": ("Age of the oldest message that waits for processing", ()),
+    "chartwire_deliveries_open": ("Deliveries not yet delivered or given up", ()),
+    "chartwire_alerts_firing": ("Alerts that are not over", ("severity",)),
+    "chartwire_alert_rounds_late_seconds": (
+        "How long the organisation that waits longest has been due for a round of alerts",
+        (),
+    ),
+}
+"""What only the database knows: meaning and labels by name. No process is named: it is the same for all."""
+
 
 class Exporter:
     """The answer of `/metrics`: call it for the Prometheus text (UTF-8) of all processes of this machine."""
@@ -40,11 +54,11 @@ class Exporter:
     async def keep_reading(self) -> None:
         """Read the database's gauges every five seconds until cancelled."""
         while True:
-            up = "chartwire_database_up", "Whether the database answered", dict[str, str]()
             try:
-                self._gauges = [(*up, 1.0), *await database_gauges(self._pool, self._engine_pool)]
+                found = await database_gauges(self._pool, self._engine_pool)
+                self._gauges = [_gauge("chartwire_database_up", 1), *found]
             except ChartwireError:
-                self._gauges = [(*up, 0.0)]
+                self._gauges = [_gauge("chartwire_database_up", 0)]
             await asyncio.sleep(_DATABASE_EVERY_S)
 
 
@@ -107,21 +121,21 @@ async def database_gauges(pool: Pool, engine_pool: Pool) -> Gauges:
         unwatched_s = await connection.fetchval(q.observe_alert_rounds)
     gauges: Gauges = []
     for row in lanes:
-        kind = {"kind": row["kind"]}
-        gauges.append(("chartwire_lanes_ready", "Lanes with work that is due", kind, float(row["ready"])))
-        gauges.append(("chartwire_lane_age_seconds", "Age of the oldest due lane", kind, row["age_s"]))
+        gauges.append(_gauge("chartwire_lanes_ready", row["ready"], kind=row["kind"]))
+        gauges.append(_gauge("chartwire_lane_age_seconds", row["age_s"], kind=row["kind"]))
         if row["kind"] == "intake":
-            help_text = "Age of the oldest message that waits for processing"
-            gauges.append(("chartwire_oldest_unprocessed_seconds", help_text, {}, row["age_s"]))
+            gauges.append(_gauge("chartwire_oldest_unprocessed_seconds", row["age_s"]))
     open_deliveries, burning = 0, dict.fromkeys(("info", "warning", "critical"), 0)
     for row in organisations:
         async with pool.transaction(row["org_id"]) as tx:
             open_deliveries += await tx.fetchval(q.observe_open_deliveries)
             for alerts in await tx.fetch(q.observe_alerts):
                 burning[alerts["severity"]] += alerts["alerts"]
-    gauges.append(("chartwire_deliveries_open", "Deliveries not yet delivered or given up", {}, open_deliveries))
-    for severity, count in burning.items():
-        gauges.append(("chartwire_alerts_firing", "Alerts that are not over", {"severity": severity}, count))
-    help_text = "How long the organisation that waits longest has been due for a round of alerts"
-    gauges.append(("chartwire_alert_rounds_late_seconds", help_text, {}, unwatched_s))
+    gauges.append(_gauge("chartwire_deliveries_open", open_deliveries))
+    gauges += [_gauge("chartwire_alerts_firing", count, severity=severity) for severity, count in burning.items()]
+    gauges.append(_gauge("chartwire_alert_rounds_late_seconds", unwatched_s))
     return gauges
+
+
+def _gauge(name: str, value: float, **labels: str) -> tuple[str, str, dict[str, str], float]:
+    return name, DATABASE_GAUGES[name][0], labels, float(value)
