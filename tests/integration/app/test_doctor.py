@@ -15,7 +15,7 @@ from tests.integration.feed import Feed, hl7, pid
 
 from chartwire.app.backup.state import State, write_state
 from chartwire.app.cli import main
-from chartwire.app.doctor import examination, server
+from chartwire.app.doctor import capacity, examination, lags, server
 from chartwire.app.doctor.examination import examine
 from chartwire.app.doctor.findings import Finding
 from chartwire.app.knobs import Settings
@@ -325,6 +325,28 @@ async def test_a_process_that_dies_again_and_again_or_may_open_few_sockets_is_to
         limited.communicate(b"\n")
     assert saw["process_restarts"].what.startswith("process worker-1 ended and was started again 4 time(s)")
     assert saw["files_short"].what == "process listener-0 may open 100 files and sockets only"
+
+
+async def test_what_runs_short_or_lasts_too_long_is_told_with_its_figures(
+    settings: Settings, pool: Pool, org_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room, bound, value in (
+        (lags, "_TRANSACTION_OLD_S", 0.0),
+        (lags, "_CLOCKS_APART_S", -1.0),
+        (lags, "_UNFROZEN_MAX", 0),
+        (capacity, "_SESSIONS_SHARE_MAX", 0.0),
+        (capacity, "_MEMORY_SHARE_LEAST", 2.0),
+        (capacity, "_DISK_SHARE_LEAST", 2.0),
+    ):
+        monkeypatch.setattr(room, bound, value)
+    async with pool.transaction(org_id):
+        saw = await found(settings)
+    told = {"transaction_old", "clocks_apart", "freeze_behind", "sessions_short", "memory_short"}
+    assert told <= saw.keys()
+    assert saw["transaction_old"].what.startswith("a transaction is open for ")
+    assert "of this machine's memory are available" in saw["memory_short"].what
+    embedded = await found(Settings(data_dir=settings.data_dir))
+    assert embedded["disk_nearly_full"].what.endswith("%) are left on the volume of the data")
 
 
 async def test_a_check_that_fails_takes_no_other_along(settings: Settings, database: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chartwire.app.backup.state import newest_evidence, read_state
 from chartwire.app.doctor.findings import Found, found
-from chartwire.app.doctor.surroundings import Surroundings, aged
+from chartwire.app.doctor.surroundings import Surroundings
 from chartwire.app.installation import is_embedded
 
 _KEEPER = "backup-0"
@@ -22,7 +22,7 @@ async def backups(around: Surroundings) -> Iterable[Found]:
     if newest is None:
         saw.append(found("backup_fails", reason="none was ever completed", directory="the backup directory"))
     elif around.at - newest > 2 * timedelta(seconds=settings.backup_every_s):
-        saw.append(found("backup_old", age=aged(around.at - newest)))
+        saw.append(found("backup_old", age=around.age(newest)))
     return saw + _keeper(around)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from datetime import timedelta
 
+from chartwire.alerts.words import spelled
 from chartwire.app.disk import shown
 from chartwire.app.doctor.findings import Found, found
-from chartwire.app.doctor.surroundings import Reached, aged
+from chartwire.app.doctor.surroundings import Reached
 from chartwire.app.services import operator_access
 from chartwire.core.ids import to_prefixed
 from chartwire.core.limits import INTAKE_LEDGER_DAYS
@@ -30,7 +31,7 @@ async def intake(reached: Reached) -> Iterable[Found]:
     if late_s <= _INTAKE_LATE_S:
         return ()
     code = "intake_stands" if late_s > _INTAKE_STANDS_S else "intake_late"
-    return [found(code, age=aged(timedelta(seconds=late_s)))]
+    return [found(code, age=spelled(late_s))]
 
 
 async def deliveries(reached: Reached) -> Iterable[Found]:
@@ -39,7 +40,7 @@ async def deliveries(reached: Reached) -> Iterable[Found]:
     for organisation in reached.organisations:
         for one in await endpoints(reached.shared.pool, operator_access(organisation.id, "doctor")):
             if one.state == "enabled" and one.due_since and reached.at - one.due_since > DELIVERY_LATE:
-                age = aged(reached.at - one.due_since)
+                age = reached.around.age(one.due_since)
                 saw.append(found("deliveries_late", endpoint=to_prefixed("whe", one.id), count=one.waiting, age=age))
     return saw
 
@@ -63,7 +64,7 @@ async def cleaning(reached: Reached) -> Iterable[Found]:
     if load.unfrozen > _UNFROZEN_MAX:
         saw.append(found("freeze_behind", count=load.unfrozen // 1_000_000))
     if load.transaction_s > _TRANSACTION_OLD_S:
-        saw.append(found("transaction_old", age=aged(timedelta(seconds=load.transaction_s))))
+        saw.append(found("transaction_old", age=spelled(load.transaction_s)))
     for name, size in (await condition.slots_behind(pool)).items():
         if size > _LOG_KEPT_BYTES_MAX:
             saw.append(found("log_kept", name=name, size=shown(size)))
@@ -93,7 +94,7 @@ async def ledger(reached: Reached) -> Iterable[Found]:
         async with reached.shared.pool.transaction(organisation.id) as tx:
             oldest = await tx.fetchval(q.oldest_in_ledger, organisation.id)
         if oldest and reached.at - oldest > _LEDGER_TERM:
-            saw.append(found("ledger_old", age=aged(reached.at - oldest), org=str(organisation.id)))
+            saw.append(found("ledger_old", age=reached.around.age(oldest), org=str(organisation.id)))
     return saw
 
 
@@ -103,4 +104,4 @@ async def alert_rounds(reached: Reached) -> Iterable[Found]:
         late_s = float(await connection.fetchval(q.observe_alert_rounds))
     if late_s <= _ROUNDS_LATE_S:
         return ()
-    return [found("alerts_asleep", age=aged(timedelta(seconds=late_s)))]
+    return [found("alerts_asleep", age=spelled(late_s))]

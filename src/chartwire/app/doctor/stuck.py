@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from chartwire.app.doctor.findings import Found, found
-from chartwire.app.doctor.surroundings import Reached, Surroundings, aged
+from chartwire.app.doctor.surroundings import Reached, Surroundings
 from chartwire.app.services import operator_access
 from chartwire.channels.sources import list_sources
 from chartwire.channels.stuck import WaitingLane, queue_of
@@ -54,7 +54,7 @@ async def cases(reached: Reached) -> Iterable[Found]:
         async with reached.shared.pool.transaction(organisation.id) as tx:
             rows = await tx.fetch(q.open_reviews_by_kind, organisation.id)
         saw += [
-            found("cases_wait", count=row["cases"], kind=row["kind"], age=aged(reached.at - row["oldest"]))
+            found("cases_wait", count=row["cases"], kind=row["kind"], age=reached.around.age(row["oldest"]))
             for row in rows
         ]
     return saw

@@ -1,14 +1,13 @@
 """What the checks look at: settings, processes of this machine, and the database where it answers."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from chartwire.alerts.words import spelled
 from chartwire.app.knobs import Settings
 from chartwire.app.services import DatabaseAddress, Services
 from chartwire.channels.sources import Organisation
-
-_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +17,10 @@ class Surroundings:
     settings: Settings
     processes: dict[str, tuple[int, list[dict[str, Any]]]]
     at: datetime
+
+    def age(self, moment: datetime) -> str:
+        """How long ago a moment was, for people."""
+        return spelled((self.at - moment).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,3 @@ class Reached:
     def at(self) -> datetime:
         """When the examination began."""
         return self.around.at
-
-
-def aged(span: timedelta) -> str:
-    """A span of time for people: `40 s`, `12 min`, `3 h`, `5 days`."""
-    seconds = round(span.total_seconds())
-    for unit, size in (("days", _DAY_S), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
