@@ -10,7 +10,7 @@ from chartwire.api.limits import BATCH_ITEMS_PER_UNIT, LimitClass, Limits, Quota
 from chartwire.api.services import Services as ApiServices
 from chartwire.app.installation import Gate
 from chartwire.app.knobs import Settings
-from chartwire.app.listening import listener_settings
+from chartwire.app.listening import listener_names
 from chartwire.app.metrics import Exporter
 from chartwire.app.services import DatabaseAddress, Services, master_key
 from chartwire.events.lanes import WAKE_CHANNEL
@@ -57,7 +57,7 @@ class Doors:
             clients=Clients(settings.trusted_proxies),
             base_url=settings.public_url,
             leaving=leaving,
-            listeners=tuple(one.name for one in listener_settings(settings, shared=False)),
+            listeners=listener_names(settings),
         )
         self._reading: asyncio.Task[None] | None = None
 

@@ -21,6 +21,11 @@ def listener_settings(settings: Settings, *, shared: bool) -> list[ListenerSetti
     ]
 
 
+def listener_names(settings: Settings) -> tuple[str, ...]:
+    """The listeners that a source may be bound to; to the two standard ones also before they are opened."""
+    return ("plain", "tls", *(one.name for one in settings.listeners))
+
+
 def _tls(one: knobs.ListenerSettings) -> TlsSettings | None:
     if not one.tls_cert:
         return None

@@ -126,7 +126,7 @@ class Record:
 
     async def merge(self, loser, survivor):
         async with self.pool.transaction(self.org) as tx:
-            await tx.execute(q.insert_merges, self.org, [uuid7()], [loser], [survivor], [None], ["test"])
+            await tx.execute(q.insert_merges, self.org, [uuid7()], [loser], [survivor], [None], ["test"], [None])
 
     async def message(self, **columns):
         message_id = columns.pop("id", None) or uuid7()

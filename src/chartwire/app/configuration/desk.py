@@ -9,7 +9,7 @@ from chartwire.app.configuration.files import Resolver, Sections, read_file
 from chartwire.app.configuration.kind import Kind
 from chartwire.app.configuration.kinds import kinds_of
 from chartwire.app.knobs import Settings
-from chartwire.app.listening import listener_settings
+from chartwire.app.listening import listener_names
 from chartwire.app.services import master_key, services
 from chartwire.store.pool import Pool
 from chartwire.trust.outbound import Outbound
@@ -37,8 +37,7 @@ async def desk_of(settings: Settings, directory: Path) -> AsyncIterator[Desk]:
     door = Outbound()
     try:
         async with services(settings, size=_CONNECTIONS) as shared:
-            listeners = [one.name for one in listener_settings(settings, shared=False)]
-            kinds = kinds_of(shared.pool, door, Sealer(master_key(settings)), listeners)
+            kinds = kinds_of(shared.pool, door, Sealer(master_key(settings)), listener_names(settings))
             yield Desk(shared.pool, kinds, Resolver(directory))
     finally:
         await door.close()
