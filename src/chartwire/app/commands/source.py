@@ -8,7 +8,7 @@ from chartwire.app import console
 from chartwire.app.cli import common_arguments
 from chartwire.app.commands import source_control
 from chartwire.app.identifiers import read_id, shown
-from chartwire.app.listening import listener_settings
+from chartwire.app.listening import listener_names
 from chartwire.app.services import operator_access, services
 from chartwire.app.settings import load
 from chartwire.channels.source_form import read_form
@@ -53,7 +53,7 @@ def _create(args: argparse.Namespace) -> int:
 
     async def work() -> StoredSource:
         settings = load(args.config)
-        form = read_form(_values(args), [one.name for one in listener_settings(settings, shared=False)])
+        form = read_form(_values(args), listener_names(settings))
         async with services(settings, size=2) as shared, shared.pool.transaction(access.org) as tx:
             return await write_source(tx, access, form, judge="own")
 
