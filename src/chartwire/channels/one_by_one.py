@@ -146,6 +146,8 @@ class OneByOne:
             raise ConflictError("another lane's worker carried this merge", code="merge_carried")
         if not (waits and await self._heads_all(tx, claim, job, [claim.lane_id])):  # else it waits behind a case
             await self._remove_ticket(tx, claim, job)
+        if waits:
+            await tx.execute(q.take_lanes_over, others)  # who works one may have loaded what is to wait now
         return destinations, {lane_id: wait for wait in waits.values() for lane_id in job.ticket_lanes}
 
     async def _remove_ticket(self, tx: Connection, claim: Claim, job: Job) -> None:

@@ -54,6 +54,24 @@ async def test_a_lane_whose_merge_was_carried_by_its_partner_is_given_back_at_on
     assert (await feed.events()).count("patient.merged") == 1
 
 
+async def test_who_had_loaded_what_came_behind_a_merge_in_doubt_loses_it(feed: Feed) -> None:
+    feed.change(hold_following="wait")
+    await feed.send(hl7("ADT^A04", pid("1001")), hl7("ADT^A04", pid("2002")))
+    doubtful = hl7("ADT^A40", pid("1001", name="Okafor^Chidi", born="19911130", sex="M"), "MRG|2002^^^HOSP^MR")
+    behind = [hl7("ADT^A31", pid(number, f13="555-0100"), at="20260304") for number in ("1001", "2002")]
+    [merge, *ids] = await feed.store(doubtful, *behind)
+    lanes = Lanes(feed.engine_pool, "intake")
+    first, second = await lanes.claim()
+    path = _PathThatWaits(feed.pool, feed.path.mapper, feed.path.sources, "worker:slow")
+    slow = asyncio.create_task(OneByOne(path, lanes).work(first))
+    await path.loaded.wait()
+    await OneByOne(feed.path, lanes).work(second)
+    path.go_on.set()
+    await slow
+    assert await feed.states(merge) == [("held", "identifier_matches_another_person")]
+    assert "processed" not in {state for state, _ in await feed.states(*ids)}
+
+
 async def test_a_replayed_merge_waits_at_the_head_of_both_of_its_lanes_too(feed: Feed, org_id: UUID) -> None:
     await feed.send(hl7("ADT^A04", pid("1001")), hl7("ADT^A04", pid("2002")))
     [merge] = await feed.send(hl7("ADT^A40", pid("1001"), "MRG|2002^^^HOSP^MR"))

@@ -67,6 +67,10 @@ update lane l set owner = null, lease_until = null from pick where l.lane_id = p
 -- The lanes of a unit of work, in one order for everyone, with the fence that decides whether they are still ours.
 select lane_id, fence from lane where lane_id = any($1::uuid[]) order by lane_id for update;
 
+-- name: take_lanes_over
+-- Whoever works these lanes has lost them; run after lock_lanes.
+update lane set fence = fence + 1, owner = null, lease_until = null where lane_id = any($1::uuid[]);
+
 -- name: release_lanes
 -- Give lanes back after their jobs are done: ready again where jobs wait, idle where none do. Run after lock_lanes.
 update lane l
