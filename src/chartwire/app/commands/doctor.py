@@ -10,8 +10,11 @@ from chartwire.app import console
 from chartwire.app.cli import common_arguments
 from chartwire.app.doctor.examination import Examination, as_data, examine
 from chartwire.app.doctor.findings import Finding
+from chartwire.app.knobs import Settings
+from chartwire.app.sandbox_file import read_sandbox
 from chartwire.app.services import base_url_of
 from chartwire.app.settings import load
+from chartwire.core.errors import NotFoundError
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -29,10 +32,18 @@ def run(args: argparse.Namespace) -> int:
     if args.data_dir:
         settings = replace(settings, data_dir=args.data_dir)
     made = asyncio.run(examine(settings, production=args.production))
-    base_url = base_url_of(settings)
+    base_url = _address(settings)
     console.say(args, as_data(made, base_url), _text(made, base_url))
     wrong = made.count("error") + (made.count("warning") if args.strict else 0)
     return console.PROBLEMS if wrong else console.OK
+
+
+def _address(settings: Settings) -> str:
+    """Where the pages are that findings lead to; a running sandbox may have taken any port."""
+    try:
+        return str(read_sandbox(settings.data_dir)["base_url"])
+    except NotFoundError:
+        return base_url_of(settings)
 
 
 def _text(made: Examination, base_url: str) -> str:
