@@ -56,6 +56,8 @@ async def deliver_due(
         async with pool.transaction(org) as tx:
             lease = at + timedelta(seconds=ALERT_NOTICE_LEASE_S)
             rows = await tx.fetch(q.claim_notices, org, at, ALERT_NOTICES_AT_ONCE_MAX, lease)
+            if not rows:
+                return
             way = Way(door, await channel_store.policy(tx, org))
         claimed = len(rows)
         tries = [_try_once(pool, org, row, way, sealer, base_url, clock) for row in rows]

@@ -62,6 +62,11 @@ async def bout(told, *, text="ADT silent for 14 min") -> str:
     return str(alert.id)
 
 
+def parts(block) -> list[dict[str, str]]:
+    """The texts of a block of Slack: a section has `text` or `fields`, a context `elements`."""
+    return [block["text"]] if "text" in block else block[{"section": "fields", "context": "elements"}[block["type"]]]
+
+
 async def webhook(told, sink, path="/alerts"):
     return await told.channel("ops", "webhook", {"url": sink.url + path}, {"secret": SECRET})
 
@@ -92,6 +97,9 @@ async def test_slack_gets_text_that_cannot_become_markup(told, sink) -> None:
     assert "restarts &lt;its&gt; interface" in json.dumps(acknowledged["blocks"])
     assert recovery["text"].startswith("[warning] Recovered: ")
     assert not any("Note" in json.dumps(block) for block in start["blocks"]), "what is empty is left out"
+    for message in (start, acknowledged, recovery):
+        texts = [text for block in message["blocks"] for text in parts(block)]
+        assert all(text["type"] == "mrkdwn" and text["text"] for text in texts), "Slack refuses a message with a hole"
 
 
 async def test_teams_gets_a_card_whose_colour_says_whether_it_is_over(told, sink) -> None:

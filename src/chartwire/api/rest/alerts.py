@@ -61,7 +61,7 @@ class AlertPage(Page, frozen=True, omit_defaults=True):
 
 
 class AlertNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """What one channel was told, or is to be. `pending` ones are tried again at `send_at`; `error` is the code of the
+    """What one channel was told, or is to be. `pending` ones are tried at `send_at`; `error` is the code of the
     last try that failed, or that some recipients were refused."""
 
     id: str

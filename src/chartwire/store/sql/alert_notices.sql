@@ -69,9 +69,9 @@ select d.id, d.alert_id, d.channel_id, d.kind, d.attempts, d.created_at, a.rule,
  order by d.id;
 
 -- name: settle_notice
--- What came of try $3 of a notice; nothing where it was taken by another or withdrawn meanwhile.
+-- What came of try $3 of a notice, and when the next one is due; nothing where it was taken by another or withdrawn meanwhile.
 update alert_notice
-   set state = $4, error = $5, send_at = coalesce($6, send_at), finished_at = case when $4 <> 'pending' then now() end
+   set state = $4, error = $5, send_at = coalesce($6, now()), finished_at = case when $4 <> 'pending' then now() end
  where org_id = $1 and id = $2 and attempts = $3 and state = 'pending';
 
 -- name: notices_of_alert
