@@ -188,22 +188,20 @@ class _Telling:
 
     def replace_list(self, path: str, items: list[Any], source_field: str) -> None:
         """Make a list what an actor who has seen it wants. Sources keep the items that they gave and that stay."""
-        standing: list[Any] = self._told.get(path) or []
+        standing, before = self._told.get(path) or [], self._parts.get(path, ())
         wanted = [item for number, item in enumerate(items) if item not in items[:number]]
-        groups: list[Group] = []
-        for part in self._parts.get(path, ()):
-            stays = [standing[position] for position in part.positions or () if standing[position] in wanted]
+        parts: list[Part] = []
+        given: set[int] = set()
+        for part in before:
+            held = [standing[position] for position in part.positions or ()]
+            stays = tuple(wanted.index(item) for item in held if item in wanted)
             if stays:
-                groups.append((part, stays))
-        given = [item for _, stays in groups for item in stays]
-        latest = max((part.stamp.recorded or "" for part in self._parts.get(path, ())), default="")
-        mine = self._stamp._replace(recorded=max(latest, self._stamp.recorded or ""))
-        own = self._group(source_field, wanted)._replace(stamp=mine)
-        groups.append((own, [item for item in wanted if item not in given]))
-        self._parts[path] = [
-            part._replace(positions=None if part.cleared else tuple(wanted.index(item) for item in held))
-            for part, held in groups
-        ]
+                parts.append(part._replace(positions=stays))
+                given.update(stays)
+        latest = max((part.stamp.recorded or "" for part in before), default="")
+        mine = self._stamp if latest <= (self._stamp.recorded or "") else self._stamp._replace(recorded=latest)
+        own = tuple(number for number in range(len(wanted)) if number not in given)
+        self._parts[path] = [*parts, Part(mine, source_field, own if wanted else None, cleared=not wanted)]
         self._changed.append(path)
         if wanted:
             self._told[path] = wanted

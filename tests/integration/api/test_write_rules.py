@@ -80,12 +80,15 @@ async def test_every_fault_of_a_body_is_told_at_once_by_its_place_and_never_by_i
         "version": 7,
         "custom": {secret: 1},
         "timezone": secret,
+        "mrn": f"{secret} ",
+        "external_id": f" {secret}",
+        "identifiers": [{"value": f"\u00a0{secret}"}],
     }
     reply = await client.post("/api/v1/patients", body)
     assert reply.status == 422
     places = {fault["pointer"] for fault in reply.json["errors"]}
     assert {"/name/family", "/birth_date", "/phones/0/number", "/phones/1/number", "/emails/0/address"} <= places
-    assert {"/gender", "/version", "/custom"} <= places
+    assert {"/gender", "/version", "/custom", "/mrn", "/external_id", "/identifiers/0/value"} <= places
     assert secret not in reply.body.decode()
 
 

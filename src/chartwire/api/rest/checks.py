@@ -268,6 +268,13 @@ def is_npi(text: str) -> bool:
     return (_NPI_LUHN_START + sum(one // 10 + one % 10 for one in doubled) + sum(plain_digits)) % 10 == 0
 
 
+def is_bare(text: str) -> bool:
+    """Without space around it: two numbers that look alike are one."""
+    return text == text.strip()
+
+
+NUMBER = Text(100, "surrounding_space", "has no space before or behind it", is_bare)
+EXTERNAL_ID = Text(200, "surrounding_space", "has no space before or behind it", is_bare)
 PHONE = Text(60, "invalid_phone", "is a telephone number of 3 to 20 digits", is_phone)
 EMAIL = Text(254, "invalid_email", "is an e-mail address", _EMAIL.fullmatch)
 BIRTH_DATE = Text(10, "invalid_date", "is a day that has been, 1984-02-29, or a year or month", is_born)

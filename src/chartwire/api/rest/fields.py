@@ -187,13 +187,13 @@ _IDENTIFIERS = Field(
     ListOf(
         Object(
             Identifier,
-            {"value": Text(100), "system": Text(200), "type": Text(20)},
+            {"value": checks.NUMBER, "system": Text(200), "type": Text(20)},
             ("value",),
             {"value": "", "system": None, "type": None},
         )
     ),
 )
-_EXTERNAL_ID = Field("external_id", Only(_EXTERNAL, list, str, lambda _, value: value), Text(200))
+_EXTERNAL_ID = Field("external_id", Only(_EXTERNAL, list, str, lambda _, value: value), checks.EXTERNAL_ID)
 _CUSTOM = Field("custom", Custom(), Anything())
 _ZONE = Field("timezone", Zone(), checks.ZONE)
 
@@ -203,7 +203,7 @@ PATIENT = Noun(
     (
         Field("status", Active(), Choice(("active", "inactive"))),
         _IDENTIFIERS,
-        Field("mrn", Only(_NUMBERS, _of_types("MR", "PI"), _value, _mrn), Text(100), "identifiers"),
+        Field("mrn", Only(_NUMBERS, _of_types("MR", "PI"), _value, _mrn), checks.NUMBER, "identifiers"),
         _EXTERNAL_ID,
         _NAME,
         Field("birth_date", Member("birthDate"), checks.BIRTH_DATE),
