@@ -70,7 +70,7 @@ class Shell:
     def run(self, commands: str) -> tuple[str, str]:
         """What the commands print on both outputs, and which of them failed."""
         mark = "= the block has ended ="
-        self._send(f"FAILED=\n{commands}\nprintf '\\n%s\\n%s\\n' '{mark}' \"$FAILED\"\n")
+        self._send(f"FAILED=\n{{\n{commands}\n}} </dev/null\nprintf '\\n%s\\n%s\\n' '{mark}' \"$FAILED\"\n")
         lines: list[str] = []
         while (line := self._output.readline()) and line.rstrip("\n") != mark:
             lines.append(line)
