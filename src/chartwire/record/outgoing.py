@@ -41,6 +41,7 @@ async def reviews(pool: Pool, access: Access, wanted: ReviewsWanted, limit: int)
             wanted.created_before, limit)  # fmt: skip
     query = q.oldest_reviews if wanted.oldest_first else q.newest_reviews
     async with pool.transaction(access.org) as tx:
+        await tx.execute(q.plan_for_the_values)  # each filter has an index of its own; one plan for all would take none
         return await tx.fetch(query, access.org, *args)
 
 

@@ -92,6 +92,10 @@ update message m set state = 'received', error_code = null, error_text = null
   from (select message_id from job where org_id = $1 and lane_id = any($2::uuid[]) order by lane_id, seq limit $3) as j
  where m.org_id = $1 and m.id = j.message_id and m.state = 'held' and m.error_code = 'waits_for_review';
 
+-- name: plan_for_the_values
+-- Plan statements for the values that they are asked with, until the transaction ends.
+set local plan_cache_mode = force_custom_plan;
+
 -- name: newest_reviews
 -- Cases for a person, newest first; behind $2, and as far as the others are not null.
 select id, kind, state, message_id, lane_id, resource_type, resource_id, detail, created_at, resolved_at, resolution,
