@@ -61,6 +61,7 @@ async def deliveries(pool: Pool, access: Access, wanted: Wanted, limit: int) -> 
         limit,
     )
     async with pool.transaction(access.org) as tx:
+        await tx.execute(q.plan_for_the_values)  # what is dead, open or of one event has an index of its own
         return await tx.fetch(q.delivery_log, access.org, *args)
 
 
