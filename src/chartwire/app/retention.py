@@ -64,7 +64,8 @@ async def run(
     """Remove what is due of all classes: whole months, then rows of organisations with a shorter term than the longest
     and what kept months hold besides. What legal holds cover is put out of reach first.
 
-    With `only`, rows of that organisation and no months. Raises TransientError; what went before is accounted for.
+    With `only`, rows of that organisation and no months. Raises TransientError, and ConflictError while another run
+    removes months; what went before is accounted for.
     """
     terms = {each.id: in_force(installation, await own_terms(pool, each.id)) for each in organisations}
     for org in terms:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from chartwire.core.errors import ConflictError
 from chartwire.core.ids import uuid7, uuid7_floor
 from chartwire.store.connect import RawConnection, connect
 from chartwire.store.errors import DRIVER_ERRORS, translated
@@ -103,10 +104,13 @@ async def remove_months(
 ) -> AsyncIterator[Removal | Kept]:
     """Drop the months of a class that ended before an instant; what went, by organisation.
 
-    `admin_dsn` is a user that may become `chartwire_owner`. Raises TransientError.
+    `admin_dsn` is a user that may become `chartwire_owner`. Raises TransientError; ConflictError (`retention_running`)
+    while another run does the same.
     """
     connection = await connect(admin_dsn)
     try:
+        if not await connection.fetchval(q.lock_months):
+            raise ConflictError("another run of retention is under way", code="retention_running")
         await connection.execute(f"set role {OWNER}")
         for table in CLASSES[data_class].months:
             for row in await connection.fetch(q.monthly_partitions, table):

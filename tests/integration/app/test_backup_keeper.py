@@ -168,6 +168,17 @@ async def test_one_backup_by_hand_is_whole_by_itself(clinic, database, tmp_path)
     assert not await has_idle_slot(clinic.server.dsn(), "chartwire_backup")
 
 
+async def test_of_backups_by_hand_the_newest_stay_with_the_log_that_they_need(clinic, database, tmp_path):
+    told = replace(clinic.settings, backup_keep=1)
+    await once(told, clinic.server.dsn(), tmp_path / "b")
+    await database.execute("select pg_switch_wal()")
+    base = await once(told, clinic.server.dsn(), tmp_path / "b")
+    repository = Repository(tmp_path / "b")
+    assert repository.labels() == [base.label]
+    assert repository.segments(1)[0].start == base.start // base.segment_bytes * base.segment_bytes
+    assert plan(repository, clinic.key, Until()).base == base
+
+
 async def test_two_writers_of_one_backup_are_refused(clinic, database, tmp_path):
     async with keeping(clinic, tmp_path / "b"):
         second = Keeper(replace(clinic.settings, backup_dir=str(tmp_path / "b")), clinic.server.dsn())

@@ -13,6 +13,7 @@ from chartwire.app.knobs import Settings
 from chartwire.app.services import DatabaseAddress
 from chartwire.channels.sources import Organisation
 from chartwire.core.clock import now
+from chartwire.core.errors import ConflictError
 from chartwire.core.ids import uuid7_floor
 from chartwire.store import disk
 from chartwire.store.lint import problems_of
@@ -207,6 +208,18 @@ async def test_what_comes_under_a_hold_while_its_month_is_about_to_go_keeps_it(d
     report = await running
     assert await held(pool, org) == [OLD]
     assert [one for one in report.removed if one.data_class == "dead_letters"] == []
+
+
+async def test_a_second_run_leaves_the_months_to_the_first(database, pool, clinics, months):
+    connection = await asyncpg.connect(database.admin_dsn)
+    try:
+        assert await connection.fetchval(q.lock_months)
+        with pytest.raises(ConflictError) as refused:
+            await run(database, pool, clinics)
+    finally:
+        await connection.close()
+    assert refused.value.code == "retention_running"
+    await run(database, pool, clinics)
 
 
 async def test_after_a_long_gap_retention_waits_a_day_since_the_clock_may_have_jumped(database, pool, clinics):

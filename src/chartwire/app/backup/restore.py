@@ -58,6 +58,10 @@ def refuse_newer(base: Base) -> None:
 
 def unseal(repository: Repository, key: RecoveryKey, plan: Plan, data_dir: Path, tell: Tell) -> None:
     """Put a checked backup into an empty or new data directory. Raises ConflictError (`data_dir_in_use`), OSError."""
+    if (data_dir / UNFINISHED_NAME).exists():
+        raise ConflictError(
+            f"an earlier restore into {data_dir} did not finish: delete it, or name another", code="data_dir_in_use"
+        )
     if data_dir.exists() and any(data_dir.iterdir()):
         raise ConflictError(
             f"{data_dir} is not empty: a restore goes into a new directory only", code="data_dir_in_use"

@@ -1,3 +1,7 @@
+-- name: lock_months
+-- Whether this session may remove months; false while another one does.
+select pg_try_advisory_lock(hashtextextended('chartwire retention of months', 0));
+
 -- name: monthly_partitions
 -- The months of a partitioned table ($1), oldest first (as the owner).
 select c.relname::text as name, pg_total_relation_size(c.oid) as bytes
