@@ -106,7 +106,8 @@ async def _remove_rows(pool: Pool, org: UUID, name: str, before: datetime, repor
     if not report.dry_run or not CLASSES[name].months:
         return found
     months = CLASSES[name].months[0]
-    left = found.rows - sum(one.rows for one in report.removed if one.org == org and one.table == months)
+    counted = sum(one.rows for one in report.removed if one.org == org and one.table == months)
+    left = max(0, found.rows - counted)
     return replace(found, rows=left, bytes=found.bytes * left // max(1, found.rows))
 
 
