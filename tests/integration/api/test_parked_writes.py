@@ -7,6 +7,7 @@ from tests.integration.api.hub import new_client
 
 from chartwire.channels.route import announce
 from chartwire.core import clock
+from chartwire.core.ids import from_prefixed
 from chartwire.record.parking import give_up
 
 PARK = {"prefer": "handling=park"}
@@ -57,6 +58,19 @@ async def test_what_can_no_longer_be_made_is_told_and_stops_nobody(client):
     assert (await client.get("/api/v1/appointments")).json["data"] == []
     assert "parked_write.failed" in await _told(client)
     assert (await client.get("/api/v1/parked-writes")).json["data"] == []
+
+
+async def test_a_parked_write_is_in_the_audit_trail_when_it_is_made_with_who_asked_and_whose_data_it_is(
+    client, services, app, org_id, record
+):
+    asker = await new_client(services, app, org_id, "appointments.write")
+    await asker.post("/api/v1/appointments", booking(9), x_request_id="asked", **PARK)
+    patient = (await client.post("/api/v1/patients", {"external_id": "P-1", "name": {"family": "Weber"}})).json["id"]
+    parked, made = [row for row in await record.audit_rows() if row["request_id"] == "asked"]
+    assert (parked["status"], list(parked["patient_ids"])) == (202, [])
+    assert made["query_shape"].startswith("parked write prk_")
+    assert (made["status"], made["action"], made["resource_type"]) == (201, "create", "Appointment")
+    assert (made["actor"], list(made["patient_ids"])) == (parked["actor"], [from_prefixed("pat", patient)])
 
 
 async def test_nothing_is_made_in_the_name_of_a_key_that_was_revoked_meanwhile(client, services, app, org_id):

@@ -16,6 +16,7 @@ from chartwire.api.rest.bookings import Named
 from chartwire.api.rest.checks import Faults, plain
 from chartwire.api.rest.etags import check_version
 from chartwire.api.rest.fields import NOUNS, Alias, Noun
+from chartwire.api.rest.ids import shown
 from chartwire.api.rest.judging import aliased, check_needed, refuse, values_of, without_aliases, written_body
 from chartwire.api.rest.lenses import Json
 from chartwire.api.rest.models import Identifier
@@ -30,11 +31,13 @@ from chartwire.core.ids import to_prefixed
 from chartwire.record import custom_fields, custom_values, parking
 from chartwire.record.identity import overlays
 from chartwire.record.localtime import zone_name
-from chartwire.record.parking import Parked, Waiting
+from chartwire.record.parking import PARKED, Parked, Waiting
 from chartwire.record.standing import Standing
 from chartwire.record.writing import AUTHORITY, Asked, Key, Writer, external_key, keys_of
 from chartwire.store.pool import Connection, Row
 from chartwire.store.queries import q
+from chartwire.trust import audit
+from chartwire.trust.audit import audit_row
 
 _NAME = Name()
 _NEW: dict[str, Json] = {
@@ -72,6 +75,11 @@ class Written(NamedTuple):
     held: Standing
     created: bool
     changed: bool
+
+    @property
+    def status(self) -> int:
+        """201 for what is new, else 200."""
+        return 201 if self.created else 200
 
     @property
     def patients(self) -> list[UUID]:
@@ -139,7 +147,7 @@ class Desk:
         speaking, self.writer.access = self.writer.access, waiting.access
         try:
             await self.read([order])
-            await self._apply(order)
+            written = await self._apply(order)
         except NotThereYetError as missing:
             if missing.waits_for is None:
                 await self._give_up(waiting, missing.code)
@@ -150,9 +158,19 @@ class Desk:
                 raise
             await self._give_up(waiting, error.code)
         else:
-            await parking.end(self.tx, self.access, waiting.id)
+            await self._made(waiting, written)
         finally:
             self.writer.access = speaking
+
+    async def _made(self, waiting: Waiting, written: Written) -> None:
+        """The request that asked was audited when nothing was written yet: this is the row of what it did."""
+        action = "create" if written.created else "update"
+        shape = f"parked write {shown(PARKED, waiting.id)}"
+        told = audit_row(
+            waiting.access, action, written.held.type, shape, count=1, patients=written.patients, status=written.status
+        )
+        await audit.record(self.tx, told)
+        await parking.end(self.tx, self.access, waiting.id)
 
     async def _give_up(self, waiting: Waiting, code: str) -> None:
         self.writer.work.events.append(parking.told(waiting.id, "parked_write.failed", [code]))

@@ -22,7 +22,7 @@ from chartwire.api.rest.collections import COLLECTIONS, Collection
 from chartwire.api.rest.fields import NOUNS, Noun
 from chartwire.api.rest.ids import in_path, shown
 from chartwire.api.rest.ordering import Op, Order
-from chartwire.api.rest.writes import shown_status, wants_parking
+from chartwire.api.rest.writes import wants_parking
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
 from chartwire.core.errors import ChartwireError
@@ -209,7 +209,7 @@ class Carrier:
         held = written.held
         self.patients += written.patients
         self.results[number] = BatchResult(
-            number, order.ref, "ok", shown_status(written), shown(held.type, held.id), held.version
+            number, order.ref, "ok", written.status, shown(held.type, held.id), held.version
         )
 
     def _fail(self, number: int, error: ChartwireError) -> None:

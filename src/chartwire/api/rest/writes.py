@@ -58,18 +58,13 @@ def wants_parking(request: Request) -> bool:
     return b"handling=park" in preferences.replace(b";", b",").split(b",")
 
 
-def shown_status(written: Written) -> int:
-    """201 for what is new, else 200."""
-    return 201 if written.created else 200
-
-
 def _answer(written: Written, sight: Sight) -> Answer:
     shown = SHOWN[written.held.type](sight)
     headers: list[Header] = [etag_of(sight.version)]
     if written.created:
         headers.append((b"location", shown.links.itself.encode()))
     body = _encoder.encode(shown)
-    return Answer(body, shown_status(written), headers=headers, count=1, patients=written.patients)
+    return Answer(body, written.status, headers=headers, count=1, patients=written.patients)
 
 
 async def _sight(tx: Connection, access: Access, written: Written, at: datetime) -> Sight:
