@@ -204,7 +204,7 @@ async def test_what_comes_under_a_hold_while_its_month_is_about_to_go_keeps_it(d
     org = clinics[0].id
     await put(pool, org, OLD, state="dead", body="dead")
     async with pool.transaction(org) as tx:
-        await tx.execute("update message_body set class = 'hold'")
+        await tx.execute("update message_body set class = 'hold' where class = 'dead'")
         running = asyncio.create_task(run(database, pool, clinics))
         while not await tx.fetch("select 1 from pg_locks where not granted") and not running.done():
             await asyncio.sleep(0.01)
