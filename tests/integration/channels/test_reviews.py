@@ -275,6 +275,24 @@ async def test_what_strictness_holds_is_accepted_or_discarded(
     assert await feed.states(held) == [state]
 
 
+@pytest.mark.parametrize("choice", ["accept", "discard"])
+async def test_behind_what_strictness_holds_the_key_waits_where_the_source_says_so(
+    feed: Feed, access: Access, choice: str
+) -> None:
+    strict = await feed.other_source(strictness=(("segment_unexpected", "hold"),), hold_following="wait")
+    odd = hl7("ADT^A04", "EVN|A04|20260301", pid(f13="555-0100"), "PV1|1|O", "RXA|1")
+    good = hl7("ADT^A08", "EVN|A08|20260302", pid(f16="M"), "PV1|1|O", at="20260302")
+    other = hl7("ADT^A04", "EVN|A04|20260302", pid("2002"), "PV1|1|O", at="20260302")
+    ids = await feed.send(odd, good, odd.replace(b"RXA|1", b"RXA|2"), other, source=strict)
+    waits = ("held", "waits_for_review")
+    assert await feed.states(*ids) == [("held", "strictness"), waits, waits, ("processed", None)]
+    await decide(feed, access, choice, "strictness")
+    [first, second, third] = await feed.states(*ids[:3])
+    assert (first[0], second, third) == ("processed" if choice == "accept" else "filtered", ("processed", None),
+                                         ("held", "strictness"))  # fmt: skip
+    assert ("telecom" in await feed.body_of("1001")) is (choice == "accept")
+
+
 async def test_what_is_warned_of_is_in_the_findings_of_the_message(feed: Feed) -> None:
     strict = await feed.other_source(strictness=(("segment_unexpected", "warn"),))
     [message] = await feed.send(hl7("ADT^A04", "EVN|A04|20260301", pid(), "PV1|1|O", "RXA|1"), source=strict)
