@@ -10,6 +10,7 @@ from chartwire.mapping.documents import DOCUMENT_CALLS
 from chartwire.mapping.groups import Frame
 from chartwire.mapping.transforms import authority_urn
 
+_IDENTIFIER_TYPES: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _MINUTES_MAX: Final = 60 * 24 * 366
 Call = Callable[[Context, Any], Any]
 
@@ -35,6 +36,13 @@ def _own_authority_system(context: Context, _place: Any) -> Any:
     return authority_urn(context.source.authority)
 
 
+def _assumed_type(context: Context, parts: Any) -> Any:
+    """The type of a CX that names none but identifies by the source's rule; None for any other, and on a desk."""
+    authority, _, universal = (parts[3] if len(parts) > 3 else "").partition(context.sub)
+    code = context.assume_type(authority, universal.partition(context.sub)[0])
+    return {"coding": [{"system": _IDENTIFIER_TYPES, "code": code}]} if code else None
+
+
 def _trigger(context: Context, _place: Any) -> Any:
     """The trigger event: A01."""
     return context.trigger
@@ -55,8 +63,8 @@ def _start_plus_minutes(_context: Context, frame: Frame) -> Any:
 
 CALLS: Final[dict[str, Call]] = {
     "patient_key": _patient_key, "patient_keys": _patient_keys, "own_authority": _own_authority,
-    "own_authority_system": _own_authority_system, "trigger": _trigger, "start_plus_minutes": _start_plus_minutes,
-    "zone": _zone,
+    "own_authority_system": _own_authority_system, "assumed_type": _assumed_type, "trigger": _trigger,
+    "start_plus_minutes": _start_plus_minutes, "zone": _zone,
 } | DOCUMENT_CALLS  # fmt: skip
 CALL_FIELDS: Final = {"patient_key": "PID-3", "attachments": "OBX-5", "text_attachment": "OBX-5"}
 """The source field that lineage names for what a call gives."""

@@ -50,12 +50,16 @@ def _keep(key: Hashable, drawing: Drawing) -> None:
     )
 
 
+def _no_type(_authority: str, _universal: str) -> None:
+    return None
+
+
 class Context:
     """The state of one conversion; made anew for every message, never shared."""
 
     __slots__ = (
-        "blanks", "component", "contents", "control_id", "escape", "event", "findings", "finds", "has_nulls", "keys",
-        "keys_of", "memo", "ordinals", "repetition", "resources", "seen", "source", "sub", "tables", "trace", "trigger",
+        "assume_type", "blanks", "component", "contents", "control_id", "escape", "event", "findings", "finds", "has_nulls",
+        "keys", "keys_of", "memo", "ordinals", "repetition", "resources", "seen", "source", "sub", "tables", "trace", "trigger",
         "unescape", "unread_escape", "zone",
     )  # fmt: skip
 
@@ -67,6 +71,7 @@ class Context:
         self.control_id = document.get("MSH-10") or ""
         self.trigger = event.partition("^")[2]
         self.zone: ZoneInfo | None = None
+        self.assume_type: Callable[[str, str], str | None] = _no_type
         self.component = marks.component or _NO_MARK
         self.repetition = marks.repetition or _NO_MARK
         self.sub = marks.subcomponent or _NO_MARK

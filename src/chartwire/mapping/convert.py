@@ -87,6 +87,8 @@ class Mapper:
             raise MappingError("no map for this event", code="event_unsupported", field="MSH-9", rule="message maps")
         context = Context(document, source, event, self._tables)
         context.zone = _zone(document, source, message_map)
+        if not anonymous:
+            context.assume_type = partial(self._identity.assumed_type, source)
         root = message_map.structure.arrange(document.segments, document.delimiters.field)
         patients = self._patients(context, root, message_map, anonymous)
         merges = self._merges(context, root, message_map)

@@ -61,6 +61,11 @@ class IdentityRules:
                 return rank, "MR" if rule.type == "*" else rule.type
         return None
 
+    def assumed_type(self, source: Source, authority: str, universal: str) -> str | None:
+        """The type of an identifier that names none, by the first rule of the source that takes it."""
+        rule = self._rule(source, authority, universal, "")
+        return rule[1] if rule else None
+
 
 def _same_authority(rule: IdentifierRule, source: Source, authority: str, universal: str) -> bool:
     wanted = rule.authority or source.authority

@@ -46,3 +46,13 @@ async def test_an_appointment_stands_on_its_local_day_in_the_zone_of_its_source(
     assert (await client.get("/api/v1/appointments", {"date": "2026-03-09"})).json["data"] == []
     provider = (await client.get(f"/api/v1/providers/{one['provider_ids'][0]}")).json
     assert provider["name"]["family"] == "Hoffmann"
+
+
+async def test_a_number_without_type_that_identifies_the_patient_is_the_mrn(client, feed):
+    """A feed that never sends CX.5: by the source's rule the number is an MR of its own authority."""
+    await feed.send(hl7("ADT^A04", pid("4711").replace("^^^HOSP^MR", ""), "PV1|1|O"))
+    (patient,) = (await client.get("/api/v1/patients", {"mrn": "4711"})).json["data"]
+    assert patient["mrn"] == "4711"
+    await feed.send(hl7("ADT^A08", pid("4711", f13="555-0100")))
+    (same,) = (await client.get("/api/v1/patients", {"mrn": "4711"})).json["data"]
+    assert (same["id"], len(same["identifiers"])) == (patient["id"], 1)
