@@ -58,9 +58,9 @@ class Context:
     """The state of one conversion; made anew for every message, never shared."""
 
     __slots__ = (
-        "assume_type", "blanks", "component", "contents", "control_id", "escape", "event", "findings", "finds", "has_nulls",
-        "keys", "keys_of", "memo", "ordinals", "repetition", "resources", "seen", "source", "sub", "tables", "trace", "trigger",
-        "unescape", "unread_escape", "zone",
+        "assume_type", "blanks", "component", "contents", "control_id", "escape", "event", "findings", "finds",
+        "has_nulls", "keys", "keys_of", "memo", "ordinals", "repetition", "resources", "seen", "source", "sub",
+        "tables", "trace", "trigger", "unescape", "unread_escape", "zone",
     )  # fmt: skip
 
     def __init__(self, document: Document, source: Source, event: str, tables: Tables) -> None:
