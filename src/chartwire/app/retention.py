@@ -70,45 +70,64 @@ async def run(
     terms = {each.id: in_force(installation, await own_terms(pool, each.id)) for each in organisations}
     for org in terms:
         await legal_holds.keep(pool, org)
-    report = Report(dry_run, [], [])
-    for name, row in CLASSES.items():
-        longest = max((own[name] for own in terms.values()), default=TERMS[name].days)
-        if only is None and row.months:
-            async for found in remove_months(admin_dsn, name, now - timedelta(days=longest), dry_run=dry_run):
+    work = _Work(pool, admin_dsn, terms, now, only, Report(dry_run, [], []))
+    try:
+        for name in CLASSES:
+            await work.remove(name)
+    finally:
+        if not dry_run:
+            await _note_all(pool, work.report)
+    return work.report
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One run: terms by organisation, and what it has done so far."""
+
+    pool: Pool
+    admin_dsn: str
+    terms: Mapping[UUID, Terms]
+    now: datetime
+    only: UUID | None
+    report: Report
+
+    async def remove(self, name: str) -> None:
+        """What is due of one class: months first, then rows."""
+        months, report = CLASSES[name].months, self.report
+        longest = max((own[name] for own in self.terms.values()), default=TERMS[name].days)
+        if self.only is None and months:
+            before = self.now - timedelta(days=longest)
+            async for found in remove_months(self.admin_dsn, name, before, dry_run=report.dry_run):
                 if isinstance(found, Kept):
                     report.kept.append(found)
                 else:
                     report.removed.append(found)
-        in_use = any(one.why == IN_USE and one.month.startswith(row.months) for one in report.kept)
-        for org, before in _cuts(name, terms, longest, now, whole=only is None and not in_use).items():
-            if only in (None, org) and (removal := await _remove_rows(pool, org, name, before, report)).rows:
+        in_use = any(one.why == IN_USE and one.month.startswith(months) for one in report.kept)
+        for org, before in self._cuts(name, longest, whole=self.only is None and not in_use).items():
+            if self.only in (None, org) and (removal := await self._rows(org, name, before)).rows:
                 report.removed.append(removal)
-    if not dry_run:
-        await _note_all(pool, report)
-    return report
 
+    def _cuts(self, name: str, longest: int, *, whole: bool) -> dict[UUID, datetime]:
+        """Before when rows of a class go, by organisation. Where the term is the longest these are what months that
+        were gone through as a `whole` left behind: what kept months hold besides, and bodies that a hold let go."""
+        row, last = CLASSES[name], self.now - timedelta(days=longest)
+        if row.rows is None:
+            return {}
+        ends = {org: self.now - timedelta(days=own[name]) for org, own in self.terms.items()}
+        cuts = {org: end for org, end in ends.items() if end > last or not row.months}
+        if row.months and whole:
+            cuts = dict.fromkeys(ends, datetime(last.year, last.month, 1, tzinfo=last.tzinfo)) | cuts
+        return cuts
 
-def _cuts(name: str, terms: Mapping[UUID, Terms], longest: int, now: datetime, *, whole: bool) -> dict[UUID, datetime]:
-    """Before when rows of a class go, by organisation. Where the term is the longest these are what months that were
-    gone through as a `whole` left behind: what kept months hold besides, and bodies that a hold let go."""
-    row, last = CLASSES[name], now - timedelta(days=longest)
-    if row.rows is None:
-        return {}
-    cuts = {org: now - timedelta(days=own[name]) for org, own in terms.items() if own[name] < longest or not row.months}
-    if row.months and whole:
-        cuts = dict.fromkeys(terms, datetime(last.year, last.month, 1, tzinfo=last.tzinfo)) | cuts
-    return cuts
-
-
-async def _remove_rows(pool: Pool, org: UUID, name: str, before: datetime, report: Report) -> Removal:
-    """`remove_rows`; in a dry run less what stands in months that would go, which is counted already."""
-    found = await remove_rows(pool, org, name, before, dry_run=report.dry_run)
-    if not report.dry_run or not CLASSES[name].months:
-        return found
-    months = CLASSES[name].months[0]
-    counted = sum(one.rows for one in report.removed if one.org == org and one.table == months)
-    left = max(0, found.rows - counted)
-    return replace(found, rows=left, bytes=found.bytes * left // max(1, found.rows))
+    async def _rows(self, org: UUID, name: str, before: datetime) -> Removal:
+        """`remove_rows`; in a dry run less what stands in months that would go, which is counted already."""
+        found = await remove_rows(self.pool, org, name, before, dry_run=self.report.dry_run)
+        if not self.report.dry_run or not CLASSES[name].months:
+            return found
+        months = CLASSES[name].months[0]
+        counted = sum(one.rows for one in self.report.removed if one.org == org and one.table == months)
+        left = max(0, found.rows - counted)
+        return replace(found, rows=left, bytes=found.bytes * left // max(1, found.rows))
 
 
 async def _note_all(pool: Pool, report: Report) -> None:
