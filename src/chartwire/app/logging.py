@@ -21,7 +21,7 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 LOGGED_KEYS = frozenset(
     {
         "age_s", "attempt", "attempts", "backoff_s", "bytes", "channel", "code", "connections", "correlation_id",
-        "count", "credential_id", "dead_owners", "tls", "error",
+        "count", "credential_id", "dead_owners", "tls", "error", "notice", "rule_id",
         "delay_s", "deliveries", "delivery_id", "destination_id",
         "duration_ms", "error_class", "error_code", "event", "event_id", "events", "exception", "exit_code", "fence",
         "field", "host", "in_flight", "jobs", "kind", "lane_id", "lanes", "level", "limit", "listener", "location",
