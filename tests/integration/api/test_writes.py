@@ -93,6 +93,24 @@ async def test_a_batch_keeps_what_went_well_and_a_retry_repeats_only_the_rest(cl
     assert len((await client.get("/api/v1/patients")).json["data"]) == 1
 
 
+async def test_an_item_without_a_name_is_no_other_item_s_target(client):
+    items = [
+        {"op": "create", "data": {"name": {"family": "One"}}},
+        {"op": "update", "id": "#", "data": {"gender": "female"}},
+    ]
+    reply = await client.post("/api/v1/patients/batch", {"items": items}, **{"idempotency-key": "k"})
+    assert [one.get("http_status") for one in reply.json["results"]] == [201, 422]
+    alone = await client.post("/api/v1/appointments", {"starts_at": "2026-12-01T09:00:00Z", "patient_id": "#"})
+    assert (alone.status, alone.json["errors"][0]["pointer"]) == (422, "/patient_id")
+
+
+async def test_a_place_is_no_part_of_itself(client):
+    made = (await client.post("/api/v1/locations", {"name": "Ward 3", "external_id": "L-3"})).json
+    for body in ({"part_of_id": made["id"]}, {"part_of_external_id": "L-3"}):
+        refused = await client.patch(made["links"]["self"], body)
+        assert (refused.status, refused.json["errors"][0]["code"]) == (422, "circular")
+
+
 async def test_an_atomic_batch_keeps_all_or_nothing(client):
     items = [{"op": "create", "data": {"name": {"family": "One"}}}, {"op": "create", "data": {}}]
     reply = await client.post("/api/v1/patients/batch", {"mode": "atomic", "items": items}, **{"idempotency-key": "k"})

@@ -7,39 +7,36 @@ before the record is touched.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from chartwire.api.problem import ApiError, Fault, not_found
 from chartwire.api.rest import checks
-from chartwire.api.rest.bookings import Named
 from chartwire.api.rest.checks import Faults, plain
 from chartwire.api.rest.etags import check_version
-from chartwire.api.rest.fields import NOUNS, Alias, Noun
+from chartwire.api.rest.fields import NOUNS, Noun
 from chartwire.api.rest.ids import shown
 from chartwire.api.rest.judging import aliased, check_needed, refuse, values_of, without_aliases, written_body
 from chartwire.api.rest.lenses import Json
 from chartwire.api.rest.models import Identifier
 from chartwire.api.rest.ordering import ORDER_OPS, Order, gather
-from chartwire.api.rest.people import Name
 from chartwire.api.rest.practice import SHOWN, Sight
+from chartwire.api.rest.referring import NotThereYetError, References
 from chartwire.api.rest.settling import Times, Values, settle_status
 from chartwire.channels import route
 from chartwire.core.access import Access
 from chartwire.core.errors import ChartwireError, FaultsError
-from chartwire.core.ids import to_prefixed
 from chartwire.record import custom_fields, custom_values, parking
 from chartwire.record.identity import overlays
 from chartwire.record.localtime import zone_name
 from chartwire.record.parking import PARKED, Parked, Waiting
 from chartwire.record.standing import Standing
-from chartwire.record.writing import AUTHORITY, Asked, Key, Writer, external_key, keys_of
+from chartwire.record.writing import AUTHORITY, Asked, Writer, external_key, keys_of
 from chartwire.store.pool import Connection, Row
 from chartwire.store.queries import q
 from chartwire.trust import audit
 from chartwire.trust.audit import audit_row
 
-_NAME = Name()
 _NEW: dict[str, Json] = {
     "Patient": {"active": True},
     "Appointment": {},
@@ -48,20 +45,6 @@ _NEW: dict[str, Json] = {
 }
 """What a new resource of each type says where the order does not."""
 _NUMBERED = ("external_id", "mrn", "npi", "identifiers")
-
-
-class NotThereYetError(ApiError):
-    """A record that a write names does not exist, perhaps not yet. `waits_for`: the external id that would name it."""
-
-    def __init__(self, pointer: str, waits_for: Key | None = None) -> None:
-        parked = ", or with `Prefer: handling=park`" if waits_for else ""
-        super().__init__(
-            f"`{pointer}` names no record that is there now: send this again later{parked}",
-            code="reference_not_there_yet",
-            error_class="conflict",
-            faults=[Fault(pointer, "reference_not_there_yet", "names no record that is there now")],
-        )
-        self.waits_for = waits_for
 
 
 def is_answer(error: ChartwireError) -> bool:
@@ -94,30 +77,26 @@ class Desk:
     access: Access
     tx: Connection
     writer: Writer = field(init=False)
-    _refs: dict[str, Standing | None] = field(default_factory=dict)
-    _expected: dict[str, tuple[str, UUID]] = field(default_factory=dict)
+    references: References = field(init=False)
     _definitions: dict[str, list[custom_values.CustomField]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.writer = Writer(self.access, self.tx)
-
-    def expect(self, ref: str, noun: Noun, resource_id: UUID) -> None:
-        """A `ref` that orders may name, of an item that was made in another transaction. Call before `read`."""
-        self._expected[ref] = (noun.kind, resource_id)
+        self.references = References(self.writer)
 
     async def read(self, orders: Sequence[Order]) -> None:
         """Read what these orders need, in a few statements for all."""
-        asked = Asked(targets=set(self._expected.values()))
+        asked = Asked(targets=self.references.expected)
         for order in orders:
             gather(asked, order)
         await self.writer.read(asked)
-        self._refs |= {ref: self.writer.work.known(*place) for ref, place in self._expected.items()}
+        self.references.meet_expected()
 
     async def apply(self, order: Order) -> Written:
         """Make one order. Raises ChartwireError with nothing changed."""
-        self._refs.setdefault(order.ref, None)
+        self.references.remember(order.ref, None)
         written = await self._apply(order)
-        self._refs[order.ref] = written.held
+        self.references.remember(order.ref, written.held)
         return written
 
     async def finish(self) -> datetime:
@@ -196,14 +175,14 @@ class Desk:
         if held is None:
             return None
         if held.replaced:
-            raise await self._merged(held)
+            raise await self.references.merged(held)
         check_version(order.version, held.version)
         return held
 
     def _named_target(self, order: Order) -> Standing | None:
         kind = order.noun.kind
         if isinstance(order.id, str):
-            return self._referred(order.id, "/id")
+            return self.references.referred(order.id, "/id")
         if order.id is not None:
             held = self.writer.work.known(kind, order.id)
             if held is None:
@@ -215,25 +194,11 @@ class Desk:
             raise self._duplicate("/external_id", kind, ids.pop())
         return self.writer.work.standing(kind, ids.pop()) if ids else None
 
-    def _referred(self, ref: str, pointer: str) -> Standing:
-        name = ref.removeprefix("#")
-        if name not in self._refs:
-            fault = Fault(pointer, "unknown_reference", "names no item before this one")
-            raise ApiError("a `#ref` names an item before its own", code="invalid_body", faults=[fault])
-        held = self._refs[name]
-        if held is None:
-            raise ApiError("the item that this one refers to failed", code="reference_failed", error_class="conflict")
-        return held
-
-    async def _merged(self, held: Standing) -> ApiError:
-        survivor = to_prefixed("pat", await self.writer.survivor_of(held.id))
-        return ApiError(f"the patient was merged into {survivor}", code="merged", error_class="conflict")
-
     def _duplicate(self, pointer: str, kind: str, resource_id: UUID) -> ApiError:
-        shown = to_prefixed(NOUNS[kind].prefix, resource_id)
-        fault = Fault(pointer, "duplicate", f"{shown} has it")
+        owner = shown(kind, resource_id)
+        fault = Fault(pointer, "duplicate", f"{owner} has it")
         return ApiError(
-            f"{shown} has the number at `{pointer}`", code="duplicate", error_class="conflict", faults=[fault]
+            f"{owner} has the number at `{pointer}`", code="duplicate", error_class="conflict", faults=[fault]
         )
 
     # What its members may be -----------------------------------------------------------------------------------------
@@ -255,7 +220,7 @@ class Desk:
         if noun.kind == "Appointment":
             settle_status(body, values, faults)
         refuse(faults)
-        await self._refer(order, values, faults)
+        await self.references.settle(order, held, values, faults)
         if noun.kind == "Appointment":
             self._judge_booking(held, values, faults)
         if values.get("mrn") is not None:
@@ -268,13 +233,13 @@ class Desk:
         told = order.noun.told & order.data.keys()
         if not told:
             return
-        shown: Json = {}
+        standing: Json = {}
         if held is not None:
             at = held.stored_at
             sight = Sight(held.id, held.version, at, None, "", held.body) if at else None
-            shown = plain(SHOWN[held.type](sight)) if sight else {}
+            standing = plain(SHOWN[held.type](sight)) if sight else {}
         for name in sorted(told - {"source", "updated_at", "insurance"} if held else told):
-            if held is None or order.data[name] != shown.get(name):
+            if held is None or order.data[name] != standing.get(name):
                 faults.add(f"/{name}", "read_only", "cannot be set; read the object again, or leave it out")
 
     async def _judge_custom(self, noun: Noun, body: Json, values: Values, faults: Faults) -> None:
@@ -314,51 +279,6 @@ class Desk:
         rows = await self.tx.fetch(q.authorities_of_feeds, self.access.org)
         system = f"{AUTHORITY}{rows[0]['authority']}" if len(rows) == 1 else None
         values["identifiers"] = [Identifier(values["mrn"], system, "MR"), *standing]
-
-    # Whom it names ---------------------------------------------------------------------------------------------------
-
-    async def _refer(self, order: Order, values: Values, faults: Faults) -> None:
-        """Turn what refers to other records into Named. Raises ApiError (409) for one that is not there."""
-        noun = order.noun
-        for alias in noun.aliases:
-            if (text := order.data.get(alias.name)) is not None:
-                values[alias.field] = self._aliased_value(alias, noun.target[alias.field], text, faults)
-        refuse(faults)
-        for name, target in noun.refers:
-            value = values.get(name)
-            if value is None:
-                continue
-            named = [
-                await self._named(one, target, f"/{name}") for one in (value if isinstance(value, list) else [value])
-            ]
-            values[name] = named[0] if name == "part_of_id" else named
-
-    def _aliased_value(self, alias: Alias, target: str, text: Any, faults: Faults) -> Any:
-        pointer = f"/{alias.name}"
-        if not alias.external:
-            value = checks.Reference(target).check(text, pointer, faults)
-        elif not isinstance(text, str):
-            faults.add(pointer, "invalid_type", "is a text")
-            value = None
-        else:
-            ids = self.writer.work.resolve(target, (external_key(text),))
-            if not ids:
-                raise NotThereYetError(pointer, (target, external_key(text)))
-            value = ids.pop()
-        return [value] if alias.field == "provider_ids" else value
-
-    async def _named(self, value: UUID | str, target: str, pointer: str) -> Named:
-        held = self._referred(value, pointer) if isinstance(value, str) else self.writer.work.known(target, value)
-        if held is None or held.type != target:
-            raise NotThereYetError(pointer)
-        if held.replaced:
-            raise await self._merged(held)
-        if target == "Patient":
-            return Named(held.id, None)
-        if target == "Location":
-            return Named(held.id, held.body.get("name"))
-        name = _NAME.read(held.body)
-        return Named(held.id, name.text if name else None)
 
     # Whom else it could be -------------------------------------------------------------------------------------------
 

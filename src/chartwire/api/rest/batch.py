@@ -17,11 +17,12 @@ from chartwire.api.http import Answer, Request
 from chartwire.api.idempotency import TRY_AGAIN, Turn, replayed, turn
 from chartwire.api.limits import BATCH_ITEMS_PER_UNIT
 from chartwire.api.problem import ApiError, Fault, ProblemBody, not_found, problem_body, status_of
-from chartwire.api.rest.applying import Desk, NotThereYetError, is_answer
+from chartwire.api.rest.applying import Desk, is_answer
 from chartwire.api.rest.collections import COLLECTIONS, Collection
 from chartwire.api.rest.fields import NOUNS, Noun
 from chartwire.api.rest.ids import in_path, shown
 from chartwire.api.rest.ordering import Op, Order
+from chartwire.api.rest.referring import NotThereYetError
 from chartwire.api.rest.writes import wants_parking
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
@@ -143,7 +144,7 @@ class Carrier:
 
     def _expect(self, desk: Desk, earlier: BatchResult) -> None:
         if earlier.ref and earlier.status == "ok" and earlier.http_status != 202:
-            desk.expect(earlier.ref, self.noun, in_path(self.noun.kind, earlier.id))
+            desk.references.expect(earlier.ref, self.noun, in_path(self.noun.kind, earlier.id))
 
     async def _keep(self, own: Turn, left: Sequence[int]) -> None:
         """Where all went well the answer is kept whole; else each item that did."""

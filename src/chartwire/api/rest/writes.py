@@ -14,7 +14,7 @@ import msgspec
 
 from chartwire.api.http import Answer, Header, Request
 from chartwire.api.idempotency import performed
-from chartwire.api.rest.applying import Desk, NotThereYetError, Written
+from chartwire.api.rest.applying import Desk, Written
 from chartwire.api.rest.collections import COLLECTIONS, Collection
 from chartwire.api.rest.etags import etag_of, wanted_version
 from chartwire.api.rest.fields import NOUNS, Noun
@@ -22,6 +22,7 @@ from chartwire.api.rest.ids import in_path
 from chartwire.api.rest.ordering import Op, Order
 from chartwire.api.rest.parked import ParkedWrite, parked_answer
 from chartwire.api.rest.practice import SHOWN, Sight
+from chartwire.api.rest.referring import NotThereYetError
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
 from chartwire.core.access import Access
