@@ -1,7 +1,7 @@
 """What a member of a written object may be, as data: each check cleans a JSON value or names its faults. Pure.
 
-All faults of an object are found at once. A fault names a place and a rule, never what was sent; a name that is not
-known is not repeated either.
+All faults of an object are found at once. A fault names a place and a rule, never what was sent; a member that is not
+known is a place too where its name is a plain word, as programs write them.
 """
 
 import difflib
@@ -21,6 +21,7 @@ from chartwire.core.clock import now
 from chartwire.core.errors import NotFoundError
 from chartwire.core.ids import PREFIXES, from_prefixed
 
+_PLAIN_WORD = re.compile(r"[a-z][a-z_]{0,39}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _PARTIAL_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _PHONE = re.compile(r"\+?[0-9][0-9 ()./\-]*(?:\s*(?:x|ext\.?|#)\s*[0-9]{1,10})?|\([0-9 ()./\-]+", re.IGNORECASE)
@@ -207,14 +208,13 @@ class Anything:
 
 
 def unknown(value: Mapping[str, Any], known: Iterable[str], pointer: str, faults: Faults) -> None:
-    """A fault for each member that is not known, at the nearest name that is."""
+    """A fault for each unknown member, at the object where its name is no plain word: that may be anything."""
     names = tuple(known)
     for name in value:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
-            place = f"{pointer}/{near[0]}" if near else pointer
-            detail = f"a member is not known here; the nearest is `{near[0]}`" if near else "a member is not known here"
-            faults.add(place, "unknown_field", detail)
+            place = f"{pointer}/{name}" if _PLAIN_WORD.fullmatch(name) else pointer
+            faults.add(place, "unknown_field", "is not known here" + (f"; the nearest is `{near[0]}`" if near else ""))
 
 
 def merge_patch(standing: Any, patch: Any) -> Any:
