@@ -100,12 +100,3 @@ update lane l set owner = null, lease_until = null, attempts = greatest(attempts
 insert into lane (lane_id, org_id, kind, seq, ready_at) values ($1, $2, $3, 1, $4)
     on conflict (lane_id) do update
    set seq = lane.seq + 1, ready_at = least(lane.ready_at, excluded.ready_at);
-
--- name: enqueue_job
--- One more job at the end of a lane (replay, release of a held message). Answers its place.
-with slot as (
-    insert into lane (lane_id, org_id, kind, seq, ready_at) values ($2, $1, 'intake', 1, clock_timestamp())
-        on conflict (lane_id) do update set seq = lane.seq + 1, ready_at = least(lane.ready_at, excluded.ready_at)
-    returning seq
-)
-insert into job (org_id, lane_id, seq, message_id) select $1, $2, seq, $3 from slot returning seq;
