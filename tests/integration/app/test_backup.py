@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -34,8 +35,8 @@ def clinic() -> Iterator[Clinic]:
 
 @pytest.fixture
 def copy(clinic: Clinic, tmp_path: Path) -> Repository:
-    """A copy of the backup, to spoil."""
-    return Repository(Path(shutil.copytree(clinic.backup, tmp_path / "backup")))
+    """A copy of the backup, to spoil by `rewrite`."""
+    return Repository(Path(shutil.copytree(clinic.backup, tmp_path / "backup", copy_function=os.link)))
 
 
 @pytest.fixture
@@ -62,13 +63,17 @@ def refusal(clinic: Clinic, repository: Repository, until: Until | None = None) 
     return refused.value.code, refused.value.message
 
 
+def rewrite(path: Path, data: bytes) -> None:
+    """Another content for a file of the copy, which shares it with the original."""
+    path.unlink()
+    path.write_bytes(data)
+
+
 def spoil(path: Path, at: int) -> None:
     """Change one bit."""
-    with path.open("r+b") as file:
-        file.seek(at)
-        byte = file.read(1)[0]
-        file.seek(at)
-        file.write(bytes((byte ^ 1,)))
+    held = bytearray(path.read_bytes())
+    held[at] ^= 1
+    rewrite(path, held)
 
 
 def base_directory(repository: Repository) -> Path:
@@ -114,13 +119,13 @@ def test_a_forged_hash_in_the_manifest_is_found(clinic, copy):
     path = base_directory(copy) / "manifest.json"
     told = json.loads(path.read_text())
     told["manifest"]["files"][0]["sha256"] = "0" * 64
-    path.write_text(json.dumps(told))
+    rewrite(path, json.dumps(told).encode())
     assert refusal(clinic, copy) == ("backup_tampered", f"{path.parent.name}: the manifest was altered")
 
 
 def test_a_cut_manifest_is_told_as_such(clinic, copy):
     path = base_directory(copy) / "manifest.json"
-    path.write_text(path.read_text()[:200])
+    rewrite(path, path.read_bytes()[:200])
     assert refusal(clinic, copy) == ("backup_tampered", f"{path.parent.name}: the manifest is cut or damaged")
 
 
@@ -164,8 +169,7 @@ def test_a_changed_bit_in_the_log_is_found_and_the_good_part_is_named(clinic, co
 def test_a_cut_end_of_the_log_is_what_a_killed_receiver_leaves_and_no_fault(clinic, copy):
     whole = plan(copy, clinic.key, Until()).end
     last = copy.segments(1)[-1].paths[-1]
-    with last.open("r+b") as file:
-        file.truncate(last.stat().st_size - 3)
+    rewrite(last, last.read_bytes()[:-3])
     assert plan(copy, clinic.key, Until()).end < whole
 
 

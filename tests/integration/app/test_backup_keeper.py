@@ -130,7 +130,7 @@ async def test_when_the_server_dropped_part_of_the_log_a_new_base_backup_is_take
     async with keeping(clinic, tmp_path / "b") as keeper:
         first = keeper.state.base
     await drop_idle_slot(clinic.server.dsn())
-    for _ in range(30):
+    for _ in range(5):
         await write(database)
         await database.execute("select pg_switch_wal()")
     await database.execute("checkpoint")
@@ -148,8 +148,9 @@ async def test_old_base_backups_go_with_the_log_that_only_they_need(clinic, data
         seen: set[str] = set()
         while len(seen) < 3:
             await write(database)
-            await database.execute("select pg_switch_wal()")
-            seen.update(repository.labels())
+            if new := set(repository.labels()) - seen:
+                seen |= new
+                await database.execute("select pg_switch_wal()")
             await asyncio.sleep(0.05)
         await until(lambda: len(repository.labels()) == 2)
         oldest = repository.bases(clinic.key.server)[0]
@@ -215,6 +216,17 @@ async def test_a_damaged_base_backup_is_passed_over_for_the_one_before_and_nothi
     found = plan(repository, clinic.key, Until())
     assert (found.base.label, found.end >= goal) == (keeper.state.base, True)
     assert [newest.label in sentence for sentence in found.passed_over] == [True]
+
+
+async def test_a_base_backup_that_cannot_be_read_takes_the_place_of_none_that_can(clinic, database, tmp_path):
+    repository = Repository(tmp_path / "b")
+    async with keeping(clinic, tmp_path / "b") as keeper:
+        newest = await once(clinic.settings, clinic.server.dsn(), tmp_path / "b")
+    (repository.base_directory(newest.label) / "manifest.json").write_text("spoiled")
+    assert repository.expire(1, clinic.key.server) == []
+    assert plan(repository, clinic.key, Until()).base.label == keeper.state.base
+    async with keeping(clinic, tmp_path / "b", backup_every_s=0.5, backup_keep=1):
+        await until(lambda: len(repository.labels()) == 1 and repository.labels()[0] > newest.label)
 
 
 async def test_nothing_goes_beneath_the_mount_point_of_a_disk_that_is_away(clinic, database, tmp_path):

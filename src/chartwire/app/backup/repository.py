@@ -243,22 +243,24 @@ class Repository:
         return f"base {self.system} {label} {name}"
 
     def expire(self, keep: int, key: ServerKey) -> list[str]:
-        """Remove all but the newest `keep` base backups, and the log that none of those needs; their labels.
+        """Remove what is older than the newest `keep` base backups, and the log that none of those needs; labels of
+        what went. One whose manifest cannot be read counts for none: it never takes the place of one that can.
 
-        Nothing while another process writes a base backup; no log while a manifest cannot be read, which may need it.
+        Nothing while another process writes a base backup.
         """
         with self.lock("base") as ours:
             if not ours:
                 return []
             self.clear()
-            gone = self.labels()[:-keep]
+            sound = self.bases(key)
+            kept = sound[-keep:]
+            gone = [label for label in self.labels() if label < kept[0].label] if len(sound) > keep else []
             for label in gone:
                 directory = self.base_directory(label)
                 removed = directory.rename(directory.with_suffix(".old"))
                 sync_directory(self._base)
                 shutil.rmtree(removed)
-            kept, faults = self.look(key)
-            if kept and not faults:
+            if kept and self.labels()[0] == kept[0].label:
                 self._expire_wal(kept)
         return gone
 
