@@ -22,6 +22,7 @@ import uvloop
 from chartwire.api.server import ServerSettings, serve_api
 from chartwire.api.services import Services
 from chartwire.app.embedded import EmbeddedPostgres
+from chartwire.core import garbage
 from chartwire.core.access import Access
 from chartwire.core.clock import now
 from chartwire.core.ids import to_prefixed, uuid7
@@ -146,6 +147,7 @@ def serving(dsn: str) -> Iterator[tuple[int, int]]:
 
 
 async def _serve(dsn: str) -> None:
+    garbage.settle()  # as app/child.py does
     pool = Pool(dsn, size=8)
     services = Services(pool, Credentials(pool), AuditTrail(pool), Sealer(bytes(32)))
     stop = asyncio.Event()

@@ -35,7 +35,6 @@ from chartwire.record.writing import AUTHORITY, Asked, Writer, external_key, key
 from chartwire.store.pool import Connection, Row
 from chartwire.store.queries import q
 from chartwire.trust import audit
-from chartwire.trust.audit import audit_row
 
 _NEW: dict[str, Json] = {
     "Patient": {"active": True},
@@ -145,7 +144,7 @@ class Desk:
         """The request that asked was audited when nothing was written yet: this is the row of what it did."""
         action = "create" if written.created else "update"
         shape = f"parked write {shown(PARKED, waiting.id)}"
-        told = audit_row(
+        told = audit.audit_row(
             waiting.access, action, written.held.type, shape, count=1, patients=written.patients, status=written.status
         )
         await audit.record(self.tx, told)
