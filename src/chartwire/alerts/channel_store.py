@@ -75,7 +75,7 @@ async def rewrite(
 ) -> StoredChannel:
     """Give a channel this form. What is open goes out by the new one.
 
-    Raises NotFoundError, FaultsError (the kind stays), ConflictError: `version_mismatch`, `channel_exists`, and
+    Raises NotFoundError, FaultsError (the kind stays), ConflictError: `version_conflict`, `channel_exists`, and
     `channel_in_use` where rules name the old name.
     """
     check_channel(form)
@@ -174,4 +174,4 @@ def _stored(row: Row) -> StoredChannel:
 
 
 def _changed_meanwhile() -> ConflictError:
-    return ConflictError("the channel was changed meanwhile: read it again", code="version_mismatch")
+    return ConflictError("the channel was changed meanwhile: read it again", code="version_conflict")

@@ -143,13 +143,13 @@ async def change(
 ) -> Endpoint:
     """Put a checked draft in the place of what stands. What is open goes on to the new address under the new rules.
 
-    Raises NotFoundError; ConflictError (`version_mismatch`) when `version` is given and no longer the present one.
+    Raises NotFoundError; ConflictError (`version_conflict`) when `version` is given and no longer the present one.
     """
     row = await tx.fetchrow(q.lock_destination, access.org, endpoint_id)
     if row is None:
         raise unknown()
     if version is not None and row["version"] != version:
-        raise ConflictError("the endpoint has changed meanwhile: read it again", code="version_mismatch")
+        raise ConflictError("the endpoint has changed meanwhile: read it again", code="version_conflict")
     await tx.execute(
         q.change_destination,
         access.org,
