@@ -196,7 +196,7 @@ class Path:
 
     async def tell_again(self, work: Work, parting: Parting) -> None:
         """Tell the messages that came since a merge once more, now that it is undone."""
-        readings = await read_again(parting.messages, self.sources(), self.mapper)
+        readings = await read_again(work, parting.messages, self.sources(), self.mapper)
         await self._save_directory(work.access.org, readings)
         await retell(work, readings, lambda conversion: self.directory.references(work.access, conversion))
 

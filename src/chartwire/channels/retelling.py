@@ -15,7 +15,9 @@ from chartwire.record.work import Review, Work
 from chartwire.store.pool import Row
 
 
-async def read_again(messages: Iterable[Row], sources: Mapping[UUID, Source], mapper: Mapper) -> list[Reading]:
+async def read_again(
+    work: Work, messages: Iterable[Row], sources: Mapping[UUID, Source], mapper: Mapper
+) -> list[Reading]:
     """Read messages of `Parting.messages` again, for the record only: those who were told of them stay as they are."""
     readings = []
     for row in messages:
@@ -24,6 +26,7 @@ async def read_again(messages: Iterable[Row], sources: Mapping[UUID, Source], ma
         )
         readings.append(read(job, sources.get(job.source_id), mapper))
         await asyncio.sleep(0)  # the process has other work too
+        await work.breathe()
     return readings
 
 

@@ -85,6 +85,7 @@ async def _replace(teller: Teller, loser: Standing, survivor: Standing) -> None:
     moved = [held for held in await work.load_compartment(loser.id) if held.type != "Patient"]
     new_name = {loser.reference: survivor.reference}
     for held in moved:
+        await work.breathe()
         held.patient_id = survivor.id
         held.advance(
             with_references(held.body, new_name), held.lineage, teller.context.message_id, teller.context.actor

@@ -67,6 +67,7 @@ async def save(work: Work, conversion: Conversion, context: MessageContext, dire
     Ties become reviews, changes become versions and events, in `work`; nothing is written before its `flush`.
     `directory` leads from the mapped references of practitioners, locations and organizations to the stored ones.
     """
+    await work.breathe()
     patients = [mapped for mapped in conversion.resources if mapped.type == "Patient"]
     doubts = _Doubts(context.decision)
     recognised = [(mapped, _recognise_patient(work, mapped, doubts)) for mapped in patients]
@@ -92,6 +93,7 @@ async def save(work: Work, conversion: Conversion, context: MessageContext, dire
     ]
     teller.ids.update({f"{mapped.type}/{mapped.id}": held.reference for mapped, held in pairs})
     for mapped, held in pairs:
+        await work.breathe()
         before = practice_status(held.body) if mapped.type == "Appointment" and held.version else None
         teller.tell(mapped, held, context.stamp(mapped.type))
         _note_unusual_move(conversion, before, held)

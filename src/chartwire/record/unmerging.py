@@ -131,6 +131,7 @@ async def _part_resources(
     for held in await work.load_compartment(parting.survivor_id):
         if held.type == "Patient":
             continue
+        await work.breathe()
         before, leaves = held.body, held.original_subject in names
         told = await (goes if leaves else stays).untold(held)
         if leaves:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from chartwire.core.access import Access
+from chartwire.core.clock import monotonic
 from chartwire.core.errors import ConflictError
 from chartwire.core.ids import source_key_id, uuid7
 from chartwire.events.outbox import Event
@@ -23,6 +24,7 @@ from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
 Ref = tuple[str, UUID]
+_BREATHE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Work:
     _standing: dict[Ref, Standing] = field(default_factory=dict)
     _snapshots: dict[UUID, list[UUID]] = field(default_factory=dict)
     _new_snapshots: dict[UUID, tuple[list[UUID], UUID]] = field(default_factory=dict)
+    _breathed_s: float = field(default_factory=monotonic)
 
     async def prefetch(
         self, keys: Iterable[tuple[str, str]], scopes: Sequence[UUID] = (), *, lock: bool = False
@@ -157,6 +160,14 @@ class Work:
     def moved_from(self, key: str) -> UUID | None:
         """The patient to whom a key led before a merge made it lead elsewhere; the merge message for a tombstone."""
         return self._moved.get(("Patient", source_key_id("Patient", key)))
+
+    async def breathe(self) -> None:
+        """Call between the parts of long work: the transaction shows that it goes on, and the process that it lives.
+        A session that says nothing in its transaction for some seconds is ended, so that a frozen one holds no locks.
+        """
+        if monotonic() - self._breathed_s >= _BREATHE_EVERY_S:
+            await self.tx.execute(q.breathe)
+            self._breathed_s = monotonic()
 
     async def took_effect(self, message_id: UUID | None) -> bool:
         """Whether this message was told to the record already."""

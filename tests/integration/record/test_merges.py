@@ -2,11 +2,16 @@
 
 import asyncio
 import random
+import time
 from typing import Any
 from uuid import UUID
 
 import orjson
+import pytest
 from tests.integration.feed import Feed, hl7, pid
+
+from chartwire.record import merging, work
+from chartwire.store.pool import Pool
 
 ANNA = pid("1001")
 TWIN = pid("2002", name="Weber^Anna", f13="555-0200")
@@ -210,3 +215,39 @@ async def test_an_a34_merges_as_an_a40_does_and_is_a_barrier_for_both_lanes(feed
     [row] = await feed.rows("select count(*) as lanes from merge")
     assert row["lanes"] == 1
     assert (await by_mrn(feed, "2002"))["link"][0]["type"] == "replaced-by"
+
+
+async def test_a_merge_that_computes_for_long_shows_that_it_goes_on(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that is silent in its transaction is ended; a merge of thousands takes longer than that."""
+    honest = merging.with_references
+
+    def slow(body: dict[str, Any], ids: Any) -> dict[str, Any]:
+        time.sleep(0.4)
+        return honest(body, ids)
+
+    monkeypatch.setattr(merging, "with_references", slow)
+    monkeypatch.setattr(work, "_BREATHE_EVERY_S", 0.1)
+    visits = [hl7("ADT^A01", TWIN, visit(f"V{number}"), at="20260302") for number in range(6)]
+    await feed.send(hl7("ADT^A04", ANNA), *visits)
+    lent = Pool.transaction
+    monkeypatch.setattr(Pool, "transaction", lambda pool, *args: _Impatient(lent(pool, *args)))
+    [merge] = await feed.send(a40(ANNA, "2002"))
+    monkeypatch.undo()
+    assert await feed.states(merge) == [("processed", None)]
+
+
+class _Impatient:
+    """A transaction whose session the server ends after a second of silence."""
+
+    def __init__(self, lease: Any) -> None:
+        self._lease = lease
+
+    async def __aenter__(self) -> Any:
+        tx = await self._lease.__aenter__()
+        await tx.execute("set local idle_in_transaction_session_timeout = '1s'")
+        return tx
+
+    async def __aexit__(self, *exception: object) -> Any:
+        return await self._lease.__aexit__(*exception)

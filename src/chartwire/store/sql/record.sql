@@ -1,3 +1,7 @@
+-- name: breathe
+-- Nothing: a long transaction says that it goes on.
+select 1;
+
 -- name: resolve_keys
 -- Which stored resources these source keys name. Each is looked up by itself (limit 1), whatever the statistics say; the
 -- length of the arrays is hidden (select), so that one plan serves all and none is made anew.
