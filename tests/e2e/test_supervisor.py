@@ -75,9 +75,9 @@ def test_every_process_that_is_killed_comes_back_and_no_acknowledged_message_is_
         if role in before:
             eventually(lambda role=role, pid=before[role]: installation.children().get(role, pid) != pid)
     assert all(stored(installation, mrn) for mrn in sent)
-    metrics = installation.get("/metrics")[1]
-    assert 'chartwire_process_restarts_total{name="worker-0",process="up"}' in metrics
-    assert 'chartwire_postgres_restarts_total{process="up"} 1.0' in metrics
+    told = 'chartwire_process_restarts_total{name="worker-0",process="up"}'
+    eventually(lambda: told in installation.get("/metrics")[1])
+    eventually(lambda: 'chartwire_postgres_restarts_total{process="up"} 1.0' in installation.get("/metrics")[1])
 
 
 @pytest.mark.timeout(240)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,6 +21,12 @@ from simulators.webhook_sink import Behaviour, WebhookSink
 
 NOON = datetime.now(UTC).replace(microsecond=0)
 SECRET = new_secret()
+
+
+@pytest.fixture(autouse=True)
+def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is noon when a test begins: what people do is told by the real clock."""
+    monkeypatch.setattr(sys.modules[__name__], "NOON", datetime.now(UTC).replace(microsecond=0))
 
 
 def after(minutes: float) -> datetime:
