@@ -66,9 +66,8 @@ async def unmerge(work: Work, loser_id: UUID, act: Act) -> Parting:
     names = await _merged_under(work, loser_id, survivors)
     messages = await _messages_since(work, [*names, *survivors], chain[0])
     parting = Parting(loser_id, survivors[-1], messages=messages)
-    await _give_back(work, parting, names, act)
-    theirs = [message for message in messages if names & {message["named_id"], message["patient_id"]}]
-    ours = [message for message in messages if message not in theirs]
+    await _give_back(work, chain[0], parting, names, act)
+    theirs, ours = _sorted(messages, names)
     await _name_messages(work, loser_id, theirs)
     goes = _Side(work, _voices(ours), await _family(work, loser_id))
     stays = _Side(work, _voices(theirs), await _family(work, survivors[-1]))
@@ -109,9 +108,17 @@ def _voices(messages: Iterable[Row]) -> frozenset[str]:
     return frozenset(str(message["parent_id"] or message["id"]) for message in messages)
 
 
-async def _give_back(work: Work, parting: Parting, names: frozenset[UUID], act: Act) -> None:
+def _sorted(messages: Iterable[Row], names: frozenset[UUID]) -> tuple[list[Row], list[Row]]:
+    """(messages under the loser's numbers, messages under the survivor's)."""
+    sides: tuple[list[Row], list[Row]] = [], []
+    for message in messages:
+        sides[names.isdisjoint((message["named_id"], message["patient_id"]))].append(message)
+    return sides
+
+
+async def _give_back(work: Work, merge: Row, parting: Parting, names: frozenset[UUID], act: Act) -> None:
     """The merge no longer stands, and the keys lead where they led before it."""
-    org, [merge, *_] = work.access.org, await _chain(work, parting.patient_id)
+    org = work.access.org
     await work.tx.execute(q.undo_merge, org, merge["id"], clock.now(), act.actor, act.reason)
     await work.tx.execute(q.give_keys_back, org, parting.patient_id, parting.survivor_id, list(names))
     work.forget_patient_keys()
@@ -156,9 +163,8 @@ async def _part_patients(work: Work, chain: list[Row], goes: "_Side", stays: "_S
         held = work.standing("Patient", patient_id)
         told = await side.untold(held)
         body, lineage = without_link(told.body, told.lineage, f"Patient/{other_id}", MERGED_BY)
-        if body == held.body:
-            continue
-        held.advance(body, lineage, act.message_id, act.actor)
+        if body != held.body:
+            held.advance(body, lineage, act.message_id, act.actor)
         if patient_id in (loser_id, survivor_id):
             detail = {"patient_id": str(loser_id), "survivor_id": str(survivor_id)}
             _announce(work, held, ["patient.unmerged"], ("link", *told.changed), act, detail)

@@ -123,6 +123,8 @@ async def test_a_chain_is_parted_at_the_link_that_is_named(feed: Feed) -> None:
     twin = await by_mrn(feed, "2002")
     assert await subjects(feed) == {"V2": named(twin), "V3": named(twin)}
     assert (await by_mrn(feed, "3003"))["active"] is False
+    rows = await feed.rows("select resource_id from event where type = 'patient.unmerged'")
+    assert {str(row["resource_id"]) for row in rows} == {twin["id"], (await by_mrn(feed, "1001"))["id"]}
     await part(feed, "3003")
     assert await subjects(feed) == {"V2": named(twin), "V3": named(await by_mrn(feed, "3003"))}
 
