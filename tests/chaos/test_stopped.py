@@ -9,11 +9,12 @@ from tests.chaos.run import Run, limit_s, times
 from tests.conftest import Database
 
 LEASE_S = 3.0
-# A worker that stands still inside a transaction holds row locks until the server ends its idle session (10 s).
-TAKEN_OVER_S = 180.0
+# A worker that stands still inside a transaction holds row locks until the server ends its idle session (10 s). The lanes
+# that it left are suspects, worked one at a time, and each may wait for such a session: on a busy machine that adds up.
+TAKEN_OVER_S = 400.0
 
 
-@pytest.mark.timeout(limit_s(600))
+@pytest.mark.timeout(limit_s(1200))
 async def test_a_worker_that_stood_still_past_its_lease_writes_nothing_over_its_successor(
     durable_server: Server, database: Database, tmp_path: Path, seed: int
 ) -> None:
