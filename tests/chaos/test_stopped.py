@@ -9,8 +9,8 @@ from tests.chaos.run import Run, limit_s, times
 from tests.conftest import Database
 
 LEASE_S = 3.0
-# A worker that stands still inside a transaction holds row locks until the server ends its idle session (10 s). The lanes
-# that it left are suspects, worked one at a time, and each may wait for such a session: on a busy machine that adds up.
+# A worker that stands still inside a transaction holds row locks until the server ends its idle session, or another
+# worker one that stands between Parse and Bind (10 s each). The lanes that it left are suspects, worked one at a time.
 TAKEN_OVER_S = 400.0
 
 

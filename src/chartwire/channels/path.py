@@ -27,7 +27,7 @@ from chartwire.core import clock
 from chartwire.core.access import Access
 from chartwire.core.crashpoints import hit
 from chartwire.core.errors import ConflictError, TransientError
-from chartwire.core.limits import BATCH_BYTES_MAX
+from chartwire.core.limits import BATCH_BYTES_MAX, STANDING_STILL_S
 from chartwire.core.source import Source
 from chartwire.events import lanes as lane_engine
 from chartwire.events.lanes import Claim
@@ -60,6 +60,12 @@ class Path:
     def access(self, org: UUID) -> Access:
         """The worker acts for the organisation whose messages it carries."""
         return Access(org, self.actor, "HOPERAT", frozenset({"*"}))
+
+    async def end_standing_sessions(self) -> None:
+        """End sessions whose client stands still in the middle of a statement: the rows that they lock would be locked
+        for as long as it stands."""
+        async with self.pool.connection() as connection:
+            await connection.execute(q.end_standing_sessions, STANDING_STILL_S)
 
     async def load(self, org: UUID, lane_ids: Sequence[UUID], jobs_per_lane: int) -> list[Job]:
         """The jobs at the head of these lanes, in lane order; at most BATCH_BYTES_MAX and one message more."""

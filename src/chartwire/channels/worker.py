@@ -161,6 +161,7 @@ class IntakeWorker:
     async def _mind_the_dead(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             await self._lanes.check_alive()
+            await self._path.end_standing_sessions()
             if await self._lanes.free_lanes_of_the_dead():
                 self._next_suspect_s = 0.0
                 self._wake.set()

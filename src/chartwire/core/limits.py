@@ -29,6 +29,8 @@ JOBS_PER_LANE_MAX = 20
 BATCH_BYTES_MAX = 32 * 1024 * 1024
 """Raw messages that a worker holds for one batch; a single larger one is worked alone."""
 LEASE_S = 30.0
+STANDING_STILL_S = 10.0
+"""How long a database session may wait for the rest of a statement while it holds locks."""
 LANE_ATTEMPTS_MAX = 6
 LANE_BACKOFF_MAX_S = 900.0
 

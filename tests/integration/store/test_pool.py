@@ -18,6 +18,7 @@ from chartwire.core.errors import AuthError, ConflictError, TransientError, Vali
 from chartwire.core.ids import uuid7
 from chartwire.store.errors import StoreError
 from chartwire.store.pool import Pool
+from chartwire.store.queries import q
 
 INSERT_SOURCE = "insert into source (org_id, id, name, settings) values ($1, $2, $3, '{}')"
 
@@ -310,3 +311,20 @@ async def test_serving_roles_bound_every_statement_and_idle_transaction(pool, en
         async with each.connection() as connection:
             for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
                 assert await connection.fetchval("select current_setting($1)", setting) not in ("0", "")
+
+
+async def test_a_client_that_stands_still_in_the_middle_of_a_statement_loses_its_row_locks(database, pool, org_id):
+    """The driver flushes after Parse: to the server that session is active, and none of its timeouts ends it."""
+    standing = Pool(database.app_dsn, size=1)
+    source = uuid7()
+    async with pool.transaction(org_id) as tx:
+        await tx.execute(INSERT_SOURCE, org_id, source, "feed")
+    async with standing.connection() as holder, pool.connection() as watcher:
+        await holder.execute(f"begin; set local chartwire.org_id = '{org_id}'")
+        await holder.fetch("select 1 from source where id = $1 for update", source)
+        await holder.raw.prepare("select 'stands still'")
+        assert await watcher.fetchval(q.end_standing_sessions, 60.0) == 0
+        assert await watcher.fetchval(q.end_standing_sessions, 0.0) == 1
+    async with pool.transaction(org_id) as tx:
+        await tx.fetch("select 1 from source where id = $1 for update", source)
+    await standing.close()
