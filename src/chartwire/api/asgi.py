@@ -10,6 +10,7 @@ import traceback
 import msgspec
 import structlog
 
+from chartwire.api.fhir import negotiation
 from chartwire.api.fhir.outcome import operation_outcome
 from chartwire.api.fhir.read import RESOURCE_TYPES
 from chartwire.api.http import (
@@ -42,6 +43,8 @@ _SECONDS = Histogram("chartwire_http_request_seconds", "From the request's head 
 _TOO_MANY = 429
 _WITHOUT_CONTENT = frozenset({204, 304})
 _FHIR_PREFIX = "/fhir/"
+_OPEN_TO_PAGES = (_FHIR_PREFIX, "/.well-known/")
+"""Beginnings of addresses that pages of other origins may call (CORS)."""
 _API_PREFIX = "/api/"
 _VERSION: Header = (b"chartwire-version", API_VERSIONS[-1].encode())
 _ONLY_TLS: Header = (b"strict-transport-security", b"max-age=31536000")
@@ -71,6 +74,8 @@ class Api:
         request.in_the_clear = self._refuses_clear_keys and self._services.clients.came_in_the_clear(scope)
         route, answer = await self._answer(request, scope["query_string"])
         request.told += self._always
+        if request.path.startswith(_OPEN_TO_PAGES) and request.method != "OPTIONS":
+            request.told += negotiation.cors(request)
         if self._services.leaving():
             request.told.append(_CLOSE)
         await _send(request, answer, send)
@@ -126,14 +131,11 @@ class Api:
         try:
             if route.scope is not None and not request.access.allows(route.scope):
                 raise AuthError(f"the key lacks the scope `{route.scope}`", code="scope_missing")
-            if not accepts(request.headers.get(b"accept"), route.media.encode(), JSON):
-                raise ApiError(f"this address gives {route.media}", code="not_acceptable")
-            if request.path.startswith(_API_PREFIX):
-                _check_version(request)
-            request.read_query(query_string)
+            drawn = _understood(request, route, query_string)
             if unknown := route.unknown(request.query):
                 raise _unknown_parameter(unknown, route)
-            return await route.handle(request, self._services)
+            answer = await route.handle(request, self._services)
+            return negotiation.drawn(answer) if drawn else answer
         except ChartwireError as error:
             if error.error_class in {"transient", "upstream"} or error.code.startswith("sql_"):
                 _log.warning(
@@ -167,6 +169,19 @@ def _token(request: Request) -> str:
     return key.decode("latin-1").strip()
 
 
+def _understood(request: Request, route: Route, query_string: bytes) -> bool:
+    """Read the query, settle form and version of the answer; whether it is drawn for people. Raises ApiError."""
+    if request.path.startswith(_FHIR_PREFIX):
+        request.read_query(query_string, repeated=route.open_query)
+        return negotiation.agree(request, route.media)
+    if not accepts(request.headers.get(b"accept"), route.media.encode(), JSON):
+        raise ApiError(f"this address gives {route.media}", code="not_acceptable")
+    if request.path.startswith(_API_PREFIX):
+        _check_version(request)
+    request.read_query(query_string)
+    return False
+
+
 def _unknown_parameter(unknown: set[str], route: Route) -> ApiError:
     """Names the parameter that comes nearest, not what was sent: a name that we do not know may be anything."""
     faults = []
@@ -190,7 +205,8 @@ def _wrong_method(request: Request, methods: dict[str, Route]) -> Answer:
     allowed = sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])})
     allow: Header = (b"allow", ", ".join(allowed).encode())
     if request.method == "OPTIONS":
-        return Answer(b"", 204, JSON, [allow])
+        pages = request.path.startswith(_OPEN_TO_PAGES)
+        return Answer(b"", 204, JSON, [allow, *(negotiation.preflight(request, ", ".join(allowed)) if pages else ())])
     error = ApiError(f"allowed are {', '.join(allowed)}", code="method_not_allowed", headers=[allow])
     return _refusal(request, error)
 
@@ -217,8 +233,8 @@ def _audit_row(request: Request, route: Route, answer: Answer) -> AuditRow:
     access = request.access
     refused = answer.status in {401, 403, 404}
     shape = f"{request.method} {route.path}"
-    if request.query:
-        shape += "?" + "&".join(sorted(request.query.keys() & route.known))
+    if request.query or request.asked:
+        shape += "?" + "&".join(sorted({*(request.query.keys() & route.known), *request.asked}))
     return AuditRow(
         access.org,
         access.actor,

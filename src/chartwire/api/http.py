@@ -28,12 +28,15 @@ PROBLEM_JSON = b"application/problem+json"
 _JSON_BODIES = frozenset({JSON, b"application/merge-patch+json"})
 FHIR_JSON = b"application/fhir+json"
 HTML = b"text/html; charset=utf-8"
+TEXT_JSON = b"text/json"
 ANY = b"*/*"
 """The media type of an address that gives whatever its content is."""
 NO_ACCESS = Access(UUID(int=0), "anonymous", "", frozenset())
 
 _PARAMETERS_MAX = 40
 _VALUE_CHARACTERS_MAX = 4096
+_OPEN_PARAMETERS_MAX = 200
+_OPEN_VALUE_CHARACTERS_MAX = 32_768
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _OURS = "req_"
 _HEX = re.compile(r"[0-9a-f]{32}")
@@ -44,18 +47,21 @@ _POINTER_STEP = re.compile(r"\.(\w+)|\[(\d+|\.\.\.)\]")
 class Request:
     """What came in. `parts` are the variable parts of the path, `access` who asks (after the door let them in), `route`
     the address as the route table writes it, `told` headers that go with whatever the answer is, `trace_id` that of a
-    W3C traceparent. `row_id` is the id of its audit row, where `request_id` was made here and names it. `client`
-    is the address at the other end, behind trusted proxies; `in_the_clear`: it came over plain http though https is the
-    address."""
+    W3C traceparent. `pairs` are the parameters in the order in which they came, `query` the last of each name, `asked`
+    the names of those that a handler with an open query knew: the audit row tells them. `row_id` is the id of its audit
+    row, where `request_id` was made here and names it. `client` is the address at the other end, behind trusted
+    proxies; `in_the_clear`: it came over plain http though https is the address."""
 
     __slots__ = (
         "_content",
         "access",
+        "asked",
         "body_bytes_max",
         "client",
         "headers",
         "in_the_clear",
         "method",
+        "pairs",
         "parts",
         "path",
         "query",
@@ -84,29 +90,24 @@ class Request:
         self.parts: tuple[str, ...] = ()
         self.access = NO_ACCESS
         self.token: str | None = None
+        self.pairs: list[tuple[str, str]] = []
         self.query: dict[str, str] = {}
+        self.asked: Collection[str] = ()
         self.route = ""
         self.body_bytes_max = API_BODY_BYTES_MAX
         self._content: bytes | None = None
 
-    def read_query(self, query_string: bytes) -> None:
-        """Fill `query`. Raises ApiError for a parameter that comes twice, and for what no value of ours can hold."""
+    def read_query(self, query_string: bytes, *, repeated: bool = False) -> None:
+        """Fill `pairs` and `query`. Raises ApiError for what no value of ours can hold, and for a parameter that comes
+        twice where that is not what `repeated` ones may."""
         if not query_string:
             return
-        try:
-            pairs = parse_qsl(
-                query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_PARAMETERS_MAX
-            )
-        except ValueError:
-            raise ApiError("the query string cannot be read", code="invalid_parameter") from None
-        self.query = dict(pairs)
-        if len(self.query) != len(pairs):
+        self.pairs = parameter_pairs(query_string, repeated=repeated)
+        self.query = dict(self.pairs)
+        if len(self.query) != len(self.pairs) and not repeated:
             raise ApiError(
                 "each parameter is given once; several values are joined by commas", code="duplicate_parameter"
             )
-        for value in self.query.values():
-            if "\x00" in value or len(value) > _VALUE_CHARACTERS_MAX:
-                raise ApiError("a value is too long or holds a NUL", code="invalid_parameter")
 
     @property
     def has_no_body(self) -> bool:
@@ -158,6 +159,20 @@ class Answer:
     patients: Collection[UUID] = ()
     policy: bytes = b"default-src 'none'; frame-ancestors 'none'"
     cache: bytes = b"no-store"
+
+
+def parameter_pairs(text: bytes, *, repeated: bool = False) -> list[tuple[str, str]]:
+    """The parameters of a query string or of a form, in their order. Raises ApiError (`invalid_parameter`)."""
+    most = _OPEN_PARAMETERS_MAX if repeated else _PARAMETERS_MAX
+    longest = _OPEN_VALUE_CHARACTERS_MAX if repeated else _VALUE_CHARACTERS_MAX
+    try:
+        pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
+    except ValueError:
+        raise ApiError("the parameters cannot be read", code="invalid_parameter") from None
+    for _, value in pairs:
+        if "\x00" in value or len(value) > longest:
+            raise ApiError("a value is too long or holds a NUL", code="invalid_parameter")
+    return pairs
 
 
 def json_answer(value: Any, *, status: int = 200, headers: Sequence[Header] = (), count: int = 0) -> Answer:

@@ -158,7 +158,8 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def _query(request: Request) -> bytes:
-    return msgspec.json.encode(request.query, order="deterministic")
+    several = len(request.pairs) != len(request.query)
+    return msgspec.json.encode(sorted(request.pairs) if several else request.query, order="deterministic")
 
 
 def _canonical_body(content: bytes) -> bytes:

@@ -40,9 +40,10 @@ class Route:
     the door may recall the key from memory. `answer` and `body` are the msgspec types of the documentation, `media`
     what the answer is, `also` further statuses that are no refusal, with their types. `body_media` are the types that
     a body may have, `body_bytes_max` bounds it, and one that is `body_optional` may be left out. `families` are
-    beginnings of parameters whose names are the organisation's own (`custom.`); the handler judges those. A `batch` is
-    charged by its items, in the handler. A `conditional` route takes If-Match. From `deprecated` on answers warn
-    (RFC 9745), and tell the day of `sunset` (RFC 8594), after which it may be gone.
+    beginnings of parameters whose names are the organisation's own (`custom.`); the handler judges those, and all of a
+    route with an `open_query`, which takes any parameter any number of times. A `batch` is charged by its items, in the
+    handler. A `conditional` route takes If-Match. From `deprecated` on answers warn (RFC 9745), and tell the day of
+    `sunset` (RFC 8594), after which it may be gone.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Route:
     tag: str = ""
     body_bytes_max: int = API_BODY_BYTES_MAX
     families: tuple[str, ...] = ()
+    open_query: bool = False
     batch: bool = False
     also: Mapping[int, Any] = field(default_factory=dict)
     conditional: bool = False
@@ -79,6 +81,8 @@ class Route:
 
     def unknown(self, names: Iterable[str]) -> set[str]:
         """Those of the names of query parameters that this route does not know."""
+        if self.open_query:
+            return set()
         return {name for name in names if name not in self.known and not name.startswith(self.families)}
 
     @property
@@ -112,6 +116,20 @@ class _Node:
         self.methods: dict[str, Route] = {}
 
 
+def _walk(
+    node: _Node, path: list[str], at: int, taken: tuple[str, ...]
+) -> tuple[dict[str, Route], tuple[str, ...]] | None:
+    """The node of `path[at:]` below `node`, where it has routes, with the variable parts on the way."""
+    if at == len(path):
+        return (node.methods, taken) if node.methods else None
+    part = path[at]
+    fixed = node.children.get(part)
+    found = None if fixed is None else _walk(fixed, path, at + 1, taken)
+    if found is None and node.variable is not None and part:
+        return _walk(node.variable, path, at + 1, (*taken, part))
+    return found
+
+
 class Router:
     """Finds the routes of a path in time that grows with its parts, not with the number of routes."""
 
@@ -122,17 +140,9 @@ class Router:
             self._add(route)
 
     def find(self, path: str) -> tuple[dict[str, Route], tuple[str, ...]] | None:
-        """The routes of a path by method, and its variable parts. A fixed part wins over a variable one."""
-        node, parts = self._root, []
-        for part in path.split("/"):
-            following = node.children.get(part)
-            if following is None:
-                following = node.variable
-                if following is None or not part:
-                    return None
-                parts.append(part)
-            node = following
-        return (node.methods, tuple(parts)) if node.methods else None
+        """The routes of a path by method, and its variable parts. A fixed part wins over a variable one, unless
+        nothing stands behind it for the rest of the path."""
+        return _walk(self._root, path.split("/"), 0, ())
 
     def _add(self, route: Route) -> None:
         node = self._root

@@ -1,0 +1,58 @@
+"""What a FHIR request may ask of the form of its answer."""
+
+import pytest
+from tests.integration.api.hub import Client
+
+ORIGIN = {"origin": "https://app.example.org"}
+
+
+@pytest.mark.parametrize(
+    "wanted", ["json", "application/json", "application/fhir+json", "application/fhir%2Bjson", "text/json"]
+)
+async def test_every_name_of_json_is_json_whatever_the_accept_header_says(app, wanted):
+    reply = await Client(app).get(f"/fhir/R4/metadata?_format={wanted}", accept="application/fhir+xml")
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/fhir+json")
+
+
+@pytest.mark.parametrize(
+    ("query", "accept"),
+    [("", "application/fhir+xml"), ("?_format=xml", "*/*"), ("?_format=ttl", "application/json"), ("", "text/turtle")],
+)
+async def test_xml_and_turtle_are_refused_with_an_operation_outcome(app, query, accept):
+    reply = await Client(app).get(f"/fhir/R4/metadata{query}", accept=accept)
+    assert reply.status == 406
+    assert reply.json["resourceType"] == "OperationOutcome"
+
+
+async def test_pretty_draws_the_answer_for_people_and_leaves_every_number_as_it_was_written(client, record):
+    body = {"status": "final", "code": {"text": "x"}, "valueQuantity": {"value": 1.50}}
+    wanted = await record.save("Observation", body)
+    plain = await client.get(f"/fhir/R4/Observation/{wanted}")
+    pretty = await client.get(f"/fhir/R4/Observation/{wanted}?_pretty=true")
+    assert b"\n" not in plain.body
+    assert pretty.body.count(b"\n") > 5
+    assert pretty.json == plain.json
+    assert (await client.get(f"/fhir/R4/Observation/{wanted}?_pretty=1")).status == 400
+
+
+async def test_a_page_of_any_origin_may_ask_and_read_the_headers_that_count(client):
+    reply = await client.get("/fhir/R4/metadata", **ORIGIN)
+    assert reply.headers["access-control-allow-origin"] == "*"
+    exposed = {name.strip() for name in reply.headers["access-control-expose-headers"].split(",")}
+    assert {"ETag", "Location", "Last-Modified", "Content-Location"} <= exposed
+    assert "access-control-allow-credentials" not in reply.headers
+    refused = await Client(client.app).get("/fhir/R4/Patient/x", **ORIGIN)
+    assert (refused.status, refused.headers["access-control-allow-origin"]) == (401, "*")
+    for quiet in (await client.get("/fhir/R4/metadata"), await client.get("/api/v1/patients", **ORIGIN)):
+        assert not [name for name in quiet.headers if name.startswith("access-control")]
+
+
+async def test_a_page_may_ask_first_whether_it_may_ask(app):
+    asked = ORIGIN | {"access-control-request-method": "GET", "access-control-request-headers": "authorization"}
+    reply = await Client(app).call("OPTIONS", "/fhir/R4/Patient/1", headers=asked)
+    assert reply.status == 204
+    assert "GET" in reply.headers["access-control-allow-methods"]
+    assert "Authorization" in reply.headers["access-control-allow-headers"]
+    plain = await Client(app).call("OPTIONS", "/fhir/R4/Patient/1")
+    assert "GET" in plain.headers["allow"]
+    assert "access-control-allow-methods" not in plain.headers
