@@ -2,6 +2,7 @@
 
 from chartwire.api import docs, health
 from chartwire.api.fhir import binary as fhir_binary
+from chartwire.api.fhir import bundle as fhir_bundle
 from chartwire.api.fhir import read as fhir_read
 from chartwire.api.rest import (
     actions,
@@ -34,6 +35,12 @@ from chartwire.api.rest import (
     writes,
 )
 
+FHIR = (
+    *fhir_binary.ROUTES,
+    *fhir_read.ROUTES,
+)
+"""What an entry of a Bundle may ask for, too."""
+
 DOCUMENTED = (
     *collections.ROUTES,
     *writes.ROUTES,
@@ -63,8 +70,8 @@ DOCUMENTED = (
     *keys.ROUTES,
     *custom_fields.ROUTES,
     *requests.ROUTES,
-    *fhir_binary.ROUTES,
-    *fhir_read.ROUTES,
+    *FHIR,
+    *fhir_bundle.routes(FHIR),
     *health.ROUTES,
 )
 

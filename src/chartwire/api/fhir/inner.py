@@ -1,0 +1,103 @@
+"""One entry of a Bundle as a request of its own: by the same route, scope check and handler as if it came alone."""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from chartwire.api.fhir.outcome import operation_outcome
+from chartwire.api.http import FHIR_JSON, Answer, Request
+from chartwire.api.problem import ApiError
+from chartwire.api.routes import Route, Router
+from chartwire.api.services import Services
+from chartwire.core.errors import AuthError, ChartwireError
+from chartwire.formats.fhir.bundles import Entry, refused
+
+BASE = "/fhir/R4"
+_HEADERS = {
+    "ifMatch": b"if-match",
+    "ifNoneMatch": b"if-none-match",
+    "ifModifiedSince": b"if-modified-since",
+    "ifNoneExist": b"if-none-exist",
+}
+_PATCHES = frozenset({"application/json-patch+json", "application/merge-patch+json"})
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """The routes of the FHIR door, asked in the name of an outer request."""
+
+    router: Router
+    outer: Request
+    services: Services
+
+    async def answer(self, entry: Entry) -> Answer:
+        """What the entry's request is answered; a refusal is an answer too, with the entry's place before its own.
+
+        Raises ChartwireError only for what passes by itself (a database that is away), as a batch is then tried again.
+        """
+        try:
+            request, route = self._request(entry)
+            return await route.handle(request, self.services)
+        except ChartwireError as error:
+            return refusal(self.outer, error)
+
+    def _request(self, entry: Entry) -> tuple[Request, Route]:
+        path = f"{BASE}/{entry.path}".removesuffix("/")
+        found = self.router.find(path)
+        if found is None:
+            raise ApiError("there is nothing at this address", code="not_found", error_class="not_found")
+        methods, parts = found
+        route = methods.get("GET" if entry.method == "HEAD" else entry.method)
+        if route is None or path == BASE:
+            raise ApiError("this is not done in a Bundle", code="method_not_allowed")
+        if route.scope is not None and not self.outer.access.allows(route.scope):
+            raise AuthError(f"the key lacks the scope `{route.scope}`", code="scope_missing")
+        content, media = _content(entry)
+        request = Request(
+            {"method": entry.method, "path": path, "headers": self._headers(entry, media)}, _given(content)
+        )
+        request.request_id, request.access, request.client = self.outer.request_id, self.outer.access, self.outer.client
+        request.parts, request.route = parts, route.path
+        request.body_bytes_max = route.body_bytes_max
+        request.read_query(entry.query.encode("ascii", "replace"), repeated=route.open_query)
+        return request, route
+
+    def _headers(self, entry: Entry, media: bytes) -> Iterable[tuple[bytes, bytes]]:
+        headers = [(b"accept", FHIR_JSON), (b"content-type", media), (b"prefer", _preferred(self.outer))]
+        return [*headers, *((_HEADERS[name], value.encode()) for name, value in entry.conditions.items())]
+
+
+def refusal(request: Request, error: ChartwireError) -> Answer:
+    """An error as the OperationOutcome of one entry."""
+    return operation_outcome(request, error)
+
+
+def _preferred(outer: Request) -> bytes:
+    """The outer request's preferences; without a word about it, writes in a Bundle give back no resource."""
+    told = outer.headers.get(b"prefer", b"")
+    return told if b"return=" in told else b"return=minimal, " + told if told else b"return=minimal"
+
+
+def _content(entry: Entry) -> tuple[bytes, bytes]:
+    """The body and its type; the patch in a Binary is the body itself (R4 3.1.0.11.6)."""
+    if entry.resource is None:
+        return b"", FHIR_JSON
+    media = entry.resource.get("contentType")
+    if entry.method == "PATCH" and entry.resource.get("resourceType") == "Binary" and media in _PATCHES:
+        try:
+            return base64.b64decode(entry.resource.get("data", "")), media.encode()
+        except (binascii.Error, TypeError):
+            raise refused(f"{entry.place}.resource.data", "is base64") from None
+    return _encoder.encode(entry.resource), FHIR_JSON
+
+
+def _given(content: bytes) -> Any:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    return receive

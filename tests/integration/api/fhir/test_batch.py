@@ -1,0 +1,46 @@
+"""A batch Bundle is its entries one by one, each as if it came alone."""
+
+from tests.integration.api.hub import a_patient, new_client
+
+
+def batch(*requests):
+    return {"resourceType": "Bundle", "type": "batch", "entry": list(requests)}
+
+
+def get(url, **conditions):
+    return {"request": {"method": "GET", "url": url, **conditions}}
+
+
+async def test_every_entry_is_answered_in_its_place_and_a_bad_one_spoils_no_other(client, record):
+    patient = await record.save("Patient", a_patient())
+    bad = [get("Patient/unknown"), {"request": {"method": "FETCH", "url": "x"}}, {}, get("no/such/address/here")]
+    reply = await client.post("/fhir/R4", batch(get(f"Patient/{patient}"), *bad, get(f"/Patient/{patient}/_history/1")))
+    assert reply.status == 200
+    assert reply.json["type"] == "batch-response"
+    found = [entry["response"]["status"][:3] for entry in reply.json["entry"]]
+    assert found == ["200", "404", "400", "400", "404", "200"]
+    assert reply.json["entry"][0]["resource"]["id"] == str(patient)
+    assert reply.json["entry"][0]["response"]["etag"] == 'W/"1"'
+    outcome = reply.json["entry"][2]["response"]["outcome"]
+    assert outcome["issue"][0]["expression"] == ["Bundle.entry[2].request.method"]
+
+
+async def test_conditions_of_an_entry_hold_for_it(client, record):
+    patient = await record.save("Patient", a_patient())
+    reply = await client.post("/fhir/R4", batch(get(f"Patient/{patient}", ifNoneMatch='W/"1"')))
+    assert reply.json["entry"][0]["response"]["status"] == "304 Not Modified"
+
+
+async def test_one_audit_row_lists_the_patients_of_all_entries(client, record):
+    patients = [await record.save("Patient", a_patient(mrn=f"M{number}")) for number in range(3)]
+    await client.post("/fhir/R4", batch(*(get(f"Patient/{one}") for one in patients)))
+    [row] = [row for row in await record.audit_rows() if row["query_shape"].startswith("POST /fhir/R4")]
+    assert row["row_count"] == 3
+    assert all(str(one) in str(dict(row)) for one in patients)
+
+
+async def test_an_entry_needs_the_scope_of_its_own_request(services, app, org_id, other_org_id, record):
+    patient = await record.save("Patient", a_patient())
+    stranger = await new_client(services, app, other_org_id, "fhir.read")
+    reply = await stranger.post("/fhir/R4", batch(get(f"Patient/{patient}")))
+    assert reply.json["entry"][0]["response"]["status"].startswith("404")
