@@ -9,6 +9,7 @@ that is gone was there twice. Only where something looks odd, the slow readers b
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal, DecimalException
 from typing import Any, Final
@@ -23,7 +24,7 @@ Json = dict[str, Any]
 _DIGITS_MAX: Final = 64
 _EXPONENT_MAX: Final = 400
 _BOM: Final = b"\xef\xbb\xbf"
-_ESCAPED_COLON: Final = b"\\u003"
+_ESCAPED_COLONS: Final = (b"\\u003a", b"\\u003A")
 _CONTROLS: Final = (b"\\u00", b"\\b", b"\\f")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _POSITION: Final = re.compile(r" \(byte (\d+)\)")
@@ -64,9 +65,10 @@ def read_resource(data: bytes, *, bytes_max: int = HTTP_BODY_BYTES_MAX) -> Json:
     written = _encoder.encode(resource)
     if data.count(b"{") + data.count(b"[") > FHIR_DEPTH_MAX:
         _check_depth(resource)
-    if data.count(b":") != written.count(b":") or _ESCAPED_COLON in data:
+    escapes = b"\\" in data
+    if data.count(b":") != written.count(b":") or (escapes and any(colon in data for colon in _ESCAPED_COLONS)):
         _check_keys(data)
-    if any(control in written for control in _CONTROLS):
+    if escapes and any(control in written for control in _CONTROLS):
         _check_text(resource)
     if not isinstance(resource.get("resourceType"), str):
         raise ParseError(
@@ -148,9 +150,8 @@ def _check_keys(data: bytes) -> None:
     def remember(pairs: list[tuple[str, Any]]) -> Json:
         members = dict(pairs)
         if len(members) != len(pairs):
-            seen: set[str] = set()
-            key = next(key for key, _ in pairs if key in seen or seen.add(key) is not None)
-            doubled[id(members)] = members, key
+            [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
+            doubled[id(members)] = members, name
         return members
 
     resource = json.loads(data, object_pairs_hook=remember, parse_float=str)
