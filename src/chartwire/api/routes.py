@@ -9,6 +9,7 @@ from typing import Any, Literal
 from chartwire.api.http import Answer, Header, Request
 from chartwire.api.limits import LimitClass
 from chartwire.api.services import Services
+from chartwire.core.access import Access
 from chartwire.core.limits import API_BODY_BYTES_MAX
 
 Handler = Callable[[Request, Services], Awaitable[Answer]]
@@ -35,15 +36,15 @@ class Parameter:
 class Route:
     """One address and method. A GET also answers HEAD.
 
-    `scope` is what the key needs; None is for everyone, without audit row. `resource_type` and `action` go into the
-    audit row. `checked` promises that the handler reads through record.read calls that check the credential, so that
-    the door may recall the key from memory. `answer` and `body` are the msgspec types of the documentation, `media`
-    what the answer is, `also` further statuses that are no refusal, with their types. `body_media` are the types that
-    a body may have, `body_bytes_max` bounds it, and one that is `body_optional` may be left out. `families` are
-    beginnings of parameters whose names are the organisation's own (`custom.`); the handler judges those, and all of a
-    route with an `open_query`, which takes any parameter any number of times. A `batch` is charged by its items, in the
-    handler. A `conditional` route takes If-Match. From `deprecated` on answers warn (RFC 9745), and tell the day of
-    `sunset` (RFC 8594), after which it may be gone.
+    `scope` is what the key needs (of several, one); None is for everyone, without audit row. `resource_type` and
+    `action` go into the audit row. `checked` promises that the handler reads through record.read calls that check the
+    credential, so that the door may recall the key from memory. `answer` and `body` are the msgspec types of the
+    documentation, `media` what the answer is, `also` further statuses that are no refusal, with their types.
+    `body_media` are the types that a body may have, `body_bytes_max` bounds it, and one that is `body_optional` may be
+    left out. `families` are beginnings of parameters whose names are the organisation's own (`custom.`); the handler
+    judges those, and all of a route with an `open_query`, which takes any parameter any number of times. A `batch` is
+    charged by its items, in the handler. A `conditional` route takes If-Match. From `deprecated` on answers warn (RFC
+    9745), and tell the day of `sunset` (RFC 8594), after which it may be gone.
     """
 
     method: str
@@ -78,6 +79,10 @@ class Route:
         object.__setattr__(self, "known", frozenset(parameter.name for parameter in self.parameters))
         object.__setattr__(self, "limit", self._limit())
         object.__setattr__(self, "notices", self._notices())
+
+    def admits(self, access: Access) -> bool:
+        """Whether a key may ask this."""
+        return self.scope is None or access.allows(self.scope) or any(map(access.allows, self.scope.split()))
 
     def unknown(self, names: Iterable[str]) -> set[str]:
         """Those of the names of query parameters that this route does not know."""

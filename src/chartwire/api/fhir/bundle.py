@@ -10,7 +10,8 @@ from http import HTTPStatus
 
 import orjson
 
-from chartwire.api.fhir.inner import BASE, Inner, refusal
+from chartwire.api.fhir.inner import BASE, Inner
+from chartwire.api.handling import refusal
 from chartwire.api.http import FHIR_JSON, Answer, Request
 from chartwire.api.limits import BATCH_ITEMS_PER_UNIT
 from chartwire.api.problem import ApiError
@@ -79,7 +80,7 @@ def routes(fhir: Sequence[Route]) -> tuple[Route, ...]:
             BASE,
             handle,
             "Carry a batch or transaction Bundle",
-            "fhir.read",
+            "fhir.read fhir.write",
             "Bundle",
             "update",
             media=_MEDIA[0],

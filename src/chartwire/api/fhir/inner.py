@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from chartwire.api.fhir.outcome import operation_outcome
+from chartwire.api.handling import handled, refusal
 from chartwire.api.http import FHIR_JSON, Answer, Request
 from chartwire.api.problem import ApiError
 from chartwire.api.routes import Route, Router
 from chartwire.api.services import Services
-from chartwire.core.errors import AuthError, ChartwireError
+from chartwire.core.errors import ChartwireError
 from chartwire.formats.fhir.bundles import Entry, refused
 
 BASE = "/fhir/R4"
@@ -36,45 +36,33 @@ class Inner:
     services: Services
 
     async def answer(self, entry: Entry) -> Answer:
-        """What the entry's request is answered; a refusal is an answer too, with the entry's place before its own.
-
-        Raises ChartwireError only for what passes by itself (a database that is away), as a batch is then tried again.
-        """
+        """What the entry is answered. A refusal, and a fault of ours, is an answer too: it spoils no other entry."""
         try:
-            request, route = self._request(entry)
-            return await route.handle(request, self.services)
+            request, route = self._found(entry)
         except ChartwireError as error:
             return refusal(self.outer, error)
+        return await handled(request, route, self.services, entry.query.encode())
 
-    def _request(self, entry: Entry) -> tuple[Request, Route]:
+    def _found(self, entry: Entry) -> tuple[Request, Route]:
         path = f"{BASE}/{entry.path}".removesuffix("/")
         found = self.router.find(path)
         if found is None:
             raise ApiError("there is nothing at this address", code="not_found", error_class="not_found")
         methods, parts = found
         route = methods.get("GET" if entry.method == "HEAD" else entry.method)
-        if route is None or path == BASE:
-            raise ApiError("this is not done in a Bundle", code="method_not_allowed")
-        if route.scope is not None and not self.outer.access.allows(route.scope):
-            raise AuthError(f"the key lacks the scope `{route.scope}`", code="scope_missing")
+        if route is None:
+            raise ApiError("this address does not do that in a Bundle", code="method_not_allowed")
         content, media = _content(entry)
-        request = Request(
-            {"method": entry.method, "path": path, "headers": self._headers(entry, media)}, _given(content)
-        )
-        request.request_id, request.access, request.client = self.outer.request_id, self.outer.access, self.outer.client
-        request.parts, request.route = parts, route.path
-        request.body_bytes_max = route.body_bytes_max
-        request.read_query(entry.query.encode("ascii", "replace"), repeated=route.open_query)
+        scope = {"method": entry.method, "path": path, "headers": self._headers(entry, media)}
+        request, outer = Request(scope, _given(content)), self.outer
+        request.request_id, request.trace_id, request.client = outer.request_id, outer.trace_id, outer.client
+        request.access, request.parts = outer.access, parts
+        request.route, request.body_bytes_max = route.path, outer.body_bytes_max
         return request, route
 
     def _headers(self, entry: Entry, media: bytes) -> Iterable[tuple[bytes, bytes]]:
         headers = [(b"accept", FHIR_JSON), (b"content-type", media), (b"prefer", _preferred(self.outer))]
         return [*headers, *((_HEADERS[name], value.encode()) for name, value in entry.conditions.items())]
-
-
-def refusal(request: Request, error: ChartwireError) -> Answer:
-    """An error as the OperationOutcome of one entry."""
-    return operation_outcome(request, error)
 
 
 def _preferred(outer: Request) -> bytes:
