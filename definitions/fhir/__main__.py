@@ -1,7 +1,7 @@
 """Makes what Chartwire knows of FHIR R4 and US Core: `python -m definitions.fhir R4.tgz US-CORE.tgz...`.
 
-R4.tgz is the npm package hl7.fhir.r4.examples 4.0.1 (it holds all definitions of the specification), US-CORE.tgz are the
-packages of the guide, oldest first. Files are gzipped JSON; the same packages give the same bytes. `--check` writes
+R4.tgz is the npm package hl7.fhir.r4.examples 4.0.1 (it holds all definitions of the specification), US-CORE.tgz are
+the packages of the guide, oldest first. Files are gzipped JSON; the same packages give the same bytes. `--check` writes
 nothing and compares.
 """
 

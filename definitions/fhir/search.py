@@ -99,7 +99,7 @@ def alternatives(expression: str) -> list[str]:
 
 
 def compartments(base: Package) -> dict[str, dict[str, list[str]]]:
-    """The parameters that place a resource in a compartment, by compartment and type; `{def}` is the resource itself."""
+    """The parameters that place a resource in a compartment, by compartment and type; `{def}` is the resource."""
     found = {}
     for one in base.resources["CompartmentDefinition"]:
         if not one.get("experimental") or "example" not in one["url"]:

@@ -6,6 +6,7 @@ left out.
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from definitions.fhir.packages import Package, Resource
@@ -53,7 +54,7 @@ class Structures:
         kept |= {key: value for key, value in element.items() if key.startswith(_VALUES)}
         if "type" in element:
             kept["type"] = [_type(told, element) for told in element["type"]]
-            kept |= {"regex": found for told in element["type"] for found in _valued(told, _REGEX)}
+            kept |= _named("regex", (found for told in element["type"] for found in _valued(told, _REGEX)))
         if "binding" in element:
             kept["binding"] = _binding(element["binding"])
         if "slicing" in element:
@@ -85,7 +86,12 @@ def _type(told: Resource, element: Resource) -> Resource:
 
 def _binding(binding: Resource) -> Resource:
     kept = {key: binding[key] for key in ("strength", "valueSet") if key in binding}
-    return kept | {"maxValueSet": found for found in _valued(binding, _MAX_VALUE_SET)}
+    return kept | _named("maxValueSet", _valued(binding, _MAX_VALUE_SET))
+
+
+def _named(key: str, values: Iterable[str]) -> dict[str, str]:
+    """The first of the values under the key; nothing where there is none."""
+    return dict(zip((key,), values, strict=False))
 
 
 def _valued(holder: Resource, url: str) -> list[str]:

@@ -1,8 +1,8 @@
-"""What FHIR R4 (4.0.1) and US Core (3.1.1, 6.1.0, 7.0.0) say, from package data that `python -m definitions.fhir` makes.
+"""What FHIR R4 (4.0.1) and US Core (3.1.1, 6.1.0, 7.0.0) say, from package data made by `python -m definitions.fhir`.
 
-Files are read at first use: types in about 5 ms, search parameters 10, structures 30. Everything handed out is shared:
-read it, never change it. Types are named as FHIR names them (`Observation`, `Quantity`, `string`); the type of a backbone
-element is its path (`Observation.component`).
+Files are read at first use (types in 5 ms, search parameters in 2, structures in 12). Everything handed out is shared:
+read it, never change it. Types are named as FHIR names them (`Observation`, `Quantity`, `string`); the type of a
+backbone element is its path (`Observation.component`).
 """
 
 from chartwire.formats.fhir.definitions.search import (

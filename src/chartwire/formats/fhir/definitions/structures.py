@@ -1,7 +1,7 @@
 """StructureDefinitions with snapshots, without prose.
 
-The shape is FHIR's: `{"url", "version", "type", "kind", "baseDefinition", "snapshot": {"element": [...]}}`. An element has
-`id`, `path`, `min`, `max`, `type` (code, profile, targetProfile), `binding` (strength, valueSet, maxValueSet),
+The shape is FHIR's: `{"url", "version", "type", "kind", "baseDefinition", "snapshot": {"element": [...]}}`. An element
+has `id`, `path`, `min`, `max`, `type` (code, profile, targetProfile), `binding` (strength, valueSet, maxValueSet),
 `constraint` (key, severity, human, expression), `slicing`, `sliceName`, `fixed...`, `pattern...`, `contentReference`,
 `base.max` where it differs from `max`, flags that are true, and `regex` on the value of a primitive. Codes of types are
 FHIR's own (`string`, never a FHIRPath system type).

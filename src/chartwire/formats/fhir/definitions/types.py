@@ -77,7 +77,7 @@ def base_of(type_name: str) -> str | None:
     """
     told = _file().types.get(type_name)
     if told is not None:
-        return (told.removesuffix("abstract").split()[1:] or [None])[0]
+        return told.removesuffix("abstract").partition(" ")[2].strip() or None
     if type_name not in _file().elements:
         return None
     return "BackboneElement" if "modifierExtension" in _file().elements[type_name] else "Element"
