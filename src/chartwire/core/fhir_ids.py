@@ -12,6 +12,7 @@ from chartwire.core.errors import NotFoundError
 
 FHIR_ID_NAMESPACE = UUID("0d5a3c1e-7b64-5f0a-9c39-2f7f8c1d4e52")
 _LEGAL = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_RELATIVE = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -32,3 +33,11 @@ def store_id(fhir_id: str) -> UUID:
     if not is_fhir_id(fhir_id):
         raise NotFoundError("no resource has this id", code="unknown_id")
     return uuid5(FHIR_ID_NAMESPACE, fhir_id)
+
+
+@lru_cache(maxsize=65_536)
+def local_reference(reference: str) -> tuple[str, UUID] | None:
+    """Resource type and store's key that a relative reference leads to (`Patient/example`, with or without a version);
+    None for anything else: absolute, `urn:`, contained (`#x`)."""
+    found = _RELATIVE.fullmatch(reference)
+    return None if found is None else (found[1], store_id(found[2]))

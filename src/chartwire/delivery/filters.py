@@ -14,6 +14,7 @@ from typing import Any, Literal
 import orjson
 
 from chartwire.core.errors import NotFoundError, ValidationError
+from chartwire.core.fhir_ids import local_reference
 from chartwire.core.ids import PREFIXES, from_prefixed
 from chartwire.delivery import catalogue
 from chartwire.delivery.settings import Filters
@@ -135,15 +136,15 @@ def known_pattern(pattern: str) -> bool:
 
 
 def references_in(body: str | bytes) -> frozenset[str]:
-    """Every reference (`Location/...`) anywhere in a resource."""
+    """Every local reference (`Location/...`, by the store's id) anywhere in a resource."""
     found: set[str] = set()
     left: list[Any] = [orjson.loads(body)]
     while left:
         value = left.pop()
         if isinstance(value, dict):
             reference = value.get("reference")
-            if isinstance(reference, str):
-                found.add(reference)
+            if isinstance(reference, str) and (place := local_reference(reference)) is not None:
+                found.add(f"{place[0]}/{place[1]}")
             left.extend(value.values())
         elif isinstance(value, list):
             left.extend(value)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from uuid import UUID
 
 import msgspec
 
@@ -15,11 +14,31 @@ _decoder: msgspec.json.Decoder[Json] = msgspec.json.Decoder(Json, float_hook=Dec
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
+_OURS = ("versionId", "lastUpdated")
+"""Members of meta that the store writes: what somebody else says there counts for nothing."""
+
+
 def read_body(text: str) -> tuple[Json, bool]:
-    """The body without meta, and whether it is provisional."""
+    """The body with what others said in its meta (profiles, tags, labels, source), and whether it is provisional."""
     body = _decoder.decode(text)
-    meta = body.pop("meta", {})
-    return body, any(tag == provisional_tag() for tag in meta.get("tag", ()))
+    if "meta" not in body:
+        return body, False
+    meta = said_meta(body)
+    tags = [tag for tag in meta.get("tag", ()) if tag != provisional_tag()]
+    provisional = len(tags) < len(meta.get("tag", ()))
+    if provisional:
+        meta = {**meta, "tag": tags} if tags else {key: value for key, value in meta.items() if key != "tag"}
+    if meta:
+        body["meta"] = meta
+    else:
+        del body["meta"]
+    return body, provisional
+
+
+def said_meta(body: Json) -> Json:
+    """The meta of a body without version and time, which are the store's to tell."""
+    meta: Json = body.get("meta", {})
+    return {key: value for key, value in meta.items() if key not in _OURS}
 
 
 def read_json(text: str) -> Json:
@@ -27,12 +46,12 @@ def read_json(text: str) -> Json:
     return _decoder.decode(text)
 
 
-def write_body(body: Json, resource_id: UUID, version: int, updated: datetime, *, provisional: bool) -> str:
+def write_body(body: Json, logical_id: str, version: int, updated: datetime, *, provisional: bool) -> str:
     """The canonical text, with id and meta, written once for this version."""
-    meta: Json = {"versionId": str(version), "lastUpdated": instant(updated)}
+    meta: Json = {"versionId": str(version), "lastUpdated": instant(updated), **said_meta(body)}
     if provisional:
-        meta["tag"] = [provisional_tag()]
-    head = {"resourceType": body["resourceType"], "id": str(resource_id), "meta": meta}
+        meta["tag"] = [*meta.get("tag", ()), provisional_tag()]
+    head = {"resourceType": body["resourceType"], "id": logical_id, "meta": meta}
     return _encoder.encode(head | {key: value for key, value in body.items() if key not in head}).decode()
 
 

@@ -8,14 +8,16 @@ from typing import Any
 import yaml
 
 Json = dict[str, Any]
-_OUTSIDE = frozenset({"resourceType", "id", "meta"})
+_OUTSIDE = frozenset({"resourceType", "id"})
+_SPLIT = frozenset({"meta"})
+"""Of every type: tags, labels and profiles are said by different people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """The merge rules of one resource type."""
 
-    split: frozenset[str] = frozenset()
+    split: frozenset[str] = _SPLIT
     union: frozenset[str] = frozenset()
     accumulate: frozenset[str] = frozenset()
     choice: tuple[tuple[str, frozenset[str]], ...] = ()
@@ -77,7 +79,7 @@ def _shapes() -> dict[str, Shape]:
 
 def _shape(rules: Json) -> Shape:
     return Shape(
-        split=frozenset(rules.get("split", ())),
+        split=_SPLIT | frozenset(rules.get("split", ())),
         union=frozenset(rules.get("union", ())),
         accumulate=frozenset(rules.get("accumulate", ())),
         choice=tuple((prefix, frozenset(more.get("also", ()))) for prefix, more in rules.get("choice", {}).items()),

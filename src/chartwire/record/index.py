@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from chartwire.core.clock import instant
+from chartwire.core.fhir_ids import local_reference
 from chartwire.mapping.conversion import Json
 from chartwire.record import custom_values
 from chartwire.record.identity import folded
@@ -108,9 +109,9 @@ def _coding(value: Json, _: str) -> Iterator[str]:
 
 
 def _reference(value: Json, wanted: str) -> Iterator[str]:
-    reference = value.get("reference", "")
-    if reference.startswith(f"{wanted}/"):
-        yield reference
+    found = local_reference(value.get("reference", ""))
+    if found is not None and found[0] == wanted:
+        yield f"{wanted}/{found[1]}"
 
 
 def _human_name(value: Json, _: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ there; what belonged to it names the survivor from now on, and keeps its origina
 
 from uuid import UUID
 
+from chartwire.core.fhir_ids import store_id
 from chartwire.core.source import Source
 from chartwire.mapping.conversion import Conversion, Json, Merge
 from chartwire.record.identity import HeldForReviewError
@@ -44,15 +45,15 @@ def said_before_merge(survivor: Standing, origin: UUID, recorded: str | None) ->
     patient that the number named before, or the message of the merge where it named none. Where the number came by a
     chain of merges the last one counts.
     """
-    merged_at: dict[str, str] = {}
+    merged_at: dict[UUID, str] = {}
     links = survivor.body.get("link", ())
     for part in survivor.lineage.parts.get("link", ()):
         if part.source_field == MERGED_BY and part.stamp.recorded:
             other = links[part.positions[0]]["other"]["reference"] if part.positions else part.stamp.message
-            merged_at[other.removeprefix("Patient/")] = part.stamp.recorded
+            merged_at[store_id(other.removeprefix("Patient/"))] = part.stamp.recorded
     if recorded is None or not merged_at:
         return False
-    return recorded <= (merged_at.get(str(origin)) or max(merged_at.values()))
+    return recorded <= (merged_at.get(origin) or max(merged_at.values()))
 
 
 async def carry_out(teller: Teller, conversion: Conversion) -> None:
@@ -83,7 +84,7 @@ async def _merge(teller: Teller, group: Merge) -> None:
 async def _replace(teller: Teller, loser: Standing, survivor: Standing) -> None:
     work, stamp = teller.work, teller.context.stamp("Patient")
     moved = [held for held in await work.load_compartment(loser.id) if held.type != "Patient"]
-    new_name = {loser.reference: survivor.reference}
+    new_name = dict.fromkeys(loser.references, survivor.reference)
     for held in moved:
         await work.breathe()
         held.patient_id = survivor.id

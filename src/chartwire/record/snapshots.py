@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from chartwire.core.fhir_ids import store_id
 from chartwire.core.ids import order_key_digest
 from chartwire.mapping.conversion import Conversion, Json, Snapshot
 from chartwire.record.elements import shape_of
@@ -40,6 +41,7 @@ async def take(teller: Teller, snapshot: Snapshot) -> None:
         gone = [member for member in dict.fromkeys(before) if member not in named]
         members = named
     await work.load({(kind, member) for member in (*gone, *members)})
+    gone, members = ([one for one in ids if work.known(kind, one)] for ids in (gone, members))  # without deleted ones
     shape = shape_of(kind)
     for member in gone:
         _end(teller, work.standing(kind, member), shape.inactive, snapshot.segment)
@@ -55,7 +57,7 @@ async def _lists_of_losers(teller: Teller, snapshot: Snapshot) -> list[UUID]:
     reference = teller.ids.get(snapshot.scope, "")
     if not reference.startswith("Patient/"):
         return []
-    patient = teller.work.standing("Patient", UUID(reference.partition("/")[2]))
+    patient = teller.work.standing("Patient", store_id(reference.partition("/")[2]))
     if not any(link.get("type") == "replaces" for link in patient.body.get("link", ())):
         return []
     source = str(teller.context.source.id)
@@ -69,7 +71,7 @@ def _told_by(lineage: Lineage, source: str) -> bool:
 
 def _stored(ids: dict[str, str], resource_type: str, mapped_id: UUID) -> UUID:
     reference = f"{resource_type}/{mapped_id}"
-    return UUID(ids.get(reference, reference).partition("/")[2])
+    return store_id(ids.get(reference, reference).partition("/")[2])
 
 
 def _holds(body: Json, values: Json) -> bool:

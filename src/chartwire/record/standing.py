@@ -22,11 +22,16 @@ class Version:
     patient_id: UUID | None
     message_id: UUID | None
     actor: str
+    deleted: bool = False
 
 
 @dataclass(slots=True)
 class Standing:
-    """`version` 0 is not stored yet. `stored_body` and `stored_at` are what the store's index rows were made of."""
+    """`version` 0 is not stored yet. `stored_body` and `stored_at` are what the store's index rows were made of.
+
+    `logical_id` is the id in the body, which may be a FHIR client's own (core/fhir_ids.py). A `deleted` resource has no
+    body; a version that is made of it is no deletion any more.
+    """
 
     type: str
     id: UUID
@@ -40,28 +45,42 @@ class Standing:
     stored_at: datetime | None = None
     versions: list[Version] = field(default_factory=list)
     refreshed: bool = False
+    deleted: bool = False
+    logical_id: str = ""
+
+    def __post_init__(self) -> None:
+        self.logical_id = self.logical_id or str(self.id)
 
     @classmethod
     def read(cls, row: Any) -> "Standing":
         """From a row of `resource` as record.sql reads it."""
         body, provisional = read_body(row["body"])
+        deleted = row["deleted"]
         return cls(
             type=row["type"],
             id=row["id"],
             version=row["version"],
-            body=body,
+            body={} if deleted else body,
             lineage=Lineage.read(row["lineage"]),
             provisional=provisional,
             patient_id=row["patient_id"],
             original_subject=row["original_subject"],
-            stored_body=body,
+            stored_body=None if deleted else body,
             stored_at=row["updated_at"],
+            deleted=deleted,
+            logical_id=body.get("id", ""),
         )
 
     @property
     def reference(self) -> str:
-        """`Type/id`."""
-        return f"{self.type}/{self.id}"
+        """`Type/id`, by the id that FHIR clients know."""
+        return f"{self.type}/{self.logical_id}"
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every relative reference that leads here."""
+        plain = f"{self.type}/{self.id}"
+        return (plain,) if self.reference == plain else (self.reference, plain)
 
     @property
     def replaced(self) -> bool:
@@ -78,15 +97,22 @@ class Standing:
 
     def advance(self, body: Json, lineage: Lineage, message_id: UUID | None, actor: str) -> None:
         """Add a version that `actor` made. `body` is without meta."""
+        self._add(body, lineage, message_id, actor, deleted=False)
+
+    def delete(self, actor: str) -> None:
+        """Add the version that says that `actor` deleted it; whose it was is kept."""
+        self.provisional = False
+        self._add({}, Lineage(), None, actor, deleted=True)
+
+    def _add(self, body: Json, lineage: Lineage, message_id: UUID | None, actor: str, *, deleted: bool) -> None:
         self.version += 1
-        self.body = body
-        self.lineage = lineage
-        version = Version(self.version, body, lineage, self.provisional, self.patient_id, message_id, actor)
+        self.body, self.lineage, self.deleted = body, lineage, deleted
+        version = Version(self.version, body, lineage, self.provisional, self.patient_id, message_id, actor, deleted)
         self.versions.append(version)
 
     def index_changes(self, updated: datetime) -> tuple[set[Value], set[Value]]:
         """(values to add, values to remove) to bring the index from what is stored to what stands."""
-        values = index_values(self.type, self.body, updated)
+        values = set() if self.deleted else index_values(self.type, self.body, updated)
         if self.stored_body is None or self.stored_at is None:
             return values, set()
         stored = index_values(self.type, self.stored_body, self.stored_at)

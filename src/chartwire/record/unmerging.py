@@ -134,7 +134,8 @@ async def _part_resources(
     work: Work, parting: Parting, names: frozenset[UUID], goes: "_Side", stays: "_Side", act: Act
 ) -> None:
     """Resources go back to their original subject, without the words of messages under the other's numbers."""
-    new_name = {f"Patient/{parting.survivor_id}": f"Patient/{parting.patient_id}"}
+    survivor, patient = (work.standing("Patient", one) for one in (parting.survivor_id, parting.patient_id))
+    new_name = dict.fromkeys(survivor.references, patient.reference)
     for held in await work.load_compartment(parting.survivor_id):
         if held.type == "Patient":
             continue
@@ -162,7 +163,8 @@ async def _part_patients(work: Work, chain: list[Row], goes: "_Side", stays: "_S
     for patient_id, side, other_id in sides:
         held = work.standing("Patient", patient_id)
         told = await side.untold(held)
-        body, lineage = without_link(told.body, told.lineage, f"Patient/{other_id}", MERGED_BY)
+        other = work.standing("Patient", other_id)
+        body, lineage = without_link(told.body, told.lineage, other.reference, MERGED_BY)
         if body != held.body:
             held.advance(body, lineage, act.message_id, act.actor)
         if patient_id in (loser_id, survivor_id):

@@ -86,6 +86,8 @@ class Work:
         named = {(ref[0], self._keys[ref]) for ref in unknown if ref in self._keys}
         await self.load(named, lock=lock)
         await self._check_moved([ref for ref in unknown if ref in self._moved])
+        if any(ref not in self._standing for ref in named):
+            raise ConflictError("a resource was deleted meanwhile", code="merged_meanwhile")
         # Keys lead to no loser of a merge: this one became one while its lock was waited for.
         if any(self._standing[ref].replaced for ref in named if ref[0] == "Patient"):
             raise ConflictError("a patient was merged meanwhile", code="merged_meanwhile")
@@ -126,15 +128,17 @@ class Work:
         ):
             raise ConflictError("a patient was merged meanwhile", code="merged_meanwhile")
 
-    async def load(self, refs: Iterable[Ref], *, lock: bool = False) -> None:
-        """Read current versions that are not here yet; patients (and all, with `lock`) are locked first."""
+    async def load(self, refs: Iterable[Ref], *, lock: bool = False, deleted: bool = False) -> None:
+        """Read current versions that are not here yet; patients (and all, with `lock`) are locked first. What was
+        deleted is not there, but for who asks for it too."""
         missing = sorted({ref for ref in refs if ref not in self._standing})
         locked = [ref for ref in missing if lock or ref[0] == "Patient"]
         plain = [ref for ref in missing if not (lock or ref[0] == "Patient")]
         for query, group in ((q.lock_resources, locked), (q.read_current, plain)):
             if group:
                 rows = await self.tx.fetch(query, self.access.org, [ref[0] for ref in group], [ref[1] for ref in group])
-                self._standing.update({(row["type"], row["id"]): Standing.read(row) for row in rows})
+                found = {(row["type"], row["id"]): Standing.read(row) for row in rows if deleted or not row["deleted"]}
+                self._standing.update(found)
 
     async def load_compartment(self, patient_id: UUID) -> list[Standing]:
         """Everything that belongs to a patient now, as far as it is stored or in this unit of work."""
@@ -273,13 +277,14 @@ class Work:
         return _columns(rows, 11)
 
     def _version_row(self, held: Standing, version: Version, now: datetime) -> tuple[Any, ...]:
-        text = write_body(version.body, held.id, version.number, now, provisional=version.provisional)
+        body = {"resourceType": held.type} if version.deleted else version.body
+        text = write_body(body, held.logical_id, version.number, now, provisional=version.provisional)
         return (
             held.type,
             held.id,
             version.number,
             now,
-            False,
+            version.deleted,
             version.patient_id,
             held.original_subject,
             version.message_id,

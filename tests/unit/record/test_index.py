@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from chartwire.core.fhir_ids import store_id
 from chartwire.record.index import index_values
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -30,12 +31,11 @@ def test_instants_sort_as_text_whatever_their_offset() -> None:
     assert ("status", "booked") in early
 
 
-def test_only_references_of_the_wanted_type_are_indexed() -> None:
-    body = {
-        "status": "booked",
-        "participant": [{"actor": {"reference": "Patient/p"}}, {"actor": {"reference": "Practitioner/d"}}],
-    }
+def test_only_references_of_the_wanted_type_are_indexed_by_the_key_of_the_store() -> None:
+    whole = "0199fe32-a6a0-7c34-9d52-e24b3bf46c33"
+    actors = [f"Patient/{whole}", "Practitioner/d", f"http://elsewhere.example/Patient/{whole}"]
+    body = {"status": "booked", "participant": [{"actor": {"reference": one}} for one in actors]}
     values = index_values("Appointment", body, NOW)
-    assert ("patient", "Patient/p") in values
-    assert ("provider", "Practitioner/d") in values
-    assert ("patient", "Practitioner/d") not in values
+    assert {one for one in values if one[0] in {"patient", "provider"}} == {
+        ("patient", f"Patient/{whole}"), ("provider", f"Practitioner/{store_id('d')}"),
+    }  # fmt: skip

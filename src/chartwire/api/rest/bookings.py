@@ -9,6 +9,7 @@ from uuid import UUID
 from chartwire.api.rest.lenses import Json, put
 from chartwire.api.rest.models import Party
 from chartwire.core.clock import instant
+from chartwire.core.fhir_ids import local_reference
 from chartwire.core.ids import PREFIXES, to_prefixed
 from chartwire.record import custom_values, localtime, status
 
@@ -43,9 +44,9 @@ class Parties:
         if shown == [one.id for one in self.parties(body)]:
             return
         participants = body.get("participant", ())
-        standing = {part.get("actor", {}).get("reference"): part for part in participants}
+        standing = {local_reference(str(part.get("actor", {}).get("reference"))): part for part in participants}
         others = [part for part in participants if not self._mine(part.get("actor", {}))]
-        made = [standing.get(f"{self.type}/{one.id}") or self._made(one) for one in wanted]
+        made = [standing.get((self.type, one.id)) or self._made(one) for one in wanted]
         put(body, "participant", [*made, *others] if self.type == "Patient" else [*others, *made])
 
     def _made(self, one: Named) -> Json:
@@ -80,8 +81,8 @@ class Pointing:
 
 def party(actor: Json, kind: str) -> Party:
     """Who a reference points to: id and name, each where it is known."""
-    head, _, tail = str(actor.get("reference", "")).partition("/")
-    known = to_prefixed(PREFIXES[kind], UUID(tail)) if head == kind and tail else None
+    found = local_reference(str(actor.get("reference", "")))
+    known = to_prefixed(PREFIXES[kind], found[1]) if found is not None and found[0] == kind else None
     return Party(known, actor.get("display"))
 
 

@@ -11,6 +11,7 @@ from chartwire.api.rest.fields import APPOINTMENT, LOCATION, LOCATIONS_OF, PATIE
 from chartwire.api.rest.lenses import Json, concept_text
 from chartwire.api.rest.models import Appointment, Insurance, Links, Location, Origin, Patient, Provider
 from chartwire.core.clock import instant
+from chartwire.core.fhir_ids import store_id
 from chartwire.core.ids import PREFIXES, to_prefixed, uuid7_time_ms
 from chartwire.record.localtime import local_time
 from chartwire.record.read import Stored
@@ -128,7 +129,7 @@ def _insurance(body: Json) -> Insurance:
     payors = body.get("payor", [{}])
     period = body.get("period", {})
     return Insurance(
-        id=to_prefixed("cov", UUID(body["id"])),
+        id=to_prefixed("cov", store_id(body["id"])),
         status=body.get("status"),
         payor=payors[0].get("display"),
         plan=groups.get("plan", {}).get("name") or groups.get("plan", {}).get("value"),

@@ -14,7 +14,7 @@ select wanted.type, wanted.key, k.resource_id, k.original_id
 
 -- name: lock_resources
 -- Resources of a unit of work at their current version, locked in one order for everyone; looked up as in resolve_keys.
-select r.type, r.id, r.version, r.updated_at, r.patient_id, r.original_subject, r.body, r.lineage
+select r.type, r.id, r.version, r.updated_at, r.deleted, r.patient_id, r.original_subject, r.body, r.lineage
   from (select * from unnest((select $2::text[]), (select $3::uuid[])) as asked (type, id) order by type, id) as wanted
  cross join lateral (
         select * from resource where org_id = $1 and type = wanted.type and id = wanted.id limit 1 for update
@@ -22,7 +22,7 @@ select r.type, r.id, r.version, r.updated_at, r.patient_id, r.original_subject, 
 
 -- name: read_current
 -- Current versions, for writers that hold the patient's lock; looked up as in resolve_keys.
-select r.type, r.id, r.version, r.updated_at, r.patient_id, r.original_subject, r.body, r.lineage
+select r.type, r.id, r.version, r.updated_at, r.deleted, r.patient_id, r.original_subject, r.body, r.lineage
   from unnest((select $2::text[]), (select $3::uuid[])) as wanted (type, id)
  cross join lateral (
         select * from resource where org_id = $1 and type = wanted.type and id = wanted.id limit 1
@@ -30,13 +30,14 @@ select r.type, r.id, r.version, r.updated_at, r.patient_id, r.original_subject, 
 
 -- name: compartment
 -- Everything that belongs to a patient now.
-select type, id, version, updated_at, patient_id, original_subject, body, lineage
-  from resource where org_id = $1 and patient_id = $2 order by type, id;
+select type, id, version, updated_at, deleted, patient_id, original_subject, body, lineage
+  from resource where org_id = $1 and patient_id = $2 and not deleted order by type, id;
 
 -- name: moved_to
 -- What of one type belongs to a patient only since a merge.
-select type, id, version, updated_at, patient_id, original_subject, body, lineage
-  from resource where org_id = $1 and type = $2 and patient_id = $3 and original_subject <> $3 order by id;
+select type, id, version, updated_at, deleted, patient_id, original_subject, body, lineage
+  from resource
+ where org_id = $1 and type = $2 and patient_id = $3 and original_subject <> $3 and not deleted order by id;
 
 -- name: repoint_keys
 -- All keys of the loser lead to the survivor; `original_id` keeps where they led, for unmerge.
