@@ -27,7 +27,7 @@ async def handled(request: Request, route: Route, services: Services, query_stri
     """The answer of a route to a request with its access; a refusal, and a fault of ours, is an answer too."""
     try:
         if not route.admits(request.access):
-            raise AuthError(f"the key lacks the scope `{route.scope}`", code="scope_missing")
+            raise AuthError(f"the key lacks the scope {route.scopes_told}", code="scope_missing")
         drawn = _understood(request, route, query_string)
         if unknown := route.unknown(request.query):
             raise _unknown_parameter(unknown, route)

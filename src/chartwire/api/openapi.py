@@ -119,14 +119,14 @@ def _operation(route: Route, example: Example | None) -> Json:
         "tags": [route.tag],
         "parameters": _parameters(route, example),
         "responses": _answers(route, example),
-        "security": [{"key": [route.scope]}] if route.scope else [],
+        "security": [{"key": [scope]} for scope in (route.scope or "").split()],
     }
     if route.deprecated is not None:
         operation["deprecated"] = True
     if route.body is not None:
         operation["requestBody"] = _request_body(route, example)
     if route.scope is not None:
-        operation["description"] = f"Needs the scope `{route.scope}`."
+        operation["description"] = f"Needs the scope {route.scopes_told}."
         statuses = (*_ALWAYS, *(_CHANGING if route.method != "GET" else ()))
         operation["responses"] |= {status: _refusal(route, status) for status in statuses}
     return operation

@@ -84,6 +84,11 @@ class Route:
         """Whether a key may ask this."""
         return self.scope is None or access.allows(self.scope) or any(map(access.allows, self.scope.split()))
 
+    @property
+    def scopes_told(self) -> str:
+        """The scope that a key needs, for people."""
+        return " or ".join(f"`{scope}`" for scope in (self.scope or "").split())
+
     def unknown(self, names: Iterable[str]) -> set[str]:
         """Those of the names of query parameters that this route does not know."""
         if self.open_query:
