@@ -109,7 +109,7 @@ def document(routes: Iterable[Route], version: str, webhooks: Mapping[str, Json]
 def operation_id(route: Route) -> str:
     """`get_patients_id` for `GET /api/v1/patients/{id}`: the name under which examples and clients know a route."""
     words = [word.strip("{}") for word in route.path.strip("/").split("/") if word not in {"api", "v1"}]
-    return "_".join([route.method.lower(), *words]).replace("-", "_").replace(".", "_") or "root"
+    return "_".join([route.method.lower(), *words]).replace("-", "_").replace(".", "_").replace("$", "") or "root"
 
 
 def _operation(route: Route, example: Example | None) -> Json:

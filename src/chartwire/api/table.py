@@ -3,7 +3,9 @@
 from chartwire.api import docs, health
 from chartwire.api.fhir import binary as fhir_binary
 from chartwire.api.fhir import bundle as fhir_bundle
+from chartwire.api.fhir import history as fhir_history
 from chartwire.api.fhir import read as fhir_read
+from chartwire.api.fhir.operations.table import ROUTES as FHIR_OPERATIONS
 from chartwire.api.rest import (
     actions,
     alert_channels,
@@ -38,6 +40,8 @@ from chartwire.api.rest import (
 FHIR = (
     *fhir_binary.ROUTES,
     *fhir_read.ROUTES,
+    *fhir_history.ROUTES,
+    *FHIR_OPERATIONS,
 )
 """What an entry of a Bundle may ask for, too."""
 

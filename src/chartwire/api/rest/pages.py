@@ -64,7 +64,7 @@ def resume(
         sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         token = msgspec.msgpack.decode(sealer.open_sealed(_PURPOSE, sealed), type=_Token)
     except (binascii.Error, ValueError, SealError):
-        raise ApiError("take the token from `next_page_token` as it is", code="page_token_invalid") from None
+        raise ApiError("a page token is taken as it was given", code="page_token_invalid") from None
     told = _filters(query)
     same = not told or told == token.filters
     if not same or token.binding != _binding(access, route) or len(token.position) != length:

@@ -1,0 +1,1 @@
+"""Operations of the FHIR door (`$everything`), one noun a file."""

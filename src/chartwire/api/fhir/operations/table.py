@@ -1,0 +1,7 @@
+"""Every operation of the FHIR door; /metadata tells of these and no others."""
+
+from chartwire.api.fhir.operations.registry import Operation
+
+OPERATIONS: tuple[Operation, ...] = ()
+
+ROUTES = tuple(route for operation in OPERATIONS for route in operation.routes())
