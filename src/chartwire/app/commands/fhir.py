@@ -1,0 +1,52 @@
+"""`chartwire fhir`: load."""
+
+import argparse
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, cast
+
+from chartwire.app.cli import common_arguments
+
+
+class _Action(Protocol):
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `chartwire fhir`."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    _register_load(actions)
+
+
+def _register_load(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    load = _action(actions, "load", "fhir_load", "load Bundles and resources into a server; goes on where it ended")
+    load.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files (.json, .ndjson, .gz) and folders")
+    load.add_argument("--url", help="base URL of the FHIR server (default: of the running sandbox)")
+    load.add_argument("--key-file", type=Path, metavar="FILE", help="holds the API key (default: the sandbox's key)")
+    load.add_argument("--data-dir", type=Path, metavar="DIR", help="of the sandbox that is meant")
+    load.add_argument("--connections", type=int, default=4, metavar="N", help="requests at the same time (default 4)")
+    load.add_argument("--batch", type=int, default=100, metavar="N", help="resources a request, where they come singly")
+    load.add_argument("--timeout", type=float, default=300.0, help="seconds to wait for each answer (default 300)")
+    load.add_argument("--state", type=Path, default=Path("fhir-load.state"), metavar="FILE",
+                      help="remembers by hash what was loaded (default fhir-load.state)")  # fmt: skip
+    load.add_argument("--errors", type=Path, default=Path("fhir-load.errors.ndjson"), metavar="FILE",
+                      help="OperationOutcomes of what was refused (default fhir-load.errors.ndjson)")  # fmt: skip
+    load.add_argument("--fresh", action="store_true", help="forget what was loaded before, send everything")
+
+
+def _action(
+    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, module: str, meaning: str
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=meaning, description=meaning)
+    common_arguments(parser)
+    parser.set_defaults(run=_lazily(module))
+    return parser
+
+
+def _lazily(module: str) -> Callable[[argparse.Namespace], int]:
+    def run(args: argparse.Namespace) -> int:
+        found = cast("_Action", importlib.import_module(f"chartwire.app.commands.{module}"))
+        return found.run(args)
+
+    return run
