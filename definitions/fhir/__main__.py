@@ -16,6 +16,7 @@ from typing import Any
 from definitions.fhir.packages import Package
 from definitions.fhir.search import compartments, search_parameters
 from definitions.fhir.structures import Structures
+from definitions.fhir.terminology import terminology
 from definitions.fhir.types import types
 
 HERE = Path(__file__).parent
@@ -29,6 +30,7 @@ def contents(packages: list[Package]) -> dict[str, Any]:
         "types": types(base.structures()),
         "search": {"parameters": search_parameters(base, guides), "compartments": compartments(base)},
         "structures": Structures().make(packages),
+        "terminology": terminology(packages),
     }
 
 

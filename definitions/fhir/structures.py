@@ -32,7 +32,7 @@ class Structures:
     def make(self, packages: list[Package]) -> dict[str, Any]:
         """The content of structures.json: the pool, and each structure by canonical and version."""
         found = {
-            f"{one['url']}|{one.get('version') or package.version}": self._structure(one)
+            f"{one['url']}|{one.get('version') or package.version}": self._structure(one, _own_sets(package))
             for package in packages
             for one in package.structures()
         }
@@ -42,11 +42,12 @@ class Structures:
             "profiles": _profiles(found, packages[1:]),
         }
 
-    def _structure(self, structure: Resource) -> Resource:
+    def _structure(self, structure: Resource, own_sets: dict[str, str]) -> Resource:
         kept = {key: structure[key] for key in _KEPT if structure.get(key) not in (None, False)}
-        return kept | {"snapshot": {"element": [self._element(one) for one in structure["snapshot"]["element"]]}}
+        elements = [self._element(one, own_sets) for one in structure["snapshot"]["element"]]
+        return kept | {"snapshot": {"element": elements}}
 
-    def _element(self, element: Resource) -> Resource:
+    def _element(self, element: Resource, own_sets: dict[str, str]) -> Resource:
         kept = {key: element[key] for key in _ELEMENT if key in element}
         if element.get("base", {}).get("max", element["max"]) != element["max"]:
             kept["base"] = {"max": element["base"]["max"]}
@@ -56,7 +57,7 @@ class Structures:
             kept["type"] = [_type(told, element) for told in element["type"]]
             kept |= _named("regex", (found for told in element["type"] for found in _valued(told, _REGEX)))
         if "binding" in element:
-            kept["binding"] = _binding(element["binding"])
+            kept["binding"] = _binding(element["binding"], own_sets)
         if "slicing" in element:
             kept["slicing"] = {key: value for key, value in element["slicing"].items() if key != "description"}
         if "constraint" in element:
@@ -84,9 +85,16 @@ def _type(told: Resource, element: Resource) -> Resource:
     return {"code": type_code(told, element)} | {key: told[key] for key in _TYPE if key in told}
 
 
-def _binding(binding: Resource) -> Resource:
-    kept = {key: binding[key] for key in ("strength", "valueSet") if key in binding}
-    return kept | _named("maxValueSet", _valued(binding, _MAX_VALUE_SET))
+def _own_sets(package: Package) -> dict[str, str]:
+    """What a guide's value sets are called with their version: its profiles mean those."""
+    return {one["url"]: f"{one['url']}|{one['version']}" for one in package.resources["ValueSet"] if "version" in one}
+
+
+def _binding(binding: Resource, own_sets: dict[str, str]) -> Resource:
+    kept = {"strength": binding["strength"]}
+    if "valueSet" in binding:
+        kept["valueSet"] = own_sets.get(binding["valueSet"], binding["valueSet"])
+    return kept | _named("maxValueSet", (own_sets.get(url, url) for url in _valued(binding, _MAX_VALUE_SET)))
 
 
 def _named(key: str, values: Iterable[str]) -> dict[str, str]:

@@ -5,6 +5,8 @@ read it, never change it. Types are named as FHIR names them (`Observation`, `Qu
 backbone element is its path (`Observation.component`).
 """
 
+from chartwire.formats.fhir.definitions.codes import CodeSystem, code_system, code_systems, value_sets
+from chartwire.formats.fhir.definitions.membership import ValueSetCodes, value_set
 from chartwire.formats.fhir.definitions.search import (
     Component,
     SearchParameter,
@@ -26,11 +28,15 @@ from chartwire.formats.fhir.definitions.types import (
 
 __all__ = [
     "Child",
+    "CodeSystem",
     "Component",
     "SearchParameter",
+    "ValueSetCodes",
     "base_of",
     "children",
     "choices",
+    "code_system",
+    "code_systems",
     "common_parameters",
     "compartments",
     "is_primitive",
@@ -41,4 +47,6 @@ __all__ = [
     "served_types",
     "structure",
     "structure_canonicals",
+    "value_set",
+    "value_sets",
 ]

@@ -1,0 +1,200 @@
+"""Which codes a value set has: what `compose` says (R4 ValueSet, section 4.9.6), over systems that are known.
+
+Answers have three values, None where what is known does not decide: a code of a system that nobody has listed here may
+or may not exist, and is not said to be right or wrong.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Protocol
+
+from chartwire.formats.fhir.definitions.codes import CodeSystem, Part, ValueSet, code_system, value_set_definition
+from chartwire.formats.fhir.grammars import GRAMMARS, LANGUAGES, subtag
+
+_DEPTH_MAX = 12
+Coding = tuple[str, str]
+
+
+class Content(Protocol):
+    """What is known of single codes."""
+
+    def has(self, system: str, code: str) -> bool | None:
+        """Whether the system has the code."""
+
+    def within(self, system: str, code: str, ancestor: str) -> bool | None:
+        """Whether `ancestor` subsumes the code; a code does not subsume itself."""
+
+    def property(self, system: str, code: str, name: str) -> tuple[str, ...] | None:
+        """The values of a concept's property, () where it has none."""
+
+
+class PackagedContent:
+    """What the packages list, and what a grammar decides."""
+
+    def has(self, system: str, code: str) -> bool | None:
+        """True or False for systems listed in full and for grammars, else True or None."""
+        if grammar := GRAMMARS.get(system):
+            return grammar(code)
+        listed = code_system(system)
+        if listed is None:
+            return None
+        return listed.place(code) is not None or (None if listed.content != "complete" else False)
+
+    def within(self, system: str, code: str, ancestor: str) -> bool | None:
+        """By the tree of the system; False also where a listed system lacks the code."""
+        listed = code_system(system)
+        if listed is None:
+            return None
+        place, above = listed.place(code), listed.place(ancestor)
+        if place is None or above is None:
+            return False
+        return above in listed.ancestors(place)
+
+    def property(self, system: str, code: str, name: str) -> tuple[str, ...] | None:
+        """Subtags of languages; nothing else has properties here."""
+        if name == "code":
+            return (code,)
+        part = subtag(code, name) if system == LANGUAGES else None
+        return None if part is None else tuple(filter(None, (part,)))
+
+
+class Evaluator:
+    """Decides single codes by some content."""
+
+    def __init__(self, content: Content, sets: Callable[[str], ValueSet | None] = value_set_definition) -> None:
+        self._content, self._sets = content, sets
+
+    def contains(self, url: str, system: str, code: str, depth: int = 0) -> bool | None:
+        """Whether a value set has a code; `system` is "" where only the code is known. None: cannot be decided."""
+        told = self._sets(url) if depth < _DEPTH_MAX else None
+        if told is None:
+            return None
+        inside = _any(self.matches(part, system, code, depth) for part in told.include)
+        outside = _any(self.matches(part, system, code, depth) for part in told.exclude)
+        return _all((inside, None if outside is None else not outside))
+
+    def matches(self, part: Part, system: str, code: str, depth: int = 0) -> bool | None:
+        """Whether one include or exclude names the code."""
+        if system and part.system and part.system != system:
+            return False
+        own = (self._listed(part, code),) if part.system else ()
+        return _all((*own, *(self.contains(url, part.system or system, code, depth + 1) for url in part.sets)))
+
+    def _listed(self, part: Part, code: str) -> bool | None:
+        if part.concepts is not None:
+            return code in part.concepts
+        filters = (self._passes(part.system, code, *told) for told in part.filters)
+        return _all((self._content.has(part.system, code), *filters))
+
+    def _passes(self, system: str, code: str, name: str, operator: str, value: str) -> bool | None:
+        if judge := _HIERARCHY.get(operator):
+            return judge(code == value, self._content.within(system, code, value))
+        values = self._content.property(system, code, name)
+        if values is None or operator not in _COMPARISONS:
+            return None
+        return _COMPARISONS[operator](values, value)
+
+
+_HIERARCHY: Mapping[str, Callable[[bool, bool | None], bool | None]] = {
+    "is-a": lambda same, below: same or below,
+    "descendent-of": lambda same, below: below and not same,
+    "is-not-a": lambda same, below: None if below is None else not (same or below),
+}
+_COMPARISONS: Mapping[str, Callable[[tuple[str, ...], str], bool]] = {
+    "=": lambda values, wanted: wanted in values,
+    "in": lambda values, wanted: not {*values}.isdisjoint(wanted.split(",")),
+    "not-in": lambda values, wanted: {*values}.isdisjoint(wanted.split(",")),
+    "exists": lambda values, wanted: bool(values) is (wanted == "true"),
+    "regex": lambda values, wanted: any(re.fullmatch(wanted, value) for value in values),
+}
+"""Patterns come from the packages alone, never from a request."""
+
+
+def _any(answers: Iterable[bool | None]) -> bool | None:
+    told = {*answers}
+    return True if True in told else None if None in told else False
+
+
+def _all(answers: Iterable[bool | None]) -> bool | None:
+    told = {*answers}
+    return False if False in told else None if None in told else True
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSetCodes:
+    """The codes of a value set that can be listed here, with what each is called.
+
+    `complete` says that there are no others; where it is False, ask `contains`.
+    """
+
+    displays: Mapping[Coding, str]
+    codes: frozenset[Coding]
+    complete: bool
+
+
+PACKAGED = Evaluator(PackagedContent())
+
+
+@cache
+def value_set(url: str) -> ValueSetCodes | None:
+    """The codes of a value set of the packages, by canonical with or without version; None where it is unknown."""
+    return _codes(url, 0)
+
+
+def _codes(url: str, depth: int) -> ValueSetCodes | None:
+    told = value_set_definition(url) if depth < _DEPTH_MAX else None
+    if told is None:
+        return None
+    found: dict[Coding, str] = {}
+    complete = True
+    for part in told.include:
+        listed, whole = _part(part, depth)
+        found |= listed
+        complete = complete and whole
+    decided = {coding: _any(PACKAGED.matches(part, *coding) for part in told.exclude) for coding in found}
+    kept = {coding: display for coding, display in found.items() if decided[coding] is False}
+    return ValueSetCodes(kept, frozenset(kept), complete and None not in decided.values())
+
+
+def _part(part: Part, depth: int) -> tuple[dict[Coding, str], bool]:
+    """The codes that one include names, and whether these are all."""
+    sets = [_codes(url, depth + 1) for url in part.sets]
+    known = [told for told in sets if told is not None]
+    complete = len(known) == len(sets) and all(told.complete for told in known)
+    if not part.system:
+        first = known[0].displays if known else {}
+        shared = frozenset.intersection(*(told.codes for told in known)) if known else frozenset()
+        return {coding: display for coding, display in first.items() if coding in shared}, complete
+    listed, whole = _of_system(part)
+    return {coding: text for coding, text in listed.items() if all(coding in told.codes for told in known)}, (
+        whole and complete
+    )
+
+
+def _of_system(part: Part) -> tuple[dict[Coding, str], bool]:
+    if part.concepts is not None:
+        return {(part.system, code): text or display(part.system, code) for code, text in part.concepts.items()}, True
+    listed = code_system(part.system)
+    if listed is None:
+        return {}, False
+    answers = {
+        code: PACKAGED.matches(Part(part.system, filters=part.filters), part.system, code) for code in listed.codes
+    }
+    found = {(part.system, code): display(part.system, code) for code, answer in answers.items() if answer}
+    return found, listed.content == "complete" and None not in answers.values()
+
+
+@lru_cache(maxsize=8192)
+def display(system: str, code: str) -> str:
+    """What the packages call a code; the code itself where they do not say."""
+    listed = code_system(system)
+    place = None if listed is None else listed.place(code)
+    return code if listed is None or place is None else listed.display(place)
+
+
+def below(system: CodeSystem, code: str) -> Iterator[str]:
+    """The codes that a concept subsumes, itself not among them; none where the system lacks it."""
+    place = system.place(code)
+    return iter(()) if place is None else (system.codes[other] for other in sorted(system.descendants(place)))
