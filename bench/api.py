@@ -188,7 +188,7 @@ async def _save(pool: Pool, org: UUID, kind: str, made: list[tuple[UUID, dict[st
                 [None] * size,
                 [None] * size,
             ]
-            await tx.execute(q.save_resources, *columns, ["feed:b"] * size, texts, ["{}"] * size)
+            await tx.execute(q.save_resources, *columns, ["feed:b"] * size, texts, ["{}"] * size, None)
             params, found, of = zip(*values, strict=True)
             await tx.execute(q.insert_search_values, org, [kind] * len(values), list(params), list(found), list(of))
 

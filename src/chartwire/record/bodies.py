@@ -41,6 +41,12 @@ def said_meta(body: Json) -> Json:
     return {key: value for key, value in meta.items() if key not in _OURS}
 
 
+def with_provisional_tag(body: Json) -> Json:
+    """The body with the tag by which others see that it is provisional."""
+    meta = body.get("meta", {})
+    return {**body, "meta": {**meta, "tag": [*meta.get("tag", ()), provisional_tag()]}}
+
+
 def read_json(text: str) -> Json:
     """A JSON object with its number literals as they were written."""
     return _decoder.decode(text)
@@ -48,9 +54,8 @@ def read_json(text: str) -> Json:
 
 def write_body(body: Json, logical_id: str, version: int, updated: datetime, *, provisional: bool) -> str:
     """The canonical text, with id and meta, written once for this version."""
-    meta: Json = {"versionId": str(version), "lastUpdated": instant(updated), **said_meta(body)}
-    if provisional:
-        meta["tag"] = [*meta.get("tag", ()), provisional_tag()]
+    said = said_meta(with_provisional_tag(body) if provisional else body)
+    meta: Json = {"versionId": str(version), "lastUpdated": instant(updated), **said}
     head = {"resourceType": body["resourceType"], "id": logical_id, "meta": meta}
     return _encoder.encode(head | {key: value for key, value in body.items() if key not in head}).decode()
 

@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from chartwire.mapping.conversion import Json
-from chartwire.record.bodies import read_body
+from chartwire.record.bodies import read_body, with_provisional_tag
+from chartwire.record.fhir_index import IndexRows, index_rows
 from chartwire.record.index import Value, index_values
 from chartwire.record.lineage import Lineage
 
@@ -27,10 +28,11 @@ class Version:
 
 @dataclass(slots=True)
 class Standing:
-    """`version` 0 is not stored yet. `stored_body` and `stored_at` are what the store's index rows were made of.
+    """`version` 0 is not stored yet. `stored_body`, `stored_at` and `stored_provisional` are what the store's
+    index rows were made of, `stored_rules` which rules made those of the FHIR index.
 
-    `logical_id` is the id in the body, which may be a FHIR client's own (core/fhir_ids.py). A `deleted` resource has no
-    body; a version that is made of it is no deletion any more.
+    `logical_id` is the id in the body, which may be a FHIR client's own (core/fhir_ids.py), `text` the last version as
+    it is stored. A `deleted` resource has no body; a version that is made of it is no deletion any more.
     """
 
     type: str
@@ -43,10 +45,13 @@ class Standing:
     original_subject: UUID | None = None
     stored_body: Json | None = None
     stored_at: datetime | None = None
+    stored_provisional: bool = False
+    stored_rules: int | None = None
     versions: list[Version] = field(default_factory=list)
     refreshed: bool = False
     deleted: bool = False
     logical_id: str = ""
+    text: str = ""
 
     def __post_init__(self) -> None:
         self.logical_id = self.logical_id or str(self.id)
@@ -67,8 +72,11 @@ class Standing:
             original_subject=row["original_subject"],
             stored_body=None if deleted else body,
             stored_at=row["updated_at"],
+            stored_provisional=provisional,
+            stored_rules=row["indexed"],
             deleted=deleted,
             logical_id=body.get("id", ""),
+            text=row["body"],
         )
 
     @property
@@ -117,3 +125,17 @@ class Standing:
             return values, set()
         stored = index_values(self.type, self.stored_body, self.stored_at)
         return values - stored, stored - values
+
+    def fhir_rows(self) -> IndexRows:
+        """The rows of the FHIR index for what stands."""
+        return _fhir_rows(self.type, None if self.deleted else self.body, provisional=self.provisional)
+
+    def stored_fhir_rows(self) -> IndexRows:
+        """The rows of the FHIR index for what is stored."""
+        return _fhir_rows(self.type, self.stored_body, provisional=self.stored_provisional)
+
+
+def _fhir_rows(resource_type: str, body: Json | None, *, provisional: bool) -> IndexRows:
+    if body is None:
+        return IndexRows()
+    return index_rows(resource_type, with_provisional_tag(body) if provisional else body)

@@ -14,11 +14,14 @@ from uuid import UUID
 from chartwire.core.access import Access
 from chartwire.core.clock import monotonic
 from chartwire.core.errors import ConflictError
+from chartwire.core.fhir_ids import store_id
 from chartwire.core.ids import source_key_id, uuid7
 from chartwire.events.outbox import Event
 from chartwire.mapping.conversion import Content
 from chartwire.record.bodies import plain_json, write_body
 from chartwire.record.contents import store as store_contents
+from chartwire.record.fhir_index import RULES
+from chartwire.record.indexing import columns, fhir_columns, practice_columns
 from chartwire.record.standing import Standing, Version
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
@@ -67,6 +70,7 @@ class Work:
     _keys: dict[Ref, UUID] = field(default_factory=dict)
     _new_keys: dict[Ref, UUID] = field(default_factory=dict)
     _freed_keys: list[Ref] = field(default_factory=list)
+    _forgotten: list[UUID] = field(default_factory=list)
     _moved: dict[Ref, UUID] = field(default_factory=dict)
     _standing: dict[Ref, Standing] = field(default_factory=dict)
     _snapshots: dict[UUID, list[UUID]] = field(default_factory=dict)
@@ -196,11 +200,21 @@ class Work:
         return self._standing[resource_type, resource_id]
 
     def create(
-        self, resource_type: str, keys: Iterable[str], patient_id: UUID | None, origin: UUID | None = None
+        self,
+        resource_type: str,
+        keys: Iterable[str],
+        patient_id: UUID | None,
+        origin: UUID | None = None,
+        logical_id: str = "",
     ) -> Standing:
-        """A new resource with a new id, known by these source keys. `origin` is the patient that the message's number
-        named before merges, where that is another one than `patient_id`: whose resource it is after an unmerge."""
-        held = Standing(resource_type, uuid7(), patient_id=patient_id, original_subject=origin or patient_id)
+        """A new resource, known by these source keys, with a new id or a FHIR client's own (`logical_id`). `origin` is
+        the patient that the message's number named before merges, where that is another one than `patient_id`: whose
+        resource it is after an unmerge."""
+        resource_id = store_id(logical_id) if logical_id else uuid7()
+        subject = origin or patient_id
+        held = Standing(
+            resource_type, resource_id, patient_id=patient_id, original_subject=subject, logical_id=logical_id
+        )
         self._standing[resource_type, held.id] = held
         self.add_keys(held, keys)
         return held
@@ -225,6 +239,13 @@ class Work:
             self._new_keys.pop(ref, None)
             if self._keys.pop(ref, None):
                 self._freed_keys.append(ref)
+
+    def forget_keys(self, held: Standing) -> None:
+        """Let whatever led to a resource lead nowhere: it is deleted."""
+        self._forgotten.append(held.id)
+        for keys in (self._keys, self._new_keys):
+            for ref in [ref for ref, led in keys.items() if led == held.id and ref[0] == held.type]:
+                del keys[ref]
 
     def repoint_keys(self, loser_id: UUID, survivor_id: UUID) -> None:
         """Let everything that led to one patient lead to another, from now on in this unit of work too."""
@@ -254,6 +275,8 @@ class Work:
         if self._freed_keys:
             types, keys = [ref[0] for ref in self._freed_keys], [ref[1] for ref in self._freed_keys]
             await self.tx.execute(q.delete_keys, org, types, keys)
+        if self._forgotten:
+            await self.tx.execute(q.delete_keys_of, org, self._forgotten)
         await self._write_keys_and_versions(changed, now)
         await store_contents(self.tx, org, list(self.contents.values()), changed, now)
         await self._write_refreshed()
@@ -266,19 +289,25 @@ class Work:
         keys = [(*ref, id_, self._moved.get(ref, id_)) for ref, id_ in self._new_keys.items()]
         rounds = max((len(held.versions) for held in changed), default=0)
         if keys or rounds:
-            gone, new = _index_rows(changed, now)
-            columns = (_columns(keys, 4), self._version_columns(changed, 0, now), _columns(gone, 4), _columns(new, 4))
-            await self.tx.execute(q.flush_record, *chain.from_iterable(columns))
+            told = (
+                columns(keys, 4),
+                self._version_columns(changed, 0, now),
+                practice_columns(changed, now),
+                [RULES],
+                fhir_columns(changed),
+            )
+            await self.tx.execute(q.flush_record, *chain.from_iterable(told))
         for number in range(1, rounds):
-            await self.tx.execute(q.save_resources, *self._version_columns(changed, number, now))
+            await self.tx.execute(q.save_resources, *self._version_columns(changed, number, now), RULES)
 
     def _version_columns(self, changed: list[Standing], number: int, now: datetime) -> list[list[Any]]:
         rows = [self._version_row(held, held.versions[number], now) for held in changed if len(held.versions) > number]
-        return _columns(rows, 11)
+        return columns(rows, 11)
 
     def _version_row(self, held: Standing, version: Version, now: datetime) -> tuple[Any, ...]:
         body = {"resourceType": held.type} if version.deleted else version.body
         text = write_body(body, held.logical_id, version.number, now, provisional=version.provisional)
+        held.text = text
         return (
             held.type,
             held.id,
@@ -345,22 +374,3 @@ class Work:
             [review.patient_id for review in self.reviews],
             [plain_json(review.proposal) if review.proposal else None for review in self.reviews],
         )
-
-
-IndexRow = tuple[str, str, str, UUID]
-
-
-def _index_rows(changed: Iterable[Standing], now: datetime) -> tuple[list[IndexRow], list[IndexRow]]:
-    """Index rows that are gone, and new ones: type, parameter, value, resource."""
-    gone: list[IndexRow] = []
-    new: list[IndexRow] = []
-    for held in changed:
-        added, removed = held.index_changes(now)
-        new.extend((held.type, param, value, held.id) for param, value in sorted(added))
-        gone.extend((held.type, param, value, held.id) for param, value in sorted(removed))
-    return gone, new
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    """Rows as the arrays of their columns; empty ones where there is no row."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]

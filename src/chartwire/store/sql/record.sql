@@ -14,7 +14,8 @@ select wanted.type, wanted.key, k.resource_id, k.original_id
 
 -- name: lock_resources
 -- Resources of a unit of work at their current version, locked in one order for everyone; looked up as in resolve_keys.
-select r.type, r.id, r.version, r.updated_at, r.deleted, r.patient_id, r.original_subject, r.body, r.lineage
+select r.type, r.id, r.version, r.updated_at, r.deleted, r.patient_id, r.original_subject, r.body, r.lineage,
+       r.indexed
   from (select * from unnest((select $2::text[]), (select $3::uuid[])) as asked (type, id) order by type, id) as wanted
  cross join lateral (
         select * from resource where org_id = $1 and type = wanted.type and id = wanted.id limit 1 for update
@@ -22,7 +23,8 @@ select r.type, r.id, r.version, r.updated_at, r.deleted, r.patient_id, r.origina
 
 -- name: read_current
 -- Current versions, for writers that hold the patient's lock; looked up as in resolve_keys.
-select r.type, r.id, r.version, r.updated_at, r.deleted, r.patient_id, r.original_subject, r.body, r.lineage
+select r.type, r.id, r.version, r.updated_at, r.deleted, r.patient_id, r.original_subject, r.body, r.lineage,
+       r.indexed
   from unnest((select $2::text[]), (select $3::uuid[])) as wanted (type, id)
  cross join lateral (
         select * from resource where org_id = $1 and type = wanted.type and id = wanted.id limit 1
@@ -30,12 +32,12 @@ select r.type, r.id, r.version, r.updated_at, r.deleted, r.patient_id, r.origina
 
 -- name: compartment
 -- Everything that belongs to a patient now.
-select type, id, version, updated_at, deleted, patient_id, original_subject, body, lineage
+select type, id, version, updated_at, deleted, patient_id, original_subject, body, lineage, indexed
   from resource where org_id = $1 and patient_id = $2 and not deleted order by type, id;
 
 -- name: moved_to
 -- What of one type belongs to a patient only since a merge.
-select type, id, version, updated_at, deleted, patient_id, original_subject, body, lineage
+select type, id, version, updated_at, deleted, patient_id, original_subject, body, lineage, indexed
   from resource
  where org_id = $1 and type = $2 and patient_id = $3 and original_subject <> $3 and not deleted order by id;
 
@@ -97,13 +99,20 @@ select distinct on (lane_id) lane_id, id
  order by lane_id, id;
 
 -- name: flush_record
--- What a unit of work writes in most cases, in one round trip; see record_flush.
+-- What a unit of work writes in most cases, in one round trip: see record_flush and record_index.
 select record_flush($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                    $23);
+                    $23, $24),
+       record_index($25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44,
+                    $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60);
 
 -- name: save_resources
 -- New versions; see record_save.
-select record_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+select record_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+
+-- name: write_fhir_index
+-- Rows of the FHIR index alone; see record_index.
+select record_index($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                    $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36);
 
 -- name: refresh_lineage
 -- The source said again what stands: only the times in the lineage move.

@@ -1,0 +1,176 @@
+"""All parameters of a type as one walk over a body: each element that is there is visited once.
+
+A node stands for an element; it has the emitters of values that end there, the elements that the walk goes on to, and
+conditions that open further nodes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from chartwire.formats.fhir.definitions import Child, base_of, choices
+from chartwire.mapping.conversion import Json
+from chartwire.record.fhir_index import composites, dates, numbers, references, strings, tokens
+from chartwire.record.fhir_index.expressions import Chain, Step
+from chartwire.record.fhir_index.places import Alternative, stored
+from chartwire.record.fhir_index.rows import IndexRows
+from chartwire.record.fhir_index.values import Emit
+
+_ROOTS = frozenset({"Resource", "DomainResource"})
+_EMITTERS: dict[str, Callable[[str, str, str], Emit | None]] = {
+    "token": tokens.emitter,
+    "string": strings.emitter,
+    "reference": references.emitter,
+    "uri": references.emitter,
+    "date": dates.emitter,
+    "number": numbers.emitter,
+    "quantity": numbers.emitter,
+}
+
+
+@dataclass(slots=True)
+class Node:
+    """One element, for all parameters that pass or end there."""
+
+    emits: list[Emit] = field(default_factory=list)
+    children: dict[str, "Node"] = field(default_factory=dict)
+    conditions: dict[Step, tuple[Callable[[Any], bool], "Node"]] = field(default_factory=dict)
+
+    def visit(self, value: Any, rows: IndexRows) -> None:
+        """Add the rows of a value, or of each in a list."""
+        if type(value) is list:
+            for item in value:
+                if type(item) is not list:
+                    self.visit(item, rows)
+            return
+        for emit in self.emits:
+            emit(value, rows)
+        for holds, node in self.conditions.values():
+            if holds(value):
+                node.visit(value, rows)
+        if self.children and type(value) is dict:
+            for name, child in self.children.items():
+                if (inner := value.get(name)) is not None:
+                    child.visit(inner, rows)
+
+
+def index_rows(resource_type: str, body: Json) -> IndexRows:
+    """The rows of a resource as it stands, `meta` included; broken values make none, and it never raises for them."""
+    rows = IndexRows()
+    root = _root(resource_type)
+    for emit in root.emits:
+        emit(body, rows)
+    children = root.children
+    for name, value in body.items():
+        if child := children.get(name):
+            child.visit(value, rows)
+    return rows
+
+
+@cache
+def _root(resource_type: str) -> Node:
+    root = Node()
+    for code, told in stored(resource_type).items():
+        for alternative in told:
+            _plant(root, resource_type, code, alternative)
+    return root
+
+
+def _plant(root: Node, resource_type: str, code: str, alternative: Alternative) -> None:
+    if alternative.chain is None:
+        return
+    chain = _rooted(resource_type, alternative.chain)
+    if alternative.target:
+        chain = (*chain, Step("resolves", alternative.target))
+
+    def leaf(node: Node, type_name: str) -> None:
+        if alternative.kind == "composite":
+            _composite(node, type_name, resource_type, code, alternative)
+        else:
+            _value(node, alternative.kind, type_name, resource_type, code)
+
+    _grow(root, resource_type, chain, leaf)
+
+
+def _rooted(resource_type: str, chain: Chain) -> Chain:
+    """Without the type's name at the beginning."""
+    first = chain[0]
+    return chain[1:] if first.kind == "member" and first.word in {resource_type, *_ROOTS} else chain
+
+
+def _value(node: Node, kind: str, type_name: str, resource_type: str, code: str) -> None:
+    if type_name == "Extension":
+        for child in choices("Extension", "value"):
+            _value(node.children.setdefault(child.name, Node()), kind, child.type, resource_type, code)
+    elif emit := _EMITTERS[kind](type_name, resource_type, code):
+        node.emits.append(emit)
+
+
+def _composite(node: Node, type_name: str, resource_type: str, code: str, alternative: Alternative) -> None:
+    parts = []
+    for kind, chains in alternative.components:
+        part = Node()
+        for chain in chains:
+            _grow(part, type_name, chain, lambda leaf, leaf_type, kind=kind: _value(leaf, kind, leaf_type, "", ""))
+        parts.append((kind, part.visit))
+    if emit := composites.emitter(parts, resource_type, code):
+        node.emits.append(emit)
+
+
+Leaf = Callable[[Node, str], None]
+
+
+def _grow(node: Node, type_name: str, chain: Chain, leaf: Leaf) -> None:
+    """Go along the chain from a node of a type, and give the node and type at its end to `leaf`; all ends of a choice."""
+    if not chain:
+        leaf(node, type_name)
+        return
+    step, rest = chain[0], chain[1:]
+    match step.kind:
+        case "member":
+            for child in _choices(type_name, step.word, rest):
+                _grow(node.children.setdefault(child.name, Node()), child.type, rest, leaf)
+        case "type":
+            if _is(type_name, step.word):
+                _grow(node, type_name, rest, leaf)
+        case "extension":
+            extensions = node.children.setdefault("extension", Node())
+            _grow(_conditional(extensions, Step("equals", "url", step.word)), "Extension", rest, leaf)
+        case _:
+            _grow(_conditional(node, step), type_name, rest, leaf)
+
+
+def _choices(type_name: str, element: str, rest: Chain) -> list[Child]:
+    found = choices(type_name, element)
+    wanted = rest[0].word if rest and rest[0].kind == "type" else ""
+    return [child for child in found if not wanted or _is(child.type, wanted)]
+
+
+def _is(type_name: str | None, wanted: str) -> bool:
+    """Whether a type is one named so (`DateTime` and `Uri` stand for dateTime and uri) or specialises it."""
+    while type_name:
+        if type_name.lower() == wanted.lower():
+            return True
+        type_name = base_of(type_name)
+    return False
+
+
+def _conditional(node: Node, step: Step) -> Node:
+    if step not in node.conditions:
+        node.conditions[step] = (_condition(step), Node())
+    return node.conditions[step][1]
+
+
+def _condition(step: Step) -> Callable[[Any], bool]:
+    word, wanted = step.word, step.value
+    match step.kind:
+        case "equals":
+            return lambda value: type(value) is dict and value.get(word) == wanted
+        case "has-extension":
+            return lambda value: (
+                type(value) is dict
+                and any(type(one) is dict and one.get("url") == word for one in value.get("extension", ()))
+            )
+        case _:
+            return lambda value: references.reference_type(value) == word
