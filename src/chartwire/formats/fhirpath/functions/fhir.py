@@ -1,0 +1,146 @@
+"""What FHIR adds (http://hl7.org/fhir/R4/fhirpath.html), and the utility functions (N1, 5.9)."""
+
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from typing import Any
+
+from chartwire.formats.fhir import definitions
+from chartwire.formats.fhirpath import nodes, quantities
+from chartwire.formats.fhirpath.functions.registry import Function, Run, each, exactly, on_items, text_of
+from chartwire.formats.fhirpath.nodes import Env, Json, Node, Step, boolean, only
+from chartwire.formats.fhirpath.operators import quantity_of
+
+_REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?")
+
+
+def _extension(env: Env, this: Node, items: list[Node], address: Step) -> list[Node]:
+    wanted = text_of(address, this, env, "`extension()`")
+    found = (extension for item in items for extension in nodes.members(item, "extension"))
+    return [extension for extension in found if extension.value.get("url") == wanted]
+
+
+def _has_extension(env: Env, this: Node, items: list[Node], address: Step) -> list[Node]:
+    return boolean(bool(_extension(env, this, items, address)))
+
+
+def _resolve(env: Env, _this: Node, items: list[Node]) -> list[Node]:
+    """What references point to. Without an answer of the hook, a target whose type is written counts as an empty
+    resource of that type, so that `resolve() is Patient` can be told."""
+    return [found for item in items if (found := _target(env, item)) is not None]
+
+
+def _target(env: Env, item: Node) -> Node | None:
+    text = item.value.get("reference") if type(item.value) is dict else item.value
+    if type(text) is not str:
+        return _typed_stub(item.value.get("type") if type(item.value) is dict else None)
+    if text.startswith("#"):
+        return _contained(env.root, text[1:])
+    resource = None if env.hooks.resolve is None else env.hooks.resolve(text)
+    if resource is not None:
+        return nodes.root(resource)
+    match = _REFERENCE.fullmatch(text)
+    named = match[1] if match else item.value.get("type") if type(item.value) is dict else None
+    return _typed_stub(named)
+
+
+def _typed_stub(type_name: Any) -> Node | None:
+    return Node({}, type_name) if type(type_name) is str and definitions.is_resource(type_name) else None
+
+
+def _contained(root: Node, wanted: str) -> Node | None:
+    if not wanted:
+        return root
+    return next((one for one in nodes.members(root, "contained") if one.value.get("id") == wanted), None)
+
+
+def _asked(name: str) -> Run:
+    """`memberOf()` and `conformsTo()`: the hook's answer, nothing where it has none."""
+    hook_name = {"memberOf": "member_of", "conformsTo": "conforms"}[name]
+
+    def run(env: Env, this: Node, items: list[Node], address: Step) -> list[Node]:
+        item, wanted = only(items, f"`{name}()`"), text_of(address, this, env, f"`{name}()`")
+        hook = getattr(env.hooks, hook_name)
+        return [] if item is None or wanted is None or hook is None else boolean(hook(item, wanted))
+
+    return run
+
+
+def _trace(env: Env, this: Node, items: list[Node], name: Step, projection: Step | None = None) -> list[Node]:
+    if env.hooks.trace is not None:
+        shown = items
+        if projection is not None:
+            shown = [found for at, item in enumerate(items) for found in each(projection, item, at, env)]
+        env.hooks.trace(text_of(name, this, env, "`trace()`") or "", shown)
+    return items
+
+
+def _now(env: Env) -> str:
+    if not env.now:
+        env.now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return env.now
+
+
+def _comparable(env: Env, this: Node, items: list[Node], other: Step) -> list[Node]:
+    left, right = only(items, "`comparable()`"), only(other(this, env), "`comparable()`")
+    ours, theirs = (None if item is None else quantity_of(item) for item in (left, right))
+    return [] if ours is None or theirs is None else boolean(quantities.comparable(ours.unit, theirs.unit))
+
+
+def _type(items: list[Node]) -> list[Node]:
+    return [Node(_type_info(item.type), "TypeInfo") for item in items]
+
+
+def _type_info(name: str) -> Json:
+    system, _, plain = name.rpartition(".") if name.startswith("System.") else ("FHIR", "", name)
+    return {"namespace": system, "name": plain}
+
+
+_ALLOWED_TAGS = """
+a abbr acronym b big blockquote br caption cite code col colgroup dd del dfn div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins
+kbd li ol p pre q s samp small span strike strong sub sup table tbody td tfoot th thead tr tt u ul var
+"""
+
+
+class _Narrative(HTMLParser):
+    """Finds what FHIR's narrative may not hold (http://hl7.org/fhir/R4/narrative.html, txt-1)."""
+
+    ALLOWED = frozenset(_ALLOWED_TAGS.split())
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sound = True
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.ALLOWED or any(_is_active(name, value or "") for name, value in attrs):
+            self.sound = False
+
+
+def _is_active(name: str, value: str) -> bool:
+    return name.startswith("on") or "script:" in value.replace(" ", "").lower()
+
+
+def _html_checks(items: list[Node]) -> list[Node]:
+    """Whether narrative is one `div` of allowed tags without anything active."""
+    item = only(items, "`htmlChecks()`")
+    if item is None or type(item.value) is not str:
+        return []
+    reader = _Narrative()
+    reader.feed(item.value)
+    return boolean(reader.sound and item.value.lstrip().startswith("<div"))
+
+
+FHIR: dict[str, Function] = {
+    "extension": exactly(_extension, 1),
+    "hasExtension": exactly(_has_extension, 1),
+    "resolve": Function(_resolve),
+    "memberOf": exactly(_asked("memberOf"), 1),
+    "conformsTo": exactly(_asked("conformsTo"), 1),
+    "trace": Function(_trace, 1, 2),
+    "now": Function(lambda env, _this, _items: [Node(_now(env), "System.DateTime")]),
+    "today": Function(lambda env, _this, _items: [Node(_now(env)[:10], "System.Date")]),
+    "timeOfDay": Function(lambda env, _this, _items: [Node(_now(env)[11:23], "System.Time")]),
+    "comparable": exactly(_comparable, 1),
+    "type": on_items(_type),
+    "htmlChecks": on_items(_html_checks),
+}

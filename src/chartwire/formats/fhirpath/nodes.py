@@ -1,0 +1,248 @@
+"""The values that an expression walks over: JSON values with the type that the definitions give them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from chartwire.formats.fhir import definitions
+from chartwire.formats.fhirpath.syntax import FhirPathError
+
+Json = dict[str, Any]
+
+
+class Node(msgspec.Struct, frozen=True, gc=False):
+    """One value. `type` is a FHIR type as the definitions name it (`HumanName`, `code`, `Observation.component`) or a
+    System type (`System.Date`); a System.Quantity is `(Decimal, unit as FHIRPath writes it)`, dates and times are text.
+    `more` is the other half of a FHIR primitive: its `id` and `extension`; then `value` may be None.
+    """
+
+    value: Any
+    type: str
+    more: Json | None = None
+
+
+class Slot(NamedTuple):
+    """Where an element stands in JSON: property name, type, and the name of the primitive's other half."""
+
+    name: str
+    type: str
+    other_half: str
+
+
+_SYSTEM_KINDS = {
+    "System.Boolean": "boolean",
+    "System.String": "string",
+    "System.Integer": "number",
+    "System.Decimal": "number",
+    "System.Date": "date",
+    "System.DateTime": "date",
+    "System.Time": "time",
+    "System.Quantity": "quantity",
+}
+_FHIR_KINDS = {
+    "boolean": "boolean",
+    "integer": "number",
+    "positiveInt": "number",
+    "unsignedInt": "number",
+    "decimal": "number",
+    "date": "date",
+    "dateTime": "date",
+    "instant": "date",
+    "time": "time",
+}
+
+
+class _Kinds(dict[str, str]):
+    """Type -> how its values compare and calculate: boolean, string, number, date, time, quantity, object."""
+
+    def __missing__(self, name: str) -> str:
+        kind = "string" if definitions.is_primitive(name) else "quantity" if is_kind_of(name, "Quantity") else "object"
+        self[name] = kind
+        return kind
+
+
+def root(resource: Json) -> Node:
+    """A resource as the node that an expression starts from."""
+    return Node(resource, str(resource.get("resourceType", "Resource")))
+
+
+@cache
+def slots(type_name: str) -> dict[str, tuple[Slot, ...]]:
+    """The elements of a type by name; a choice has a slot for each of its types."""
+    found: dict[str, list[Slot]] = {}
+    for child in definitions.children(type_name).values():
+        other_half = f"_{child.name}" if definitions.is_primitive(child.type) else ""
+        found.setdefault(child.element, []).append(Slot(child.name, child.type, other_half))
+    return {name: tuple(several) for name, several in found.items()}
+
+
+def members(node: Node, name: str) -> list[Node]:
+    """The values of one element; none where the type has no such element or the JSON is of another kind."""
+    source = node.value if type(node.value) is dict else node.more
+    if source is None:
+        return []
+    found: list[Node] = []
+    for slot in slots(node.type).get(name, ()):
+        _gather(found, source, slot)
+    return found
+
+
+def children(node: Node) -> list[Node]:
+    """All values one step down, in the order of the definitions."""
+    source = node.value if type(node.value) is dict else node.more
+    if source is None:
+        return []
+    found: list[Node] = []
+    for several in slots(node.type).values():
+        for slot in several:
+            _gather(found, source, slot)
+    return found
+
+
+def descendants(items: Iterable[Node]) -> Iterator[Node]:
+    """All values below, in document order. JSON that was read (depth bounded) ends."""
+    for item in items:
+        below = children(item)
+        for child in below:
+            yield child
+            yield from descendants((child,))
+
+
+@cache
+def is_kind_of(actual: str, wanted: str) -> bool:
+    """Whether a type is another one or derives from it; System.Quantity counts as Quantity."""
+    if wanted == "Quantity" and actual == "System.Quantity":
+        return True
+    found: str | None = actual
+    while found is not None:
+        if found == wanted:
+            return True
+        found = None if found.startswith("System.") else definitions.base_of(found)
+    return False
+
+
+@cache
+def named_type(name: str) -> str:
+    """The type that `is`, `as` and `ofType` mean: FHIR types before System types. Raises FhirPathError."""
+    if name in _SYSTEM_KINDS:
+        return name
+    plain = name.removeprefix("FHIR.")
+    if is_known(plain):
+        return plain
+    if f"System.{plain}" in _SYSTEM_KINDS and plain == name:
+        return f"System.{plain}"
+    raise FhirPathError(f"`{name}` is no type of FHIR R4 nor of FHIRPath")
+
+
+def is_known(name: str) -> bool:
+    """Whether the definitions have a type of this name."""
+    try:
+        return (
+            definitions.is_primitive(name) or definitions.base_of(name) is not None or name in ("Element", "Resource")
+        )
+    except KeyError:
+        return False
+
+
+def _gather(found: list[Node], source: Json, slot: Slot) -> None:
+    value = source.get(slot.name)
+    if slot.other_half:
+        _gather_primitives(found, value, source.get(slot.other_half), slot.type)
+    elif type(value) is dict:
+        found.append(Node(value, _dynamic(value, slot.type)))
+    elif type(value) is list:
+        found.extend([Node(item, _dynamic(item, slot.type)) for item in value if type(item) is dict])
+
+
+def _gather_primitives(found: list[Node], value: Any, more: Any, type_name: str) -> None:
+    if more is None and type(value) is not list:
+        if value is not None and type(value) is not dict:
+            found.append(Node(value, type_name))
+        return
+    if type(value) is not list and type(more) is not list:
+        value, more = [value], [more]
+    values, others = value if type(value) is list else [], more if type(more) is list else []
+    for at in range(max(len(values), len(others))):
+        one = values[at] if at < len(values) and type(values[at]) not in (dict, list) else None
+        other = others[at] if at < len(others) and type(others[at]) is dict else None
+        if one is not None or other is not None:
+            found.append(Node(one, type_name, other))
+
+
+def _dynamic(value: Json, type_name: str) -> str:
+    if type_name != "Resource":
+        return type_name
+    own = value.get("resourceType")
+    return own if type(own) is str and definitions.is_resource(own) else type_name
+
+
+def boolean(value: bool | None) -> list[Node]:
+    """A truth value as a collection; None is the empty one."""
+    if value is None:
+        return []
+    return TRUE if value else FALSE
+
+
+def string(value: str) -> list[Node]:
+    """A text as a collection."""
+    return [Node(value, "System.String")]
+
+
+def number(value: int | Decimal) -> list[Node]:
+    """A number as a collection."""
+    return [Node(value, "System.Integer" if type(value) is int else "System.Decimal")]
+
+
+def only(items: list[Node], where: str) -> Node | None:
+    """The single item, or None of an empty collection. Raises FhirPathError where there are several."""
+    if len(items) > 1:
+        raise FhirPathError(f"{where} needs a single value, not {len(items)}", code="fhirpath_several")
+    return items[0] if items else None
+
+
+def truth(items: list[Node], where: str) -> bool | None:
+    """A collection as a truth value: a single item that is no boolean counts as true (N1, 4.5)."""
+    item = only(items, where)
+    if item is None:
+        return None
+    if KINDS[item.type] == "boolean":
+        return item.value if item.value is None else bool(item.value)
+    return True
+
+
+KINDS = _Kinds(_SYSTEM_KINDS | _FHIR_KINDS)
+TRUE = [Node(True, "System.Boolean")]
+FALSE = [Node(False, "System.Boolean")]
+Step = Callable[[Node, "Env"], list[Node]]
+"""A compiled part of an expression: `$this` and the surroundings in, a collection out (never changed by others)."""
+
+
+class Env:
+    """What one evaluation knows besides `$this`: `%` variables, `$index`, `$total`, the time and the hooks."""
+
+    __slots__ = ("hooks", "index", "now", "resource", "root", "total", "variables")
+
+    def __init__(self, resource: Node, around: Node, variables: dict[str, list[Node]], hooks: "Hooks") -> None:
+        self.resource = resource
+        self.root = around
+        self.variables = variables
+        self.hooks = hooks
+        self.now = ""
+        self.index = 0
+        self.total: list[Node] = []
+
+
+class Hooks(msgspec.Struct, frozen=True):
+    """What only the caller can answer; each may be absent, then the function that asks for it yields nothing.
+
+    `resolve`: reference or canonical as written -> resource. `member_of`: value, value set -> yes, no or None for "not
+    decidable here". `conforms`: value, profile -> the same. `trace`: name, values; nothing is ever printed.
+    """
+
+    resolve: Callable[[str], Json | None] | None = None
+    member_of: Callable[[Node, str], bool | None] | None = None
+    conforms: Callable[[Node, str], bool | None] | None = None
+    trace: Callable[[str, list[Node]], None] | None = None
