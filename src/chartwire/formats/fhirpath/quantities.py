@@ -14,35 +14,6 @@ from chartwire.formats.fhirpath.temporal import SECONDS, duration_unit
 UCUM = "http://unitsofmeasure.org"
 
 _POWERS = {"da": 1, "h": 2, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "d": -1, "c": -2, "m": -3, "u": -6, "n": -9}
-    "da",
-    "1",
-    "h",
-    "2",
-    "k",
-    "3",
-    "M",
-    "6",
-    "G",
-    "9",
-    "T",
-    "12",
-    "P",
-    "15",
-    "d",
-    "-1",
-    "c",
-    "-2",
-    "m",
-    "-3",
-    "u",
-    "-6",
-    "n",
-    "-9",
-    "p",
-    "-12",
-    "f",
-    "-15",
-]
 _PREFIXES = {"": Decimal(1)} | {name: Decimal(10) ** power for name, power in _POWERS.items()}
 _METRIC = {
     "m": ("1", {"m": 1}),
