@@ -5,7 +5,7 @@ audit row cannot be committed is answered 503 and gives nothing away.
 """
 
 from chartwire.api.fhir import negotiation
-from chartwire.api.fhir.read import RESOURCE_TYPES
+from chartwire.api.fhir.types import served
 from chartwire.api.handling import FHIR_PREFIX, handled, refusal
 from chartwire.api.http import (
     JSON,
@@ -168,7 +168,7 @@ def _audit_row(request: Request, route: Route, answer: Answer) -> AuditRow:
 def _resource_type(request: Request, route: Route) -> str:
     """The type that the address names, where it is one that we serve; else that of the route."""
     named = request.parts[0] if route.resource_type == ANY_RESOURCE else ""
-    return named if named in RESOURCE_TYPES else route.resource_type
+    return named if named in served() else route.resource_type
 
 
 async def _send(request: Request, answer: Answer, send: Send) -> None:

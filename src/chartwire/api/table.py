@@ -5,6 +5,7 @@ from chartwire.api.fhir import binary as fhir_binary
 from chartwire.api.fhir import bundle as fhir_bundle
 from chartwire.api.fhir import history as fhir_history
 from chartwire.api.fhir import read as fhir_read
+from chartwire.api.fhir import write as fhir_write
 from chartwire.api.fhir.operations.table import ROUTES as FHIR_OPERATIONS
 from chartwire.api.rest import (
     actions,
@@ -40,6 +41,7 @@ from chartwire.api.rest import (
 FHIR = (
     *fhir_binary.ROUTES,
     *fhir_read.ROUTES,
+    *fhir_write.ROUTES,
     *fhir_history.ROUTES,
     *FHIR_OPERATIONS,
 )

@@ -1,5 +1,6 @@
 """What a saved change is called: from old and new body to event types, by events.yaml. Pure."""
 
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -8,6 +9,8 @@ import yaml
 
 from chartwire.mapping.conversion import Json
 from chartwire.record.status import practice_status
+
+_CAPITAL = re.compile(r"(?<=.)(?=[A-Z])")
 
 
 @cache
@@ -21,7 +24,7 @@ def event_types(resource_type: str, old: Json | None, new: Json, trigger: str = 
 
     `old` is None for a new resource. A change of status and of start are two events. `trigger` is the message event.
     """
-    rules = _table().get(resource_type, {"name": resource_type.lower()})
+    rules = _rules(resource_type)
     words = _words_of_change(rules, resource_type, old, new)
     undone = rules.get("undone", {}).get(trigger)
     if undone and old is not None and words and new.get("status") != "cancelled":
@@ -32,6 +35,17 @@ def event_types(resource_type: str, old: Json | None, new: Json, trigger: str = 
     types = [f"{rules['name']}.{word}" for word in words]
     types.extend(rules["also"][word] for word in words if word in rules.get("also", ()))
     return types
+
+
+def deletion_type(resource_type: str) -> str:
+    """The event of a deletion."""
+    rules = _rules(resource_type)
+    return f"{rules['name']}.{rules.get('words', {}).get('deleted', 'deleted')}"
+
+
+def _rules(resource_type: str) -> dict[str, Any]:
+    """What events.yaml says of a type; a plain name (`care_plan`) for one that it does not name."""
+    return _table().get(resource_type) or {"name": _CAPITAL.sub("_", resource_type).lower()}
 
 
 def _words_of_change(rules: dict[str, Any], resource_type: str, old: Json | None, new: Json) -> list[str]:

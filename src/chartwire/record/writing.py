@@ -18,9 +18,10 @@ from chartwire.events.outbox import Event
 from chartwire.mapping.conversion import Json, PatientKey
 from chartwire.record import authority
 from chartwire.record.elements import shape_of
-from chartwire.record.happenings import event_types
+from chartwire.record.happenings import deletion_type, event_types
 from chartwire.record.lineage import Stamp
 from chartwire.record.merge import overwrite
+from chartwire.record.owner import owner_paths
 from chartwire.record.standing import Standing
 from chartwire.record.work import Ref, Work
 from chartwire.store.pool import Connection
@@ -92,24 +93,25 @@ class Writer:
     def __post_init__(self) -> None:
         self.work = Work(self.access, self.tx)
 
-    async def read(self, asked: Asked) -> None:
-        """Read what is to be written (locked, its patient first) and what it refers to.
+    async def read(self, asked: Asked, *, deleted: bool = False) -> None:
+        """Read what is to be written (locked, its patient first; what was deleted only where asked for) and what it
+        refers to.
 
         Raises TransientError (`changed_meanwhile`) when a patient was merged while its lock was waited for: redo.
         """
         found = await self._resolve(asked)
         written = asked.targets | {(kind, one) for kind, key in asked.keys for one in self.work.resolve(kind, (key,))}
         named = asked.named | {(kind, one) for kind, key in asked.named_keys for one in self.work.resolve(kind, (key,))}
-        booked = {ref for ref in written if ref[0] == "Appointment"}
-        patients = {ref for ref in written | named if ref[0] == "Patient"} | await self._owners(booked)
-        await self.work.load(patients)
-        await self.work.load(written - patients, lock=True)
+        owned = {ref for ref in written if owner_paths(ref[0])}
+        patients = {ref for ref in written | named if ref[0] == "Patient"} | await self._owners(owned)
+        await self.work.load(patients, deleted=deleted)
+        await self.work.load(written - patients, lock=True, deleted=deleted)
         await self.work.load(named - patients)
         with _redoing():
             await self.work.check_keys(found)
-        owners = {held.patient_id for ref in booked if (held := self.work.known(*ref)) is not None}
-        if any(one and self.work.known("Patient", one) is None for one in owners):
-            raise TransientError("an appointment went to another patient meanwhile", code=CHANGED_MEANWHILE)
+        owners = {held.patient_id for ref in owned if (held := self.work.known(*ref)) is not None}
+        if any(one and ("Patient", one) not in patients for one in owners):
+            raise TransientError("a resource went to another patient meanwhile", code=CHANGED_MEANWHILE)
 
     async def ask(self, resource_type: str, keys: Iterable[str]) -> None:
         """Read where numbers lead, as far as this was not asked before."""
@@ -123,11 +125,12 @@ class Writer:
             self._asked |= fresh
         return asked.keys | asked.named_keys
 
-    async def _owners(self, booked: set[Ref]) -> set[Ref]:
-        """The patients of appointments."""
-        if not booked:
+    async def _owners(self, owned: set[Ref]) -> set[Ref]:
+        """The patients whose resources these are."""
+        if not owned:
             return set()
-        rows = await self.tx.fetch(q.patients_of, self.access.org, "Appointment", [ref[1] for ref in booked])
+        types, ids = [ref[0] for ref in owned], [ref[1] for ref in owned]
+        rows = await self.tx.fetch(q.patients_of, self.access.org, types, ids)
         return {("Patient", row["patient_id"]) for row in rows}
 
     def take_led(self) -> list[Key]:
@@ -140,9 +143,17 @@ class Writer:
         rows = await self.tx.fetch(q.survivors_of, self.access.org, [patient_id])
         return next((row["survivor_id"] for row in rows), patient_id)
 
-    def create(self, resource_type: str, body: Json, pointers: Mapping[str, str], patient_id: UUID | None) -> Standing:
-        """A new resource. `pointers` leads from members of the body to the JSON pointers that gave them."""
-        held = self.work.create(resource_type, (), patient_id)
+    def create(
+        self,
+        resource_type: str,
+        body: Json,
+        pointers: Mapping[str, str],
+        patient_id: UUID | None,
+        logical_id: str = "",
+    ) -> Standing:
+        """A new resource, with a FHIR client's own id or a new one. `pointers` leads from members of the body to the
+        JSON pointers that gave them."""
+        held = self.work.create(resource_type, (), patient_id, logical_id=logical_id)
         if resource_type == "Patient":
             held.patient_id = held.original_subject = held.id
         self.amend(held, body, pointers)
@@ -158,14 +169,27 @@ class Writer:
         if merged.outranked:
             told = ", ".join(sorted({_pointers_by_path(held.type, pointers)(path) for path in merged.outranked}))
             raise ConflictError(f"a source of higher rank sets {told}", code="outranked")
-        if held.version and not merged.changed:
+        stands = held.version > 0 and not held.deleted
+        if stands and not merged.changed:
             return False
-        old = held.body if held.version else None
+        old = held.body if stands else None
         self._follow_keys(held, body)
         held.provisional = False
         held.advance({"resourceType": held.type, **merged.body}, merged.lineage, None, self.access.actor)
         self._announce(held, event_types(held.type, old, held.body), tuple(merged.changed))
         return True
+
+    def delete(self, held: Standing) -> None:
+        """Delete a resource; its history stays, its numbers lead nowhere from now on.
+
+        Raises ConflictError (`outranked`), with nothing changed, where a source of higher rank holds an element.
+        """
+        ranks = (part.stamp.rank for parts in held.lineage.parts.values() for part in parts)
+        if max(ranks, default=0) > authority.api_rank():
+            raise ConflictError("a source of higher rank sets elements of it", code="outranked")
+        held.delete(self.access.actor)
+        self.work.forget_keys(held)
+        self._announce(held, [deletion_type(held.type)], ())
 
     async def finish(self) -> datetime:
         """Write everything; the events are in `work.events`, for the outbox. Answers the time of the versions.

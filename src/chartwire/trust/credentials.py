@@ -37,6 +37,7 @@ SCOPES = frozenset(
         "documents.read",
         "events.read",
         "fhir.read",
+        "fhir.write",
         "hl7.validate",
         "keys.read",
         "keys.write",

@@ -5,17 +5,17 @@ from base64 import b64encode
 import orjson
 
 from chartwire.api.content import content_answer
-from chartwire.api.fhir.read import resource_id
 from chartwire.api.http import ANY, FHIR_JSON, JSON, Answer, Request
 from chartwire.api.problem import not_found
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
+from chartwire.core.fhir_ids import store_id
 from chartwire.record.documents import read_content
 
 
 async def read(request: Request, services: Services) -> Answer:
     """`GET /fhir/R4/Binary/{id}`: the bytes with their media type; a Binary for who accepts FHIR JSON by name."""
-    wanted = resource_id(request.parts[0])
+    wanted = store_id(request.parts[0])
     content = await read_content(services.pool, request.access, wanted)
     if content is None:
         raise not_found()

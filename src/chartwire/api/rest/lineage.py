@@ -5,13 +5,14 @@ from uuid import UUID
 
 import msgspec
 
-from chartwire.api.fhir.read import RESOURCE_TYPES, resource_id
+from chartwire.api.fhir.types import known
 from chartwire.api.http import Answer, Request
 from chartwire.api.problem import not_found
 from chartwire.api.rest.ids import in_path, shown, shown_or_none
 from chartwire.api.routes import ANY_RESOURCE, Route
 from chartwire.api.services import Services
 from chartwire.core.clock import instant
+from chartwire.core.fhir_ids import store_id
 from chartwire.core.ids import PREFIXES
 from chartwire.record import read
 from chartwire.record.lineage import Lineage
@@ -61,10 +62,9 @@ def elements_of(text: str) -> Elements:
 
 async def one(request: Request, services: Services) -> Answer:
     """`GET /api/v1/lineage/{Type}/{id}`: the id with its prefix, or as FHIR writes it."""
-    kind, text = request.parts
-    if kind not in RESOURCE_TYPES:
-        raise not_found()
-    wanted = in_path(kind, text) if text.startswith(f"{PREFIXES[kind]}_") else resource_id(text)
+    kind, text = known(request.parts[0]), request.parts[1]
+    prefixed = kind in PREFIXES and text.startswith(f"{PREFIXES[kind]}_")
+    wanted = in_path(kind, text) if prefixed else store_id(text)
     rows = await read.lineage(services.pool, request.access, kind, wanted)
     if not rows:
         raise not_found()

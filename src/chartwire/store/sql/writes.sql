@@ -1,7 +1,15 @@
 -- name: patients_of
--- Whose these resources of a type are.
-select distinct patient_id from resource
- where org_id = $1 and type = $2 and id = any($3::uuid[]) and patient_id is not null;
+-- Whose these resources are; looked up as in resolve_keys.
+select distinct r.patient_id
+  from unnest((select $2::text[]), (select $3::uuid[])) as wanted (type, id)
+ cross join lateral (
+        select patient_id from resource where org_id = $1 and type = wanted.type and id = wanted.id limit 1
+       ) r
+ where r.patient_id is not null;
+
+-- name: delete_keys_of
+-- Nothing leads to these resources any more: they are deleted.
+delete from source_key where resource_id = any($2::uuid[]) and org_id = $1;
 
 -- name: delete_keys
 -- Source keys that lead nowhere from now on.

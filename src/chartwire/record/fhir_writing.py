@@ -1,0 +1,269 @@
+"""Writes of FHIR resources: create, update, patch, delete, under the same rules as every other write of the record.
+
+`read` what some writes need in a few statements, `apply` each of them, `finish` with all that changed. Nothing of HTTP:
+a write says what it is about and on which condition, and is answered by what stands then. A write that is refused has
+changed nothing. (R4 3.1.0.4 to 3.1.0.8.)
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from chartwire.core.access import Access
+from chartwire.core.errors import ChartwireError, ConflictError, FaultsError, NotFoundError
+from chartwire.core.fhir_ids import is_fhir_id, store_id
+from chartwire.mapping.conversion import Json
+from chartwire.record.bodies import said_meta
+from chartwire.record.fhir_policy import Policy
+from chartwire.record.owner import owner_of
+from chartwire.record.standing import Standing
+from chartwire.record.work import Ref
+from chartwire.record.writing import Asked, Writer, keys_of
+from chartwire.store.pool import Connection
+from chartwire.store.queries import q
+
+Method = Literal["create", "update", "patch", "delete"]
+_LABELS = ("tag", "security")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write of one resource.
+
+    `id` is the logical id that it is about, None for a new resource. `body` is what is to stand; `change` makes it of
+    what stands (a patch). `version` is the one that If-Match wants, `absent` is If-None-Match: *.
+    """
+
+    method: Method
+    type: str
+    id: str | None = None
+    body: Json | None = None
+    change: Callable[[Json], Json] | None = None
+    version: int | None = None
+    absent: bool = False
+
+    @property
+    def target(self) -> Ref | None:
+        """The resource that it is about, where it names one."""
+        return None if self.id is None else (self.type, store_id(self.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a write. `held` is the resource as it stands, `patients` whose data was touched."""
+
+    status: int
+    held: Standing
+    changed: bool
+    patients: tuple[UUID, ...]
+
+
+class PreconditionError(ConflictError):
+    """What stands is not what the write was about. `version` is the present one, 0 where nothing stands."""
+
+    def __init__(self, message: str, version: int) -> None:
+        super().__init__(message, code="precondition_failed")
+        self.version = version
+
+
+@dataclass(slots=True)
+class FhirWriter:
+    """The FHIR writes of one transaction, by one actor."""
+
+    access: Access
+    tx: Connection
+    policy: Policy = field(default_factory=Policy)
+    writer: Writer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writer = Writer(self.access, self.tx)
+
+    async def read(self, writes: Iterable[Write]) -> None:
+        """Read what these writes need, in a few statements for all: what they change, whose it is, whose numbers."""
+        asked = Asked()
+        for write in writes:
+            if write.target is not None:
+                asked.targets.add(write.target)
+            if write.body is not None:
+                _ask(asked, write.type, write.body)
+        await self.writer.read(asked, deleted=True)
+
+    async def apply(self, write: Write) -> Done:
+        """Make one write. Raises ChartwireError with nothing changed: PreconditionError, ConflictError (`merged`,
+        `duplicate`, `outranked`, `illegal_move`, `patient_has_record`, `id_taken`), FaultsError, NotFoundError."""
+        if write.method == "delete":
+            return await self._delete(write)
+        held = self._standing(write)
+        self._check(write, held)
+        body = self._wanted(write, held)
+        if write.method == "patch":
+            await self._read_more(write.type, body)
+        return await self._put(write, held, body)
+
+    async def finish(self) -> datetime:
+        """Write everything; the events are in `writer.work.events`, for the outbox. Answers the time of the versions.
+
+        Raises TransientError (`changed_meanwhile`) when another transaction was first: roll back and redo.
+        """
+        return await self.writer.finish()
+
+    # What stands ------------------------------------------------------------------------------------------------------
+
+    def _standing(self, write: Write) -> Standing | None:
+        return None if write.target is None else self.writer.work.known(*write.target)
+
+    def _check(self, write: Write, held: Standing | None) -> None:
+        """Refuse what its conditions, or the state of the resource, do not allow."""
+        there = held is not None and not held.deleted
+        if write.absent and there:
+            raise PreconditionError("there is a resource of this id already", held.version if held else 0)
+        if write.version is not None and (held is None or write.version != held.version):
+            raise PreconditionError("the resource has changed since it was read", held.version if held else 0)
+        if write.method == "patch" and not there:
+            raise _gone(held)
+        if write.method == "update" and held is None and not self.policy.update_creates:
+            raise FaultsError(
+                "this organisation gives its resources their ids: POST a new one",
+                code="update_create_not_allowed",
+                faults=(),
+            )
+        if held is not None and write.id != held.logical_id:
+            raise ConflictError(f"this id is another name of {held.reference}: write to that", code="id_taken")
+
+    def _wanted(self, write: Write, held: Standing | None) -> Json:
+        """The body that is to stand, without id, and with what stays of its meta."""
+        if write.change is not None:
+            assert held is not None, "what is not there is not patched"
+            body = write.change({"resourceType": held.type, "id": held.logical_id, **held.body})
+            _check_identity(write, body)
+        else:
+            assert write.body is not None, "a write has a body, or a change of what stands"
+            body = write.body
+            if write.method == "update":
+                _check_identity(write, body)
+        meta = said_meta(body)
+        if write.method == "update" and held is not None:
+            meta = _labelled(meta, held.body.get("meta", {}))
+        rest = {name: value for name, value in body.items() if name not in {"id", "meta"}}
+        return {**rest, "meta": meta} if meta else rest
+
+    async def _read_more(self, resource_type: str, body: Json) -> None:
+        """What a patch led to that was not read: another patient, other numbers."""
+        asked = Asked()
+        _ask(asked, resource_type, body)
+        await self.writer.read(asked, deleted=True)
+
+    # What is to stand -------------------------------------------------------------------------------------------------
+
+    async def _put(self, write: Write, held: Standing | None, body: Json) -> Done:
+        owner = await self._owner(write.type, body, held)
+        await self._check_numbers(write.type, body, held)
+        pointers = {name: f"/{name}" for name in (*body, *(held.body if held else ()))}
+        if held is None:
+            made = self.writer.create(write.type, body, pointers, owner, write.id or "")
+            return Done(201, made, changed=True, patients=_patients(made))
+        if held.replaced:
+            raise await self._merged(held)
+        before, again = _patients(held), held.deleted
+        held.patient_id, former = owner, held.patient_id
+        try:
+            changed = self.writer.amend(held, body, pointers)
+        except ChartwireError:
+            held.patient_id = former
+            raise
+        if former != owner:
+            held.original_subject = owner
+        return Done(201 if again else 200, held, changed, tuple(dict.fromkeys((*_patients(held), *before))))
+
+    async def _owner(self, resource_type: str, body: Json, held: Standing | None) -> UUID | None:
+        """Whose it is to be. Raises ConflictError (`merged`) for a patient who was merged into another."""
+        if resource_type == "Patient":
+            return held.id if held else None
+        owner = owner_of(resource_type, body)
+        patient = self.writer.work.known("Patient", owner) if owner else None
+        if patient is not None and patient.replaced:
+            raise await self._merged(patient)
+        return owner
+
+    async def _merged(self, patient: Standing) -> ConflictError:
+        survivor = await self.writer.survivor_of(patient.id)
+        await self.writer.work.load({("Patient", survivor)})
+        told = self.writer.work.known("Patient", survivor)
+        return ConflictError(
+            f"{patient.reference} was merged into {told.reference if told else 'another patient'}", code="merged"
+        )
+
+    async def _check_numbers(self, resource_type: str, body: Json, held: Standing | None) -> None:
+        """Refuse numbers by which another record is known."""
+        now = keys_of(resource_type, body)
+        before = set(keys_of(resource_type, held.body)) if held else set()
+        await self.writer.ask(resource_type, before.symmetric_difference(now))
+        for key in now:
+            others = self.writer.work.resolve(resource_type, (key,)) - ({held.id} if held else set())
+            if key not in before and others:
+                raise ConflictError("another record has a number of `identifier`", code="duplicate")
+
+    # Deletion ---------------------------------------------------------------------------------------------------------
+
+    async def _delete(self, write: Write) -> Done:
+        held = self._standing(write)
+        if write.version is not None and (held is None or write.version != held.version):
+            raise PreconditionError("the resource has changed since it was read", held.version if held else 0)
+        if held is None or held.deleted:
+            return Done(204, held or Standing(write.type, store_id(write.id or "")), changed=False, patients=())
+        if held.type == "Patient":
+            await self._check_may_go(held)
+        patients = _patients(held)
+        self.writer.delete(held)
+        return Done(204, held, changed=True, patients=patients)
+
+    async def _check_may_go(self, patient: Standing) -> None:
+        """A patient who was part of a merge, or to whom something belongs, stays."""
+        if any(link.get("type") in {"replaces", "replaced-by"} for link in patient.body.get("link", ())):
+            raise ConflictError("the patient was part of a merge, which may be undone", code="merged")
+        rows = await self.tx.fetch(q.belongings, self.access.org, patient.id)
+        left = {(row["type"], row["id"]) for row in rows}
+        known = ((ref, self.writer.work.known(*ref)) for ref in left)
+        if any(one is None or not one.deleted for _, one in known):
+            raise ConflictError("resources belong to the patient: delete those first", code="patient_has_record")
+
+
+def _ask(asked: Asked, resource_type: str, body: Json) -> None:
+    """Add what a body needs to be judged: whose it is, and whose numbers it names."""
+    if (owner := owner_of(resource_type, body)) is not None:
+        asked.named.add(("Patient", owner))
+    asked.numbers |= {(resource_type, key) for key in keys_of(resource_type, body)}
+
+
+def _check_identity(write: Write, body: Json) -> None:
+    """The body says the type and id that the write is about (R4 3.1.0.4)."""
+    faults: list[tuple[str, str, str]] = []
+    if body.get("resourceType") != write.type:
+        faults.append(("/resourceType", "type_mismatch", "is the type of the address"))
+    if body.get("id") != write.id or not is_fhir_id(str(write.id)):
+        faults.append(("/id", "id_mismatch", "is the id of the address"))
+    if faults:
+        raise FaultsError("the body and its address name different resources", code="id_mismatch", faults=faults)
+
+
+def _labelled(meta: Json, standing: Json) -> Json:
+    """Tags and security labels stay until they are taken back by name ($meta-delete, or a patch)."""
+    kept = {name: _united(standing.get(name, []), meta.get(name, [])) for name in _LABELS}
+    return {**meta, **{name: labels for name, labels in kept.items() if labels}}
+
+
+def _united(standing: Sequence[Json], told: Sequence[Json]) -> list[Json]:
+    known = {(one.get("system"), one.get("code")) for one in told}
+    return [*told, *(one for one in standing if (one.get("system"), one.get("code")) not in known)]
+
+
+def _gone(held: Standing | None) -> NotFoundError:
+    if held is None:
+        return NotFoundError("nothing that this key may see has this id", code="unknown_id")
+    return NotFoundError("the resource was deleted", code="gone")
+
+
+def _patients(held: Standing) -> tuple[UUID, ...]:
+    return (held.patient_id,) if held.patient_id else ()

@@ -1,0 +1,108 @@
+"""Create, update and delete of one FHIR resource."""
+
+import pytest
+
+FHIR = {"content-type": "application/fhir+json"}
+PATIENT = {
+    "resourceType": "Patient",
+    "name": [{"family": "Okonkwo", "given": ["Adaeze"]}],
+    "gender": "female",
+    "birthDate": "1984-02-29",
+}
+
+
+def an_observation(subject="Patient/p1", **more):
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
+        "subject": {"reference": subject},
+        "valueQuantity": {"value": 72.5, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"},
+        **more,
+    }
+
+
+async def test_what_was_created_is_read_at_its_location_and_by_its_version(client):
+    made = await client.post("/fhir/R4/Patient", {**PATIENT, "id": "not-this"}, **FHIR)
+    assert made.status == 201
+    told = made.json
+    assert (told["meta"]["versionId"], made.headers["etag"]) == ("1", 'W/"1"')
+    assert told["id"] != "not-this"
+    place = made.headers["location"]
+    assert place == f"/fhir/R4/Patient/{told['id']}/_history/1"
+    assert (await client.get(place)).body == (await client.get(f"/fhir/R4/Patient/{told['id']}")).body == made.body
+
+
+async def test_a_put_makes_a_resource_of_the_client_s_id_then_versions_of_it(client):
+    one = {**PATIENT, "id": "p1"}
+    first = await client.put("/fhir/R4/Patient/p1", one, **FHIR)
+    assert (first.status, first.json["id"], first.headers["location"]) == (201, "p1", "/fhir/R4/Patient/p1/_history/1")
+    second = await client.put("/fhir/R4/Patient/p1", {**one, "gender": "other"}, **FHIR)
+    assert (second.status, second.json["gender"], second.headers["etag"]) == (200, "other", 'W/"2"')
+    assert (await client.get("/fhir/R4/Patient/p1/_history/1")).json["gender"] == "female"
+
+
+async def test_an_update_that_changes_nothing_makes_no_version(client):
+    one = {**PATIENT, "id": "p1"}
+    first = await client.put("/fhir/R4/Patient/p1", one, **FHIR)
+    again = await client.put("/fhir/R4/Patient/p1", first.json, **FHIR)
+    assert (again.status, again.body) == (200, first.body)
+    assert again.headers["last-modified"] == first.headers["last-modified"]
+
+
+async def test_what_was_deleted_is_gone_with_its_history_kept_and_a_put_brings_it_back(client):
+    one = {**PATIENT, "id": "p1"}
+    await client.put("/fhir/R4/Patient/p1", one, **FHIR)
+    assert (await client.call("DELETE", "/fhir/R4/Patient/p1")).status == 204
+    gone = await client.get("/fhir/R4/Patient/p1")
+    assert (gone.status, gone.headers["etag"]) == (410, 'W/"2"')
+    assert (await client.get("/fhir/R4/Patient/p1/_history/1")).status == 200
+    assert (await client.get("/fhir/R4/Patient/p1/_history/2")).status == 410
+    assert (await client.call("DELETE", "/fhir/R4/Patient/p1")).status == 204
+    back = await client.put("/fhir/R4/Patient/p1", one, **FHIR)
+    assert (back.status, back.headers["etag"]) == (201, 'W/"3"')
+    assert (await client.get("/fhir/R4/Patient/p1")).json["gender"] == "female"
+
+
+async def test_numbers_keep_their_digits(client):
+    body = b'{"resourceType":"Basic","code":{"text":"x"},"extension":[{"url":"urn:x","valueDecimal":72.50}]}'
+    made = await client.call("POST", "/fhir/R4/Basic", body=body, headers=FHIR)
+    assert b'"valueDecimal":72.50' in made.body
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/fhir/R4/Patient/p1", {**PATIENT, "id": "p2"}, 400, "id_mismatch"),
+        ("/fhir/R4/Patient/p1", PATIENT, 400, "id_mismatch"),
+        ("/fhir/R4/Patient/p1", {"resourceType": "Practitioner", "id": "p1"}, 400, "type_mismatch"),
+        ("/fhir/R4/Bundle/b", {"resourceType": "Bundle", "id": "b"}, 404, "not_found"),
+    ],
+)
+async def test_a_body_that_names_another_resource_than_its_address_is_refused(client, path, body, status, code):
+    reply = await client.put(path, body, **FHIR)
+    assert (reply.status, reply.json["issue"][0]["details"]["coding"][0]["code"]) == (status, code)
+
+
+async def test_an_event_tells_of_each_write_and_its_patient_is_whose_it_is(client):
+    await client.put("/fhir/R4/Patient/p1", {**PATIENT, "id": "p1"}, **FHIR)
+    made = (await client.post("/fhir/R4/Observation", an_observation(), **FHIR)).json
+    await client.call("DELETE", f"/fhir/R4/Observation/{made['id']}")
+    care = {"resourceType": "CarePlan", "status": "active", "intent": "plan", "subject": {"reference": "Patient/p1"}}
+    await client.post("/fhir/R4/CarePlan", care, **FHIR)
+    events = (await client.get("/api/v1/events")).json["data"]
+    assert [one["type"] for one in events] == [
+        "patient.created",
+        "observation.created",
+        "observation.deleted",
+        "care_plan.created",
+    ]
+
+
+async def test_another_organisation_sees_and_touches_nothing(client, other_client):
+    await client.put("/fhir/R4/Patient/p1", {**PATIENT, "id": "p1"}, **FHIR)
+    assert (await other_client.get("/fhir/R4/Patient/p1")).status == 404
+    assert (await other_client.call("DELETE", "/fhir/R4/Patient/p1")).status == 204
+    theirs = await other_client.put("/fhir/R4/Patient/p1", {**PATIENT, "id": "p1", "gender": "male"}, **FHIR)
+    assert (theirs.status, theirs.headers["etag"]) == (201, 'W/"1"')
+    assert (await client.get("/fhir/R4/Patient/p1")).json["gender"] == "female"
