@@ -28,6 +28,7 @@ def terminology(packages: list[Package]) -> dict[str, Any]:
         for system in package.resources["CodeSystem"]:
             if system["content"] not in {"not-present", "supplement"}:
                 systems[system["url"]] = _system(system)
+    systems |= _united(systems)
     displays = {url: dict(zip(told["codes"], told["displays"], strict=True)) for url, told in systems.items()}
     sets = {
         f"{one['url']}|{one.get('version') or package.version}": _value_set(one, displays)
@@ -37,9 +38,22 @@ def terminology(packages: list[Package]) -> dict[str, Any]:
     }
     return {
         "systems": dict(sorted(systems.items())),
-        "sets": dict(sorted(sets.items())),
+        "sets": dict(sorted((sets | by_hand["sets"]).items())),
         "languages": by_hand["languages"]["two_letters"].split(),
         "ucum": {part: words.split() for part, words in by_hand["ucum"].items()},
+    }
+
+
+def _united(systems: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Tables of v2 whose codes changed their meaning stand once a version (`...v2-0360|2.7`); resources name the table."""
+    found: dict[str, dict[str, str]] = {}
+    for url, told in systems.items():
+        table, versioned, _ = url.partition("|")
+        if versioned:
+            found.setdefault(table, {}).update(zip(told["codes"], told["displays"], strict=True))
+    return {
+        url: {"name": url.rpartition("/")[2], "content": "complete", "codes": [*codes], "displays": [*codes.values()]}
+        for url, codes in found.items()
     }
 
 
