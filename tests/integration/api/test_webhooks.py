@@ -348,9 +348,12 @@ async def test_an_endpoint_that_fails_climbs_the_ladder_and_recover_sends_what_i
             }
             return {"patient.created", "patient.updated"} <= types
 
+        async def told_reachable():
+            return (await notices())[-1][0] == "webhook_endpoint.reachable"
+
         await until(got_both)
+        await until(told_reachable)
     assert (await client.get(place)).json["failing"] is None
-    assert (await notices())[-1][0] == "webhook_endpoint.reachable"
 
 
 async def test_a_success_ends_the_row_of_failures_and_recovery_is_told_when_failure_was(
