@@ -45,7 +45,7 @@ def terminology(packages: list[Package]) -> dict[str, Any]:
 
 
 def _united(systems: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Tables of v2 whose codes changed their meaning stand once a version (`...v2-0360|2.7`); resources name the table."""
+    """Tables of v2 whose codes changed their meaning stand once a version (`v2-0360|2.7`); resources name the table."""
     found: dict[str, dict[str, str]] = {}
     for url, told in systems.items():
         table, versioned, _ = url.partition("|")
