@@ -1,0 +1,10 @@
+"""The validator of FHIR R4 resources: `check(resource)` gives every issue with its place, its rule and how to mend it.
+
+Read: issues.py and rules.yaml (what is said), run.py, primitives.py, members.py, shapes.py (types), bindings.py,
+references.py, narrative.py, invariants.py, then profiles.py and slicing.py (what profiles add).
+"""
+
+from chartwire.formats.fhir.validate.issues import Issue, Severity, rules
+from chartwire.formats.fhir.validate.validator import check, errors_of
+
+__all__ = ["Issue", "Severity", "check", "errors_of", "rules"]

@@ -1,0 +1,101 @@
+"""Invariants of the definitions: those that every resource meets by hand, all others by FHIRPath."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+
+from chartwire.formats.fhir.validate.issues import Place
+from chartwire.formats.fhir.validate.narrative import narrative_fault
+from chartwire.formats.fhir.validate.run import Check, Json, Run
+from chartwire.formats.fhirpath import FhirPathError, compile_path
+
+ELSEWHERE: Final = frozenset({"ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-5", "ref-1", "txt-1", "txt-2"})
+"""Those that the walk itself checks: shapes.py, references.py."""
+BEST_PRACTICE: Final = frozenset({"dom-6"})
+"""What R4 calls best practice (elementdefinition-bestpractice): not told of, or every resource would have an issue."""
+MENDED: Final = {"operator = 'exists' implies (answer is Boolean)": "operator = 'exists' implies (answer is boolean)"}
+"""What the definitions misspell: `Boolean` is FHIRPath's own type, and answers are FHIR's."""
+_BROKEN: Final = [False]
+"""What an invariant that does not hold gives. An empty answer breaks nothing: bdl-8 of an entry without fullUrl."""
+_DATE_CHARACTERS: Final = 10
+
+
+def _has(held: Json, name: str) -> bool:
+    return name in held or f"_{name}" in held
+
+
+def _in_order(period: Json) -> bool:
+    """Whether a Period may be in order (per-1): dates of different precision are compared as far as both go."""
+    start, end = period.get("start"), period.get("end")
+    if type(start) is not str or type(end) is not str or (start <= end and len(start) == len(end)):
+        return True
+    if "T" in start and "T" in end:
+        try:
+            return datetime.fromisoformat(start) <= datetime.fromisoformat(end)
+        except (ValueError, TypeError):
+            return True
+    known = min(len(start), len(end), _DATE_CHARACTERS)
+    return start[:known] <= end[:known]
+
+
+BY_HAND: Final[Mapping[str, Callable[[Json], bool]]] = {
+    "per-1": _in_order,
+    "cpt-2": lambda held: not _has(held, "value") or _has(held, "system"),
+    "qty-3": lambda held: not _has(held, "code") or _has(held, "system"),
+    "att-1": lambda held: not _has(held, "data") or _has(held, "contentType"),
+    "pat-1": lambda held: any(name in held for name in ("name", "telecom", "address", "organization")),
+}
+"""By key, for the object that the invariant stands on. A test holds each to the expression in the definitions."""
+
+
+def check_narrative(held: Json, place: Place, run: Run) -> None:
+    """txt-1 and txt-2."""
+    div = held.get("div")
+    if type(div) is str and (fault := narrative_fault(div)):
+        run.findings.add("narrative", (place, "div", -1), fault=fault)
+
+
+def check_extension(held: Json, place: Place, run: Run) -> None:
+    """ext-1: a value or extensions, one of them."""
+    has_value = any(name.startswith(("value", "_value")) for name in held)
+    if has_value == ("extension" in held):
+        run.findings.add("extension-both" if has_value else "extension-neither", place)
+
+
+def invariants_of(
+    told: Sequence[Mapping[str, Any]], type_name: str, known: frozenset[str] = frozenset()
+) -> list[Check]:
+    """The checks for an element's `constraint`, without those whose keys are `known` to be checked elsewhere."""
+    left = known | ELSEWHERE | BEST_PRACTICE
+    return [
+        _invariant(one["key"], one["severity"], one["human"], one["expression"], type_name)
+        for one in told
+        if one["key"] not in left and "expression" in one
+    ]
+
+
+@cache
+def _invariant(key: str, severity: str, human: str, expression: str, type_name: str) -> Check:
+    if key in BY_HAND:
+        return _by_hand(BY_HAND[key], key, severity, human)
+    path = compile_path(MENDED.get(expression, expression), type_name=type_name)
+
+    def check_path(held: Any, _: Json, place: Place, run: Run) -> None:
+        try:
+            values = path.evaluate(run.resource, held, run.variables)
+        except FhirPathError:
+            run.findings.add("invariant-not-checked", place, key=key, human=human)
+            return
+        if values == _BROKEN:
+            run.findings.add_invariant(key, severity, human, place)
+
+    return check_path
+
+
+def _by_hand(holds: Callable[[Json], bool], key: str, severity: str, human: str) -> Check:
+    def check(held: Any, _: Json, place: Place, run: Run) -> None:
+        if not holds(held):
+            run.findings.add_invariant(key, severity, human, place)
+
+    return check

@@ -1,0 +1,67 @@
+"""The XHTML of a narrative (R4 2.4.0, txt-1 and txt-2): well-formed, basic formatting only, nothing that runs."""
+
+from functools import partial
+from importlib.resources import files
+from typing import Final
+from xml.parsers import expat
+
+import yaml
+
+_ALLOWED: Final[dict[str, list[str]]] = yaml.safe_load((files(__package__) / "narrative.yaml").read_text("utf-8"))
+_ELEMENTS: Final = frozenset(_ALLOWED["elements"])
+_ATTRIBUTES: Final = frozenset(_ALLOWED["attributes"])
+_ACTIVE: Final = ("javascript:", "vbscript:", "data:text/html")
+_CONTENT: Final = frozenset({"img"})
+
+
+class _FaultError(Exception):
+    pass
+
+
+class _Reader:
+    """Handlers of one reading."""
+
+    __slots__ = ("depth", "filled")
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.filled = False
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name not in _ELEMENTS:
+            raise _FaultError("it has an element that may not be in one")
+        if not self.depth and name != "div":
+            raise _FaultError("it is a `div`")
+        for attribute, value in attributes.items():
+            if attribute not in _ATTRIBUTES and not attribute.startswith("xmlns:"):
+                raise _FaultError("it has an attribute that may not be in one")
+            if value.lstrip().lower().startswith(_ACTIVE):
+                raise _FaultError("a link in it would run code")
+        self.depth += 1
+        self.filled = self.filled or name in _CONTENT
+
+    def text(self, data: str) -> None:
+        self.filled = self.filled or not data.isspace()
+
+
+def narrative_fault(div: str) -> str | None:
+    """What is wrong with the `div` of a narrative, in words that quote nothing of it; None when it is good."""
+    reader = _Reader()
+    parser = expat.ParserCreate()
+    parser.UseForeignDTD(True)  # names of HTML's characters (&nbsp;) need no declaration
+    parser.StartElementHandler = reader.start
+    parser.CharacterDataHandler = reader.text
+    parser.StartDoctypeDeclHandler = partial(_refuse, "it has a document type declaration")
+    parser.ProcessingInstructionHandler = partial(_refuse, "it has a processing instruction")
+    parser.SkippedEntityHandler = lambda *_: reader.text("&")
+    try:
+        parser.Parse(div, True)
+    except expat.ExpatError:
+        return "it is not well-formed XML"
+    except _FaultError as fault:
+        return str(fault)
+    return None if reader.filled else "it has no text"
+
+
+def _refuse(reason: str, *_: object) -> None:
+    raise _FaultError(reason)

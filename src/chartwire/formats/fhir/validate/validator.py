@@ -1,0 +1,28 @@
+"""The entrance of the validator."""
+
+from collections.abc import Iterable, Sequence
+
+from chartwire.formats.fhir.validate.issues import Findings, Issue, Place
+from chartwire.formats.fhir.validate.profiles import check_profile
+from chartwire.formats.fhir.validate.run import Json, Run, Terminology
+from chartwire.formats.fhir.validate.shapes import check_resource, profiles_named
+
+
+def check(resource: Json, profiles: Sequence[str] = (), terminology: Terminology | None = None) -> list[Issue]:
+    """Everything that is wrong with a resource, or worth knowing: by R4, by the profiles that it names in meta.profile,
+    and by `profiles` (canonicals, with or without `|version`)."""
+    findings = Findings()
+    run = Run(findings, resource, terminology)
+    kind = resource.get("resourceType")
+    place: Place = (None, kind if isinstance(kind, str) else "Resource", -1)
+    check_resource(resource, place, run)
+    named = profiles_named(resource)
+    for canonical in profiles:
+        if canonical not in named:
+            check_profile(canonical, resource, place, run)
+    return findings.all()
+
+
+def errors_of(issues: Iterable[Issue]) -> list[Issue]:
+    """Those for which a resource is refused."""
+    return [issue for issue in issues if issue.severity == "error"]
