@@ -14,11 +14,15 @@ ELSEWHERE: Final = frozenset({"ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-
 """Those that the walk itself checks: shapes.py, references.py."""
 BEST_PRACTICE: Final = frozenset({"dom-6"})
 """What R4 calls best practice (elementdefinition-bestpractice): not told of, or every resource would have an issue."""
-MENDED: Final = {"operator = 'exists' implies (answer is Boolean)": "operator = 'exists' implies (answer is boolean)"}
-"""What the definitions misspell: `Boolean` is FHIRPath's own type, and answers are FHIR's."""
+MENDED: Final = {
+    "operator = 'exists' implies (answer is Boolean)": "operator = 'exists' implies (answer is boolean)",
+    "telecom or endpoint": "telecom.exists() or endpoint.exists()",
+}
+"""What the definitions misspell: `Boolean` is FHIRPath's own type, and answers are FHIR's; `or` takes no lists."""
 _BROKEN: Final = [False]
 """What an invariant that does not hold gives. An empty answer breaks nothing: bdl-8 of an entry without fullUrl."""
 _DATE_CHARACTERS: Final = 10
+_VALUES: Final = ("value", "_value")
 
 
 def _has(held: Json, name: str) -> bool:
@@ -39,11 +43,29 @@ def _in_order(period: Json) -> bool:
     return start[:known] <= end[:known]
 
 
+def _value_told_once(observation: Json) -> bool:
+    """obs-7: no component has the code of an Observation that has a value itself."""
+    parts = observation.get("component")
+    if type(parts) is not list or not any(name.startswith(_VALUES) for name in observation):
+        return True
+    codings = _codings(observation)
+    return not any(coding in codings for part in parts if type(part) is dict for coding in _codings(part))
+
+
+def _codings(held: Json) -> list[Any]:
+    code = held.get("code")
+    codings = code.get("coding") if type(code) is dict else None
+    return codings if type(codings) is list else []
+
+
 BY_HAND: Final[Mapping[str, Callable[[Json], bool]]] = {
     "per-1": _in_order,
     "cpt-2": lambda held: not _has(held, "value") or _has(held, "system"),
     "qty-3": lambda held: not _has(held, "code") or _has(held, "system"),
     "att-1": lambda held: not _has(held, "data") or _has(held, "contentType"),
+    "sqty-1": lambda held: not _has(held, "comparator"),
+    "obs-6": lambda held: "dataAbsentReason" not in held or not any(name.startswith(_VALUES) for name in held),
+    "obs-7": _value_told_once,
     "pat-1": lambda held: any(name in held for name in ("name", "telecom", "address", "organization")),
 }
 """By key, for the object that the invariant stands on. A test holds each to the expression in the definitions."""
@@ -58,7 +80,7 @@ def check_narrative(held: Json, place: Place, run: Run) -> None:
 
 def check_extension(held: Json, place: Place, run: Run) -> None:
     """ext-1: a value or extensions, one of them."""
-    has_value = any(name.startswith(("value", "_value")) for name in held)
+    has_value = any(name.startswith(_VALUES) for name in held)
     if has_value == ("extension" in held):
         run.findings.add("extension-both" if has_value else "extension-neither", place)
 

@@ -84,11 +84,11 @@ def many_values(name: str, type_name: str, extra: Sequence[Check] = ()) -> Check
 def companion(name: str, check: ObjectCheck, *, many: bool) -> Check:
     """The member `_name`: id and extensions of the primitive value, or values, beside it."""
 
-    def check_one(held: Any, _: Json, around: Place, run: Run) -> None:
-        if type(held) is dict:
-            check(held, (around, name, -1), run)
-        else:
+    def check_one(held: Any, owner: Json, around: Place, run: Run) -> None:
+        if type(held) is not dict:
             run.findings.add("companion-not-an-element", (around, f"_{name}", -1), json=_COMPANION_ONE)
+        elif not _only_id(held, owner.get(name)):
+            check(held, (around, name, -1), run)
 
     def check_many(held: Any, owner: Json, around: Place, run: Run) -> None:
         if type(held) is not list or not held:
@@ -99,7 +99,8 @@ def companion(name: str, check: ObjectCheck, *, many: bool) -> Check:
             run.findings.add("companion-length", (around, f"_{name}", -1))
         for index, one in enumerate(held):
             if type(one) is dict:
-                check(one, (around, name, index), run)
+                if not (_has(values, index) and _only_id(one, values[index])):
+                    check(one, (around, name, index), run)
             elif one is not None:
                 run.findings.add("companion-not-an-element", (around, f"_{name}", index), json=_COMPANION_MANY)
             elif not _has(values, index):
@@ -119,6 +120,11 @@ def with_extra(check: ObjectCheck, extra: Sequence[Check]) -> ObjectCheck:
             one(held, held, place, run)
 
     return check_all
+
+
+def _only_id(element: Json, value: Any) -> bool:
+    """Whether an element has only an id, and that is enough since it has a value (ele-1)."""
+    return value is not None and len(element) == 1 and type(element.get("id")) is str
 
 
 def _has(held: Any, index: int) -> bool:
