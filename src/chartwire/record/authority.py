@@ -36,9 +36,9 @@ def api_rank() -> int:
 
 
 @cache
-def api_identifies() -> frozenset[str]:
-    """Types of identifiers (HL7 table 0203) of a written patient by which feeds know it too."""
-    return frozenset(_table()["api"]["identifies"])
+def api_identifies(resource_type: str) -> frozenset[str]:
+    """Types of identifiers (HL7 table 0203) of a written resource by which feeds know it too."""
+    return frozenset(_table()["api"]["identifies"].get(resource_type, ()))
 
 
 @cache

@@ -12,6 +12,7 @@ from chartwire.record.status import provisional_tag
 
 _decoder: msgspec.json.Decoder[Json] = msgspec.json.Decoder(Json, float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_sorting = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
 
 _OURS = ("versionId", "lastUpdated")
@@ -66,6 +67,12 @@ def rewritten(body: Json, replacements: Sequence[tuple[str, str]]) -> Json:
     for old, new in replacements:
         text = text.replace(old, new)
     return _decoder.decode(text)
+
+
+def same_text(one: object, other: object) -> bool:
+    """Whether two values are written the same, but for the order of members: 72.50 is equal to 72.5, and not the same
+    measurement."""
+    return one == other and _sorting.encode(one) == _sorting.encode(other)
 
 
 def plain_json(value: object) -> str:

@@ -15,6 +15,7 @@ from chartwire.core.access import Access
 from chartwire.core.errors import ChartwireError, ConflictError, FaultsError, NotFoundError
 from chartwire.core.fhir_ids import is_fhir_id, store_id
 from chartwire.mapping.conversion import Json
+from chartwire.record import merging, status
 from chartwire.record.bodies import said_meta
 from chartwire.record.fhir_policy import Policy
 from chartwire.record.owner import owner_of
@@ -158,14 +159,15 @@ class FhirWriter:
     # What is to stand -------------------------------------------------------------------------------------------------
 
     async def _put(self, write: Write, held: Standing | None, body: Json) -> Done:
+        if held is not None and held.replaced:
+            raise await self._merged(held)
+        body = _settled(write.type, body, held)
         owner = await self._owner(write.type, body, held)
         await self._check_numbers(write.type, body, held)
         pointers = {name: f"/{name}" for name in (*body, *(held.body if held else ()))}
         if held is None:
             made = self.writer.create(write.type, body, pointers, owner, write.id or "")
             return Done(201, made, changed=True, patients=_patients(made))
-        if held.replaced:
-            raise await self._merged(held)
         before, again = _patients(held), held.deleted
         held.patient_id, former = owner, held.patient_id
         try:
@@ -182,6 +184,8 @@ class FhirWriter:
         if resource_type == "Patient":
             return held.id if held else None
         owner = owner_of(resource_type, body)
+        if resource_type == "Appointment" and held and not held.deleted and held.patient_id not in {None, owner}:
+            raise ConflictError("an appointment stays with its patient: cancel it, book another", code="patient_fixed")
         patient = self.writer.work.known("Patient", owner) if owner else None
         if patient is not None and patient.replaced:
             raise await self._merged(patient)
@@ -235,6 +239,16 @@ def _ask(asked: Asked, resource_type: str, body: Json) -> None:
     if (owner := owner_of(resource_type, body)) is not None:
         asked.named.add(("Patient", owner))
     asked.numbers |= {(resource_type, key) for key in keys_of(resource_type, body)}
+
+
+def _settled(resource_type: str, body: Json, held: Standing | None) -> Json:
+    """The body with what a write cannot take from it. Raises ConflictError (`illegal_move`)."""
+    if resource_type == "Appointment":
+        return status.settled(held.body if held else {}, body)
+    if resource_type == "Patient" and held is not None:
+        merged = [link for link in merging.links_of_merges(held) if link not in body.get("link", ())]
+        return {**body, "link": [*body.get("link", ()), *merged]} if merged else body
+    return body
 
 
 def _check_identity(write: Write, body: Json) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chartwire.mapping.conversion import Contribution, Json, Mapped
+from chartwire.record.bodies import same_text
 from chartwire.record.elements import Shape, shape_of
 from chartwire.record.lineage import Lineage, Part, Stamp, judge
 
@@ -108,7 +109,7 @@ def overwrite(
     """
     shape = shape_of(resource_type)
     told, old = shape.told(wanted), shape.told(standing)
-    paths = [path for path in {**old, **told} if old.get(path) != told.get(path)]
+    paths = [path for path in {**old, **told} if not same_text(old.get(path), told.get(path))]
     telling = _Telling(shape, standing, lineage, stamp, frozenset(paths), replay=False)
     for path in paths:
         if telling.is_outranked(path, told.get(path)):

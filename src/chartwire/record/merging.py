@@ -111,6 +111,12 @@ def add_link(teller: Teller, held: Standing, other: Standing, link_type: str, wo
     teller.touched.append((held.type, held.id, held.version, True))
 
 
+def links_of_merges(patient: Standing) -> list[Json]:
+    """The links of a patient that merges made: they stay until the merge is undone."""
+    words = (word for word in patient.lineage.parts.get("link", ()) if word.source_field == MERGED_BY)
+    return [patient.body["link"][place] for word in words for place in word.positions or ()]
+
+
 def without_link(body: Json, lineage: Lineage, other: str, made_by: str) -> tuple[Json, Lineage]:
     """A patient's body and lineage without the links to `other` (a reference) that the field `made_by` made; the words
     about links that stay keep their places."""

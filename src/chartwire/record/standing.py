@@ -92,8 +92,13 @@ class Standing:
 
     @property
     def replaced(self) -> bool:
-        """Whether this is a patient that was merged into another."""
-        return any(link.get("type") == "replaced-by" for link in self.body.get("link", ()))
+        """Whether this is a patient that was merged into another. A link that an actor wrote merges nothing."""
+        links = self.body.get("link", ())
+        if not any(link.get("type") == "replaced-by" for link in links):
+            return False
+        words = self.lineage.parts.get("link", ())
+        written = {place for word in words if word.source_field.startswith("/") for place in word.positions or ()}
+        return any(link.get("type") == "replaced-by" for place, link in enumerate(links) if place not in written)
 
     def refresh(self, lineage: Lineage) -> None:
         """Move the times in the lineage without a version, or in the version that is still to be written."""

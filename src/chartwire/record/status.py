@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from chartwire.core.errors import ConflictError
 from chartwire.mapping.conversion import Json
 
 
@@ -18,9 +19,7 @@ def _table() -> dict[str, Any]:
 
 def practice_status(appointment: Json) -> str:
     """booked, confirmed, arrived, checked_in, fulfilled, cancelled, no_show or entered_in_error."""
-    url = _table()["extension"]
-    told = _extension(appointment.get("_status", {}), url, "valueCode") or _extension(appointment, url, "valueCode")
-    return told or str(_table()["practice"].get(appointment.get("status"), "booked"))
+    return _said(appointment) or str(_table()["practice"].get(appointment.get("status"), "booked"))
 
 
 def source_status(appointment: Json) -> str | None:
@@ -60,6 +59,49 @@ def write_status(appointment: Json, status: str, canceller: str | None = None) -
     appointment |= {"status": fhir} | ({"_status": {"extension": said}} if said else {})
     if kept:
         appointment["extension"] = kept
+
+
+def settled(standing: Json, wanted: Json) -> Json:
+    """The body of an appointment as a FHIR client wants it (`standing`: {} for a new one), with what is told beside the
+    status agreeing with it: a word of the practice that belongs to the status before goes with that status.
+
+    Raises ConflictError (`illegal_move`) for a move that the table does not have, and where the time of an appointment
+    changes that is past being moved.
+    """
+    table, moved = _table(), wanted.get("status") != standing.get("status")
+    if wanted.get("status") != "cancelled":
+        wanted = _without(wanted, table["cancelled_by_extension"])
+    if standing and moved and _said(wanted) == _said(standing):
+        wanted = _without(wanted, table["extension"])
+    before, after = practice_status(standing) if standing else None, practice_status(wanted)
+    if _said(wanted) and (moved or after != before) and table["written"].get(after) != wanted.get("status"):
+        raise illegal_move("what `_status` tells of it is not the status beside it")
+    if before is not None and after not in {before, *table["moves"][before]}:
+        raise illegal_move(f"from {before} it can become {', '.join(table['moves'][before]) or 'nothing else'}")
+    if standing and wanted.get("start") != standing.get("start") and not is_open(after):
+        raise illegal_move(f"the appointment is {after}: its time stays")
+    return wanted
+
+
+def illegal_move(detail: str) -> ConflictError:
+    """The status of an appointment does not allow this."""
+    return ConflictError(f"Appointment.status: {detail}", code="illegal_move")
+
+
+def _said(appointment: Json) -> str | None:
+    """The practice's word for the status, where one is told beside it."""
+    url = _table()["extension"]
+    return _extension(appointment.get("_status", {}), url, "valueCode") or _extension(appointment, url, "valueCode")
+
+
+def _without(appointment: Json, url: str) -> Json:
+    """The appointment without the extension of this URL, its own and that of its status."""
+    rest = {name: value for name, value in appointment.items() if name not in {"extension", "_status"}}
+    if kept := [one for one in appointment.get("extension", ()) if one.get("url") != url]:
+        rest["extension"] = kept
+    if kept := [one for one in appointment.get("_status", {}).get("extension", ()) if one.get("url") != url]:
+        rest["_status"] = {**appointment["_status"], "extension": kept}
+    return rest
 
 
 def status_extensions(status: str | None, source: str | None, fhir_status: str | None) -> list[Json]:

@@ -47,6 +47,13 @@ def redrawn(body: Json, lineage: Lineage) -> tuple[Json, Lineage]:
     return merged.body, merged.lineage
 
 
+def begin_course_anew(merged: Merged) -> None:
+    """After a write that set elements of the course: what stands is where the course begins, and moves before it count
+    no more. An update that a feed tells later changes nothing of it, a discharge ends it."""
+    if any(path in COURSE for path in merged.changed):
+        merged.lineage = Lineage(merged.lineage.parts)
+
+
 def unheard(moves: Sequence[Move], messages: frozenset[str]) -> tuple[Move, ...]:
     """The moves of a visit as if these messages had never been.
 

@@ -23,6 +23,7 @@ from chartwire.record.lineage import Stamp
 from chartwire.record.merge import overwrite
 from chartwire.record.owner import owner_paths
 from chartwire.record.standing import Standing
+from chartwire.record.visits import begin_course_anew
 from chartwire.record.work import Ref, Work
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
@@ -48,17 +49,18 @@ def external_key(external_id: str) -> str:
 def keys_of(resource_type: str, body: Json) -> list[str]:
     """Source keys by which the API and the feeds know a resource: its external id, then its identifying numbers."""
     keys: list[str] = []
+    identifying = authority.api_identifies(resource_type)
     for one in body.get("identifier", ()):
         value, system = one.get("value"), one.get("system", "")
         if not value:
             continue
         if system == EXTERNAL_ID:
             keys.insert(0, external_key(value))
-        elif resource_type == "Patient":
-            types = [coding.get("code") for coding in one.get("type", {}).get("coding", ())]
-            keys += [PatientKey(_holder(system), kind, value).key for kind in authority.api_identifies() & {*types}]
         elif resource_type == "Practitioner" and system == _NPI:
             keys.append(f"{_NPI_OID}|NPI|{value}")
+        elif identifying:
+            types = [coding.get("code") for coding in one.get("type", {}).get("coding", ())]
+            keys += [PatientKey(_holder(system), kind, value).key for kind in identifying & {*types}]
     return keys
 
 
@@ -166,6 +168,8 @@ class Writer:
         """
         stamp = Stamp(self.access.actor, self.access.request_id, self._spoken, authority.api_rank())
         merged = overwrite(held.body, held.lineage, held.type, body, stamp, _pointers_by_path(held.type, pointers))
+        if held.type == "Encounter":
+            begin_course_anew(merged)
         if merged.outranked:
             told = ", ".join(sorted({_pointers_by_path(held.type, pointers)(path) for path in merged.outranked}))
             raise ConflictError(f"a source of higher rank sets {told}", code="outranked")
