@@ -4,9 +4,10 @@ from chartwire.api import docs, health
 from chartwire.api.fhir import binary as fhir_binary
 from chartwire.api.fhir import bundle as fhir_bundle
 from chartwire.api.fhir import history as fhir_history
+from chartwire.api.fhir import metadata as fhir_metadata
 from chartwire.api.fhir import read as fhir_read
 from chartwire.api.fhir import write as fhir_write
-from chartwire.api.fhir.operations.table import ROUTES as FHIR_OPERATIONS
+from chartwire.api.fhir.operations.table import OPERATIONS as FHIR_OPERATIONS
 from chartwire.api.rest import (
     actions,
     alert_channels,
@@ -43,9 +44,10 @@ FHIR = (
     *fhir_read.ROUTES,
     *fhir_write.ROUTES,
     *fhir_history.ROUTES,
-    *FHIR_OPERATIONS,
+    *(route for operation in FHIR_OPERATIONS for route in operation.routes()),
 )
 """What an entry of a Bundle may ask for, too."""
+_FHIR_DOOR = (*FHIR, *fhir_bundle.routes(FHIR))
 
 DOCUMENTED = (
     *collections.ROUTES,
@@ -76,8 +78,8 @@ DOCUMENTED = (
     *keys.ROUTES,
     *custom_fields.ROUTES,
     *requests.ROUTES,
-    *FHIR,
-    *fhir_bundle.routes(FHIR),
+    *_FHIR_DOOR,
+    *fhir_metadata.routes(_FHIR_DOOR, FHIR_OPERATIONS),
     *health.ROUTES,
 )
 

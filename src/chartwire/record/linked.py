@@ -4,14 +4,15 @@ A `Rule` is followed by way of the index, from the page's resources to their ref
 body is decoded. Rules of a wildcard follow every reference parameter of the type.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from uuid import UUID
 
 from chartwire.core.access import Access
-from chartwire.formats.fhir.definitions import SearchParameter, search_parameters, served_types
+from chartwire.formats.fhir.definitions import SearchParameter, choices, search_parameters, served_types
 from chartwire.record.fhir_index import place_of
+from chartwire.record.fhir_index.expressions import Chain, alternatives, chain_of
 from chartwire.record.history import Version
 from chartwire.record.read import stored_of
 from chartwire.store.pool import Pool
@@ -38,13 +39,33 @@ class Rule:
     iterate: bool = False
 
 
-def reference_parameters(resource_type: str) -> dict[str, SearchParameter]:
-    """The parameters of a type that lead to resources, by code."""
+@cache
+def reference_parameters(resource_type: str) -> Mapping[str, SearchParameter]:
+    """The parameters of a type that lead to resources, by code. A canonical URL names a resource, but leads nowhere."""
     return {
         code: told
         for code, told in search_parameters(resource_type).items()
-        if told.kind == "reference" and place_of(resource_type, code) is not None
+        if told.kind == "reference" and place_of(resource_type, code) is not None and _refers(resource_type, told)
     }
+
+
+def _refers(resource_type: str, told: SearchParameter) -> bool:
+    """Whether an expression may end at a Reference."""
+    return any(
+        chain is None or "Reference" in _ends(resource_type, chain)
+        for chain in map(chain_of, alternatives(told.expression))
+    )
+
+
+def _ends(resource_type: str, chain: Chain) -> set[str]:
+    """The FHIR types at the end of a chain that begins with the name of a resource type."""
+    types = {resource_type}
+    for step in chain[1:]:
+        if step.kind == "member":
+            types = {child.type for one in types for child in choices(one, step.word)}
+        elif step.kind == "extension":
+            types = {child.type for child in choices("Extension", "value")}
+    return types
 
 
 async def linked(

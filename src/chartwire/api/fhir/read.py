@@ -1,19 +1,17 @@
-"""FHIR R4 read, vread and metadata. Bodies pass through as they were stored."""
+"""FHIR R4 read and vread. Bodies pass through as they were stored, unless a part of them is wanted."""
 
 import re
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from uuid import UUID
 
-import orjson
-
+from chartwire.api.fhir.shaping import PARAMETERS, shape_of
 from chartwire.api.fhir.types import known
 from chartwire.api.http import FHIR_JSON, Answer, Header, Request
 from chartwire.api.problem import ApiError, not_found
 from chartwire.api.routes import ANY_RESOURCE, Route
 from chartwire.api.services import Services
 from chartwire.core.fhir_ids import store_id
-from chartwire.formats.fhir.definitions import served_types
 from chartwire.record.read import Stored, read_one, read_version
 
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -35,40 +33,6 @@ async def vread(request: Request, services: Services) -> Answer:
     return _answer(request, kind, stored)
 
 
-async def metadata(_: Request, services: Services) -> Answer:
-    """`GET /fhir/R4/metadata`: what this door can do, and nothing that it cannot."""
-    interactions = [{"code": "read"}, {"code": "vread"}]
-    resources = [
-        {
-            "type": kind,
-            "interaction": interactions,
-            "versioning": "versioned",
-            "readHistory": True,
-            "updateCreate": False,
-        }
-        for kind in served_types()
-    ]
-    resources.append({"type": "Binary", "interaction": interactions[:1], "versioning": "no-version"})
-    statement = {
-        "resourceType": "CapabilityStatement",
-        "status": "active",
-        "date": "2026-11-20",
-        "kind": "instance",
-        "software": {"name": "Chartwire", "version": services.version},
-        "implementation": {"description": "Chartwire, the canonical record of this installation"},
-        "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json"],
-        "rest": [
-            {
-                "mode": "server",
-                "security": {"description": "An API key with the scope fhir.read, as a bearer token"},
-                "resource": resources,
-            }
-        ],
-    }
-    return Answer(orjson.dumps(statement), 200, FHIR_JSON)
-
-
 def http_date(moment: datetime) -> bytes:
     """A moment as HTTP headers write it (RFC 9110 5.6.7), to the second."""
     return format_datetime(moment.astimezone(UTC), usegmt=True).encode()
@@ -81,10 +45,12 @@ def _answer(request: Request, kind: str, stored: Stored | None) -> Answer:
     headers: list[Header] = [(b"etag", etag), (b"last-modified", http_date(stored.updated_at))]
     if stored.deleted:
         raise ApiError("the resource was deleted", code="gone", error_class="not_found", headers=headers)
-    patients = _patients(kind, stored)
+    patients = patients_of(kind, stored)
     if _has_it(request, etag, stored.updated_at):
         return Answer(b"", 304, FHIR_JSON, headers, 1, patients)
-    return Answer(stored.body.encode(), 200, FHIR_JSON, headers, 1, patients)
+    shape = shape_of(request.query)
+    body = stored.body if shape.whole else shape.cut(kind, stored.body)
+    return Answer(body.encode(), 200, FHIR_JSON, headers, 1, patients)
 
 
 def _has_it(request: Request, etag: bytes, updated_at: datetime) -> bool:
@@ -102,7 +68,8 @@ def _has_it(request: Request, etag: bytes, updated_at: datetime) -> bool:
     return held.tzinfo is not None and updated_at.replace(microsecond=0) <= held
 
 
-def _patients(kind: str, stored: Stored) -> tuple[UUID, ...]:
+def patients_of(kind: str, stored: Stored) -> tuple[UUID, ...]:
+    """Whose data a resource is, for the audit row."""
     if kind == "Patient":
         return (stored.id,)
     return (stored.patient_id,) if stored.patient_id else ()
@@ -112,21 +79,13 @@ _TAG = "FHIR R4"
 ROUTES = (
     Route(
         "GET",
-        "/fhir/R4/metadata",
-        metadata,
-        "The CapabilityStatement",
-        None,
-        media="application/fhir+json",
-        tag=_TAG,
-    ),
-    Route(
-        "GET",
         "/fhir/R4/{type}/{id}",
         read,
         "Read a resource",
         "fhir.read",
         ANY_RESOURCE,
         checked=True,
+        parameters=PARAMETERS,
         media="application/fhir+json",
         tag=_TAG,
     ),
@@ -137,6 +96,7 @@ ROUTES = (
         "Read one version of a resource",
         "fhir.read",
         ANY_RESOURCE,
+        parameters=PARAMETERS,
         media="application/fhir+json",
         tag=_TAG,
     ),

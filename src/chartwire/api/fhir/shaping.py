@@ -6,13 +6,18 @@ from functools import cache
 from typing import Any, Literal
 
 from chartwire.api.problem import bad_parameter
+from chartwire.api.routes import Parameter
 from chartwire.formats.fhir.definitions import children, structure
 from chartwire.record.bodies import plain_json, read_json
 
 Summary = Literal["true", "text", "data", "count", "false"]
 Json = dict[str, Any]
 
-NAMES = ("_summary", "_elements")
+PARAMETERS = (
+    Parameter("_summary", "Which part of resources", values=("true", "text", "data", "count", "false")),
+    Parameter("_elements", "Elements of resources, joined by commas; mandatory ones come with them"),
+)
+NAMES = tuple(one.name for one in PARAMETERS)
 _SUMMARIES: Mapping[str, Summary] = {"true": "true", "text": "text", "data": "data", "count": "count", "false": "false"}
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
 _SUBSETTED = {

@@ -3,5 +3,3 @@
 from chartwire.api.fhir.operations.registry import Operation
 
 OPERATIONS: tuple[Operation, ...] = ()
-
-ROUTES = tuple(route for operation in OPERATIONS for route in operation.routes())
