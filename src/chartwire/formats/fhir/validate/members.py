@@ -95,16 +95,21 @@ def companion(name: str, check: ObjectCheck, *, many: bool) -> Check:
             run.findings.add("companion-not-an-element", (around, f"_{name}", -1), json=_COMPANION_MANY)
             return
         values = owner.get(name)
-        if type(values) is list and len(values) != len(held):
+        values = values if type(values) is list else []
+        if values and len(values) != len(held):
             run.findings.add("companion-length", (around, f"_{name}", -1))
         for index, one in enumerate(held):
-            if type(one) is dict:
-                if not (_has(values, index) and _only_id(one, values[index])):
-                    check(one, (around, name, index), run)
-            elif one is not None:
-                run.findings.add("companion-not-an-element", (around, f"_{name}", index), json=_COMPANION_MANY)
-            elif not _has(values, index):
-                run.findings.add("null-value", (around, name, index), name=name)
+            value = values[index] if index < len(values) else None
+            _check_companion(one, value, (around, name, index), run)
+
+    def _check_companion(one: Any, value: Any, place: Place, run: Run) -> None:
+        if type(one) is dict:
+            if not _only_id(one, value):
+                check(one, place, run)
+        elif one is not None:
+            run.findings.add("companion-not-an-element", place, json=_COMPANION_MANY)
+        elif value is None:
+            run.findings.add("null-value", place, name=name)
 
     return check_many if many else check_one
 

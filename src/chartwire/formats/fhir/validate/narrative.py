@@ -21,18 +21,11 @@ class _FaultError(Exception):
 class _Reader:
     """Handlers of one reading."""
 
-    __slots__ = ("depth", "filled", "parser")
+    __slots__ = ("depth", "filled")
 
     def __init__(self) -> None:
         self.depth = 0
         self.filled = False
-        self.parser = expat.ParserCreate()
-        self.parser.UseForeignDTD(True)  # names of HTML's characters (&nbsp;) need no declaration
-        self.parser.StartElementHandler = self.start
-        self.parser.CharacterDataHandler = self.text
-        self.parser.StartDoctypeDeclHandler = partial(_refuse, "it has a document type declaration")
-        self.parser.ProcessingInstructionHandler = partial(_refuse, "it has a processing instruction")
-        self.parser.SkippedEntityHandler = lambda *_: self.text("&")
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if name not in _ELEMENTS:
@@ -48,16 +41,21 @@ class _Reader:
         self.filled = self.filled or name in _CONTENT
 
     def text(self, data: str) -> None:
-        if not data.isspace():
-            self.filled = True
-            self.parser.CharacterDataHandler = None
+        self.filled = self.filled or not data.isspace()
 
 
 def narrative_fault(div: str) -> str | None:
     """What is wrong with the `div` of a narrative, in words that quote nothing of it; None when it is good."""
     reader = _Reader()
+    parser = expat.ParserCreate()
+    parser.UseForeignDTD(True)  # names of HTML's characters (&nbsp;) need no declaration
+    parser.StartElementHandler = reader.start
+    parser.CharacterDataHandler = reader.text
+    parser.StartDoctypeDeclHandler = partial(_refuse, "it has a document type declaration")
+    parser.ProcessingInstructionHandler = partial(_refuse, "it has a processing instruction")
+    parser.SkippedEntityHandler = lambda *_: reader.text("&")
     try:
-        reader.parser.Parse(div, True)
+        parser.Parse(div, True)
     except expat.ExpatError:
         return "it is not well-formed XML"
     except _FaultError as fault:
