@@ -147,6 +147,13 @@ def is_known(name: str) -> bool:
         return False
 
 
+def gathered(source: Json, slot: Slot) -> list[Node]:
+    """The values of one JSON property of an object."""
+    found: list[Node] = []
+    _gather(found, source, slot)
+    return found
+
+
 def _gather(found: list[Node], source: Json, slot: Slot) -> None:
     value = source.get(slot.name)
     if slot.other_half:

@@ -153,8 +153,8 @@ class _Reader:
             return syntax.Literal(token.at, token.text == "true", "System.Boolean")
         return self._named(token)
 
-    def _named(self, token: Token) -> Expression:
-        if token.kind == "word" and token.text in _RESERVED:
+    def _named(self, token: Token, *, reserved: bool = True) -> Expression:
+        if reserved and token.kind == "word" and token.text in _RESERVED:
             return self._unexpected(token)
         if not self._skip("("):
             return syntax.Member(token.at, token.text)
@@ -175,9 +175,10 @@ class _Reader:
         return syntax.Special(token.at, token.text)
 
     def _invocation(self) -> Expression:
+        """What follows a dot; a reserved word is a name there (`text.div`)."""
         token = self._take()
         if token.kind in ("word", "delimited"):
-            return self._named(token)
+            return self._named(token, reserved=False)
         return self._special(token) if token.kind == "special" else self._unexpected(token)
 
     def _type_name(self) -> str:
