@@ -10,6 +10,7 @@ bytea is bytes, json and jsonb are str, timestamptz is an aware datetime.
 
 import asyncio
 from collections import deque
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any
 from uuid import UUID
@@ -40,6 +41,11 @@ class Connection:
 
     def __init__(self, raw: RawConnection) -> None:
         self.raw = raw
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self.raw.is_in_transaction()
 
     async def fetch(self, name_or_sql: str, *args: Any) -> list[Row]:
         """All rows."""
@@ -108,7 +114,7 @@ class Pool:
         while self._free:
             await _close(self._free.pop())
 
-    def connection(self) -> "_Lease":
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """`async with pool.connection() as c`: a connection without a transaction; every statement commits by itself.
 
         Tenant tables show no rows here, since no organisation is set. TransientError (`pool_exhausted`) after
@@ -116,7 +122,7 @@ class Pool:
         """
         return _Lease(self)
 
-    def transaction(self, org: UUID | None, credential: UUID | None = None) -> "_Transaction":
+    def transaction(self, org: UUID | None, credential: UUID | None = None) -> AbstractAsyncContextManager[Connection]:
         """`async with pool.transaction(org) as tx`: one transaction that sees one organisation, or none for None.
 
         With a `credential` it is checked in the same round trip: StoreError (`sql_28000`) for one that was withdrawn.

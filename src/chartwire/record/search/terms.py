@@ -1,0 +1,183 @@
+"""One parameter of a search and its values, as conditions; chains and `_has` among them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from chartwire.core.errors import NotFoundError
+from chartwire.core.fhir_ids import store_id
+from chartwire.core.limits import FHIR_CHAIN_LINKS_MAX, FHIR_CHAIN_TYPES_MAX, FHIR_SEARCH_VALUES_MAX
+from chartwire.formats.fhir.definitions import resource_types
+from chartwire.record.search import composites, ranges, references, strings, tokens
+from chartwire.record.search.context import Context
+from chartwire.record.search.errors import InvalidValueError, SearchError
+from chartwire.record.search.parameters import OF_THE_ROW, OF_THE_TEXT, TABLES, Parameter, part_of, supported
+from chartwire.record.search.values import split, unescaped
+from chartwire.store.fhir_search.conditions import (
+    Alternative,
+    AnyOf,
+    Chain,
+    Comparison,
+    Condition,
+    Has,
+    Ids,
+    Rank,
+    Rows,
+    Words,
+)
+
+Read = Callable[[Parameter, str, list[str], Context], Condition]
+_KINDS: Mapping[str, Read] = {
+    "composite": composites.condition,
+    "date": ranges.dates,
+    "number": ranges.numbers,
+    "quantity": ranges.quantities,
+    "reference": references.condition,
+    "string": strings.condition,
+    "token": tokens.condition,
+    "uri": references.uri,
+}
+_PRESENT: tuple[Alternative, ...] = ((),)
+_AFTER_SLASH = "0"
+_LAST_DRIVEN = Rank.NAME
+"""The least selective condition within a chain that a search still starts from."""
+
+
+class UnknownError(Exception):
+    """A parameter or modifier that is not known here; the text says what is."""
+
+
+def condition_of(resource_type: str, name: str, value: str, context: Context, links: int = 0) -> Condition:
+    """The condition that `name=value` puts on resources of a type.
+
+    Raises UnknownError for a name that is not known, InvalidValueError for the value, SearchError for too many links.
+    """
+    if name.startswith("_has:"):
+        return _has(resource_type, name, value, context, links)
+    head, dot, rest = name.partition(".")
+    if dot:
+        return _chain(resource_type, head, rest, value, context, links)
+    code, _, modifier = name.partition(":")
+    parameter = known(resource_type, code)
+    _check_modifier(parameter, modifier)
+    if modifier == "missing":
+        return _missing(parameter, value)
+    if code in OF_THE_TEXT:
+        return Words(tuple(word.lower() for word in unescaped(value).split()) or ("",), code == "_text")
+    values = split(value, ",")
+    if len(values) > FHIR_SEARCH_VALUES_MAX:
+        raise SearchError(name, f"at most {FHIR_SEARCH_VALUES_MAX} alternatives", code="search_too_complex")
+    if code in OF_THE_ROW:
+        return _of_the_row(code, values, context)
+    return _KINDS[parameter.kind](parameter, modifier, values, context)
+
+
+def known(resource_type: str, code: str) -> Parameter:
+    """The parameter of a type. Raises UnknownError."""
+    parameter = supported(resource_type).get(code)
+    if parameter is None:
+        raise UnknownError(f"{resource_type} is not searched by this; {_listed(resource_type)}")
+    return parameter
+
+
+def _listed(resource_type: str) -> str:
+    return f"it is by {', '.join(supported(resource_type))}"
+
+
+def _check_modifier(parameter: Parameter, modifier: str) -> None:
+    allowed = parameter.modifiers
+    if not modifier or modifier in allowed and modifier != "type":
+        return
+    if "type" in allowed and modifier in parameter.targets:
+        return
+    shown = ", ".join(f":{word}" if word != "type" else ":[type]" for word in allowed) or "none"
+    raise UnknownError(f"this modifier is not known here; those of {parameter.code} are {shown}")
+
+
+def _of_the_row(code: str, values: list[str], context: Context) -> Condition:
+    if code == "_lastUpdated":
+        return ranges.updated(values, context)
+    context.names_records = True
+    try:
+        return Ids(tuple(dict.fromkeys(store_id(unescaped(value)) for value in values)))
+    except NotFoundError:
+        raise InvalidValueError("an id has 1 to 64 letters, digits, `-` and `.`") from None
+
+
+def _missing(parameter: Parameter, value: str) -> Condition:
+    if value not in ("true", "false"):
+        raise InvalidValueError("`:missing` is true or false")
+    kind = parameter.kind
+    if kind == "composite":
+        kind = part_of(parameter.type, parameter.told, 1).kind
+    prefix = parameter.place.prefix if parameter.place else ""
+    present = _PRESENT
+    if prefix:
+        below = prefix.removesuffix("/") + _AFTER_SLASH
+        present = ((Comparison("value", ">=", prefix), Comparison("value", "<", below)),)
+    return Rows(TABLES[kind], parameter.keys(), present, value == "true", Rank.EVERYTHING)
+
+
+def _chain(resource_type: str, head: str, rest: str, value: str, context: Context, links: int) -> Condition:
+    if links == FHIR_CHAIN_LINKS_MAX:
+        raise SearchError(head, f"a chain has at most {FHIR_CHAIN_LINKS_MAX} links", code="search_too_complex")
+    code, _, wanted = head.partition(":")
+    parameter = known(resource_type, code)
+    if parameter.kind != "reference":
+        raise UnknownError(f"{code} is no reference, so no chain goes on from it")
+    targets = (wanted,) if wanted else parameter.targets
+    if wanted and wanted not in parameter.targets:
+        raise UnknownError(f"{code} leads to {', '.join(parameter.targets)}")
+    ways = [
+        _link(parameter, target, condition_of(target, rest, value, context, links + 1))
+        for target in targets
+        if wanted or _goes_on(target, rest)
+    ]
+    if not ways:
+        raise UnknownError("no type that it may lead to is searched by what follows")
+    if len(ways) > FHIR_CHAIN_TYPES_MAX:
+        raise SearchError(head, "name the type that it leads to, as in `subject:Patient`", code="search_too_complex")
+    return ways[0] if len(ways) == 1 else AnyOf(tuple(ways), max(way.rank for way in ways))
+
+
+def _goes_on(target: str, rest: str) -> bool:
+    code = rest.partition(".")[0].partition(":")[0]
+    return code == "_has" or code in supported(target)
+
+
+def _link(parameter: Parameter, target: str, inner: Condition) -> Chain:
+    return Chain(parameter.keys(), target, (inner,), _linked(inner.rank))
+
+
+def _linked(rank: Rank) -> Rank:
+    return max(Rank.REFERENCE, Rank(rank + 1)) if rank <= _LAST_DRIVEN else Rank.CODE
+
+
+def _has(resource_type: str, name: str, value: str, context: Context, links: int) -> Condition:
+    if links == FHIR_CHAIN_LINKS_MAX:
+        raise SearchError("_has", f"a chain has at most {FHIR_CHAIN_LINKS_MAX} links", code="search_too_complex")
+    parts = name.split(":", 3)
+    if len(parts) < 4 or parts[1] not in resource_types():
+        raise UnknownError("`_has` is asked for as `_has:Type:reference:parameter`")
+    source, code, rest = parts[1:]
+    parameter = known(source, code)
+    if parameter.kind != "reference" or resource_type not in parameter.targets:
+        raise UnknownError(f"{code} of {source} does not lead to {resource_type}")
+    inner = condition_of(source, rest, value, context, links + 1)
+    return Has(source, parameter.keys(), resource_type, (inner,), _linked(inner.rank))
+
+
+def merged(conditions: list[tuple[str, Condition]]) -> Condition:
+    """One condition of several types out of the same condition of each. Raises UnknownError where they differ."""
+    first = conditions[0][1]
+    if len(conditions) == 1 or isinstance(first, Ids | Words) or all(one == first for _, one in conditions):
+        return first
+    rows = [(kind, one) for kind, one in conditions if isinstance(one, Rows)]
+    same = {replace(one, keys=(), owners=(), rank=Rank.CODE) for _, one in rows}
+    if len(rows) != len(conditions) or len(same) != 1:
+        raise UnknownError("it means something else for each of the types: search one type at a time")
+    return replace(
+        rows[0][1],
+        keys=tuple(key for _, one in rows for key in one.keys),
+        owners=tuple(kind for kind, one in rows for _ in one.keys),
+        rank=max(one.rank for _, one in rows),
+    )

@@ -1,0 +1,118 @@
+"""Where a search starts: the resources that its most selective condition leaves, as a query of ids."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from chartwire.store.fhir_search.conditions import AnyOf, Chain, Condition, Has, Ids, Rank, Rows
+from chartwire.store.fhir_search.filters import Candidate, all_hold, fits, referred
+from chartwire.store.fhir_search.statement import Statement
+
+
+def first_of(conditions: Iterable[Condition]) -> Condition | None:
+    """The most selective condition, if it is selective at all: where to start."""
+    first = min(conditions, key=lambda one: one.rank, default=None)
+    return first if first is not None and first.rank <= Rank.SELECTIVE else None
+
+
+def driven(statement: Statement, condition: Condition, after: UUID | None = None) -> str:
+    """A query of the ids that a condition leaves, some perhaps twice; with `after` only those behind it may be left.
+
+    Ids of resources that are not there may be among them where the condition is Ids or Has: see `is_certain`.
+    """
+    match condition:
+        case Rows():
+            return _rows(statement, condition, after)
+        case Ids():
+            kind = f", {statement.parameter(condition.type, 'text')} as type" if condition.type else ""
+            return f"select unnest({statement.parameter(list(condition.ids), 'uuid[]')}) as id{kind}"
+        case Chain():
+            return _chain(statement, condition)
+        case Has():
+            return _has(statement, condition)
+        case AnyOf():
+            return " union ".join(driven(statement, one) for one in condition.conditions)
+        case _:
+            raise ValueError("no search starts from this condition")
+
+
+def is_certain(condition: Condition) -> bool:
+    """Whether whatever `driven` gives is a resource that is there."""
+    if isinstance(condition, AnyOf):
+        return all(is_certain(one) for one in condition.conditions)
+    return isinstance(condition, Rows | Chain)
+
+
+def is_typed(condition: Condition) -> bool:
+    """Whether `driven` gives the type of each id, too."""
+    if isinstance(condition, AnyOf):
+        return all(is_typed(one) for one in condition.conditions)
+    return (isinstance(condition, Rows) and bool(condition.owners)) or (
+        isinstance(condition, Ids) and bool(condition.type)
+    )
+
+
+def is_single(condition: Condition) -> bool:
+    """Whether `driven` gives no id twice."""
+    if not isinstance(condition, Rows) or len(condition.keys) > 1 or len(condition.any_of) > 1:
+        return False
+    return [(one.column, one.operator, type(one.value)) for one in condition.any_of[0]] == [("value", "=", str)]
+
+
+def there(statement: Statement, candidate: Candidate) -> str:
+    """That a resource is there, and was not deleted."""
+    return (
+        f"exists (select from resource e where e.org_id = {statement.org} and e.type = {candidate.type}"
+        f" and e.id = {candidate.id} and not e.deleted offset 0)"
+    )
+
+
+def matching(statement: Statement, resource_type: str, conditions: tuple[Condition, ...]) -> str:
+    """A query of the ids of all resources of a type of which the conditions hold."""
+    kind = statement.parameter(resource_type, "text")
+    first = first_of(conditions)
+    if first is None:
+        tests = all_hold(statement, conditions, Candidate("r.id", kind, "r.updated_at"))
+        where = " and ".join([f"r.org_id = {statement.org}", f"r.type = {kind}", "not r.deleted", *tests])
+        return f"select r.id from resource r where {where}"
+    alias = statement.alias()
+    candidate = Candidate(f"{alias}.id", kind)
+    found = driven(statement, first)
+    tests = all_hold(statement, tuple(one for one in conditions if one is not first), candidate)
+    if not is_certain(first):
+        tests.append(there(statement, candidate))
+    where = f" where {' and '.join(tests)}" if tests else ""
+    return f"select {alias}.id from ({found} offset 0) {alias}{where}"
+
+
+def _rows(statement: Statement, rows: Rows, after: UUID | None) -> str:
+    alias = statement.alias()
+    columns, tables = f"{alias}.resource_id as id", f"fhir_{rows.table} {alias}"
+    if rows.owners:
+        keys = statement.parameter(list(rows.keys), "bigint[]")
+        owners = statement.parameter(list(rows.owners), "text[]")
+        columns += ", k.type"
+        tables = f"unnest({keys}, {owners}) k (key, type) cross join lateral (select * from fhir_{rows.table} h"
+        where = f"h.org_id = {statement.org} and h.key = k.key and {fits(statement, rows, 'h')}"
+        return f"select {columns} from {tables} where {where} offset 0) {alias}"
+    where = f"{alias}.org_id = {statement.org} and {statement.keys(f'{alias}.key', rows.keys)}"
+    behind = f" and {alias}.resource_id > {statement.parameter(after, 'uuid')}" if after else ""
+    return f"select {columns} from {tables} where {where} and {fits(statement, rows, alias)}{behind}"
+
+
+def _chain(statement: Statement, chain: Chain) -> str:
+    inner, alias = statement.alias(), statement.alias()
+    targets = matching(statement, chain.type, chain.conditions)
+    keys = statement.keys(f"{alias}.key", chain.keys)
+    value = f"{alias}.value = {statement.parameter(f'{chain.type}/', 'text')} || {inner}.id::text"
+    rows = f"select {alias}.resource_id as id from fhir_token {alias} where {alias}.org_id = {statement.org}"
+    return f"select l.id from ({targets}) {inner} cross join lateral ({rows} and {keys} and {value} offset 0) l"
+
+
+def _has(statement: Statement, has: Has) -> str:
+    inner, alias = statement.alias(), statement.alias()
+    sources = matching(statement, has.source, has.conditions)
+    keys = statement.keys(f"{alias}.key", has.keys)
+    within, target = referred(statement, f"{alias}.value", has.type)
+    rows = f"select {target} as id from fhir_token {alias} where {alias}.org_id = {statement.org}"
+    where = f"{alias}.resource_id = {inner}.id and {keys} and {within}"
+    return f"select l.id from ({sources}) {inner} cross join lateral ({rows} and {where} offset 0) l"

@@ -1,0 +1,112 @@
+"""Searches over the record, each kind of parameter once."""
+
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from tests.integration.record.stored import Shelf
+
+from chartwire.store.pool import Pool
+
+ANNA = {
+    "resourceType": "Patient",
+    "id": "anna",
+    "identifier": [{"system": "urn:mrn", "value": "1001", "type": {"coding": [{"system": "urn:t", "code": "MR"}]}}],
+    "name": [{"family": "Müller", "given": ["Anna", "Maria"]}],
+    "gender": "female",
+    "birthDate": "1980-01-02",
+    "active": True,
+}
+BEN = {
+    "resourceType": "Patient",
+    "id": "ben",
+    "identifier": [{"system": "urn:mrn", "value": "1002"}],
+    "name": [{"family": "Weber", "given": ["Ben"]}],
+    "gender": "male",
+    "birthDate": "1975-06-30",
+}
+
+
+def observation(fhir_id: str, patient: str, code: str, at: str, value: str, **more: object) -> dict[str, object]:
+    return {
+        "resourceType": "Observation",
+        "id": fhir_id,
+        "status": "final",
+        "category": [{"coding": [{"system": "urn:cat", "code": "laboratory"}]}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": code, "display": "Heart rate"}]},
+        "subject": {"reference": f"Patient/{patient}"},
+        "effectiveDateTime": at,
+        "valueQuantity": {"value": Decimal(value), "unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"},
+        **more,
+    }
+
+
+@pytest.fixture
+async def shelf(pool: Pool, org_id: UUID) -> Shelf:
+    shelf = Shelf(pool, org_id)
+    await shelf.put(ANNA, BEN)
+    await shelf.put(
+        observation("o1", "anna", "8867-4", "2026-01-10", "5.4"),
+        observation("o2", "anna", "8867-4", "2026-02-10T08:00:00Z", "6"),
+        observation("o3", "ben", "8867-4", "2026-03-10", "7"),
+        observation("o4", "ben", "2345-7", "2026-01-10", "100"),
+    )
+    return shelf
+
+
+SEARCHES: list[tuple[str | None, str, list[str]]] = [
+    ("Patient", "identifier=urn:mrn|1001", ["anna"]),
+    ("Patient", "identifier=1002", ["ben"]),
+    ("Patient", "identifier=urn:mrn|", ["anna", "ben"]),
+    ("Patient", "identifier:of-type=urn:t|MR|1001", ["anna"]),
+    ("Patient", "family=mull", ["anna"]),
+    ("Patient", "name=maria", ["anna"]),
+    ("Patient", "family:exact=Müller", ["anna"]),
+    ("Patient", "family:exact=müller", []),
+    ("Patient", "gender=male,female", ["anna", "ben"]),
+    ("Patient", "gender:not=male", ["anna"]),
+    ("Patient", "birthdate=1980", ["anna"]),
+    ("Patient", "birthdate=lt1980&family=weber", ["ben"]),
+    ("Patient", "active=true", ["anna"]),
+    ("Patient", "active:missing=true", ["ben"]),
+    ("Patient", "active:missing=false", ["anna"]),
+    ("Patient", "_id=anna,nobody", ["anna"]),
+    ("Patient", "_has:Observation:patient:code=2345-7", ["ben"]),
+    ("Patient", "_has:Observation:patient:date=2026-03-10", ["ben"]),
+    ("Patient", "_has:Observation:subject:date=2026-03-10&gender=female", []),
+    ("Patient", "_sort=-birthdate", ["anna", "ben"]),
+    ("Patient", "_lastUpdated=gt2020", ["anna", "ben"]),
+    ("Patient", "_lastUpdated=lt2020", []),
+    ("Observation", "patient=anna&_sort=-date", ["o2", "o1"]),
+    ("Observation", "subject=Patient/ben&code=http://loinc.org|2345-7", ["o4"]),
+    ("Observation", "subject:Patient=ben&category=laboratory&_sort=date", ["o4", "o3"]),
+    ("Observation", "subject:Patient.identifier=urn:mrn|1001", ["o1", "o2"]),
+    ("Observation", "patient.family=weber", ["o3", "o4"]),
+    ("Observation", "subject.name=ben&_sort=-value-quantity", ["o4", "o3"]),
+    ("Observation", "code=8867-4&date=ge2026-02", ["o2", "o3"]),
+    ("Observation", "value-quantity=gt6", ["o3", "o4"]),
+    ("Observation", "value-quantity=5.4|http://unitsofmeasure.org|mg", ["o1"]),
+    ("Observation", "value-quantity=1e2||mg", ["o4"]),
+    ("Observation", "code-value-quantity=8867-4$gt5.5", ["o2", "o3"]),
+    ("Observation", "combo-code-value-quantity=http://loinc.org|8867-4$lt6||mg", ["o1"]),
+    ("Observation", "code:text=heart&date=2026-03", ["o3"]),
+    ("Observation", "patient=anna&_text=nothing", []),
+    ("Observation", "patient=anna&_content=HEART", ["o1", "o2"]),
+    ("Observation", "_sort=-date,code&status=final", ["o3", "o2", "o4", "o1"]),
+    (None, "_type=Patient,Observation&_lastUpdated=gt2020", ["anna", "ben", "o1", "o2", "o3", "o4"]),
+    (None, "_id=anna", ["anna"]),
+]
+
+
+async def test_a_search_finds_what_it_asks_for(shelf: Shelf) -> None:
+    wrong = {}
+    for resource_type, text, wanted in SEARCHES:
+        found = await shelf.find(resource_type, text)
+        if (found if "_sort" in text else sorted(found)) != wanted:
+            wrong[f"{resource_type}?{text}"] = found
+    assert wrong == {}
+
+
+async def test_a_compartment_holds_what_is_about_its_patient(shelf: Shelf) -> None:
+    assert sorted(await shelf.find("Observation", compartment=("Patient", "anna"))) == ["o1", "o2"]
+    assert sorted(await shelf.find(None, compartment=("Patient", "ben"))) == ["ben", "o3", "o4"]
