@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from chartwire.formats.fhir.definitions import code_system, value_set
-from chartwire.formats.fhir.definitions.membership import PACKAGED, Coding, below
+from chartwire.formats.fhir.definitions.membership import PACKAGED, Coding
 
 
 class Terminology(Protocol):
@@ -37,7 +37,7 @@ class PackagedTerminology:
         listed = code_system(system)
         if listed is None or listed.content != "complete":
             return None
-        return {code, *below(listed, code)}
+        return {code, *listed.below(code)}
 
     def codes_of(self, value_set_url: str) -> AbstractSet[Coding] | None:
         """See Terminology."""

@@ -6,7 +6,7 @@ backbone element is its path (`Observation.component`).
 """
 
 from chartwire.formats.fhir.definitions.codes import CodeSystem, code_system, code_systems, value_sets
-from chartwire.formats.fhir.definitions.membership import ValueSetCodes, value_set
+from chartwire.formats.fhir.definitions.listing import ValueSetCodes, value_set
 from chartwire.formats.fhir.definitions.search import (
     Component,
     SearchParameter,

@@ -63,9 +63,12 @@ class CodeSystem(msgspec.Struct, frozen=True, dict=True):
             waiting.extend(new)
         return found
 
-    def descendants(self, place: int) -> AbstractSet[int]:
-        """The places of all concepts that this one subsumes; itself is none of them."""
-        return {other for other in range(len(self.codes)) if place in self.ancestors(other)}
+    def below(self, code: str) -> list[str]:
+        """The codes that a concept subsumes, itself not among them; none where the system lacks it."""
+        place = self.place(code)
+        if place is None:
+            return []
+        return [other for at, other in enumerate(self.codes) if place in self.ancestors(at)]
 
 
 class Part(msgspec.Struct, frozen=True):

@@ -5,15 +5,14 @@ or may not exist, and is not said to be right or wrong.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from chartwire.formats.fhir.definitions.codes import CodeSystem, Part, ValueSet, code_system, value_set_definition
+from chartwire.formats.fhir.definitions.codes import Part, ValueSet, code_system, value_set_definition
 from chartwire.formats.fhir.grammars import GRAMMARS, LANGUAGES, subtag
 
-_DEPTH_MAX = 12
+DEPTH_MAX = 12
+"""How deep value sets may name each other."""
 Coding = tuple[str, str]
 
 
@@ -68,15 +67,20 @@ class Evaluator:
 
     def contains(self, url: str, system: str, code: str, depth: int = 0) -> bool | None:
         """Whether a value set has a code; `system` is "" where only the code is known. None: cannot be decided."""
-        told = self._sets(url) if depth < _DEPTH_MAX else None
-        if told is None:
-            return None
-        inside = _any(self.matches(part, system, code, depth) for part in told.include)
-        outside = _any(self.matches(part, system, code, depth) for part in told.exclude)
+        told = self._sets(url) if depth < DEPTH_MAX else None
+        return None if told is None else self.holds(told, system, code, depth)
+
+    def holds(self, told: ValueSet, system: str, code: str, depth: int = 0) -> bool | None:
+        """As `contains`, of a value set itself."""
+        inside = _any(self._matches(part, system, code, depth) for part in told.include)
+        outside = _any(self._matches(part, system, code, depth) for part in told.exclude)
         return _all((inside, None if outside is None else not outside))
 
-    def matches(self, part: Part, system: str, code: str, depth: int = 0) -> bool | None:
-        """Whether one include or exclude names the code."""
+    def passes(self, part: Part, code: str) -> bool | None:
+        """Whether a code that the part's system has passes its filters."""
+        return _all(self._passes(part.system, code, *told) for told in part.filters)
+
+    def _matches(self, part: Part, system: str, code: str, depth: int) -> bool | None:
         if system and part.system and part.system != system:
             return False
         own = (self._listed(part, code),) if part.system else ()
@@ -85,8 +89,7 @@ class Evaluator:
     def _listed(self, part: Part, code: str) -> bool | None:
         if part.concepts is not None:
             return code in part.concepts
-        filters = (self._passes(part.system, code, *told) for told in part.filters)
-        return _all((self._content.has(part.system, code), *filters))
+        return _all((self._content.has(part.system, code), self.passes(part, code)))
 
     def _passes(self, system: str, code: str, name: str, operator: str, value: str) -> bool | None:
         if judge := _HIERARCHY.get(operator):
@@ -122,79 +125,4 @@ def _all(answers: Iterable[bool | None]) -> bool | None:
     return False if False in told else None if None in told else True
 
 
-@dataclass(frozen=True, slots=True)
-class ValueSetCodes:
-    """The codes of a value set that can be listed here, with what each is called.
-
-    `complete` says that there are no others; where it is False, ask `contains`.
-    """
-
-    displays: Mapping[Coding, str]
-    codes: frozenset[Coding]
-    complete: bool
-
-
 PACKAGED = Evaluator(PackagedContent())
-
-
-@cache
-def value_set(url: str) -> ValueSetCodes | None:
-    """The codes of a value set of the packages, by canonical with or without version; None where it is unknown."""
-    return _codes(url, 0)
-
-
-def _codes(url: str, depth: int) -> ValueSetCodes | None:
-    told = value_set_definition(url) if depth < _DEPTH_MAX else None
-    if told is None:
-        return None
-    found: dict[Coding, str] = {}
-    complete = True
-    for part in told.include:
-        listed, whole = _part(part, depth)
-        found |= listed
-        complete = complete and whole
-    decided = {coding: _any(PACKAGED.matches(part, *coding) for part in told.exclude) for coding in found}
-    kept = {coding: display for coding, display in found.items() if decided[coding] is False}
-    return ValueSetCodes(kept, frozenset(kept), complete and None not in decided.values())
-
-
-def _part(part: Part, depth: int) -> tuple[dict[Coding, str], bool]:
-    """The codes that one include names, and whether these are all."""
-    sets = [_codes(url, depth + 1) for url in part.sets]
-    known = [told for told in sets if told is not None]
-    complete = len(known) == len(sets) and all(told.complete for told in known)
-    if not part.system:
-        first = known[0].displays if known else {}
-        shared = frozenset.intersection(*(told.codes for told in known)) if known else frozenset()
-        return {coding: display for coding, display in first.items() if coding in shared}, complete
-    listed, whole = _of_system(part)
-    return {coding: text for coding, text in listed.items() if all(coding in told.codes for told in known)}, (
-        whole and complete
-    )
-
-
-def _of_system(part: Part) -> tuple[dict[Coding, str], bool]:
-    if part.concepts is not None:
-        return {(part.system, code): text or display(part.system, code) for code, text in part.concepts.items()}, True
-    listed = code_system(part.system)
-    if listed is None:
-        return {}, False
-    answers = {
-        code: PACKAGED.matches(Part(part.system, filters=part.filters), part.system, code) for code in listed.codes
-    }
-    found = {(part.system, code): display(part.system, code) for code, answer in answers.items() if answer}
-    return found, listed.content == "complete" and None not in answers.values()
-
-
-@lru_cache(maxsize=8192)
-def display(system: str, code: str) -> str:
-    """What the packages call a code; the code itself where they do not say."""
-    listed = code_system(system)
-    place = None if listed is None else listed.place(code)
-    return code if listed is None or place is None else listed.display(place)
-
-
-def below(system: CodeSystem, code: str) -> Iterator[str]:
-    """The codes that a concept subsumes, itself not among them; none where the system lacks it."""
-    place = system.place(code)
-    return iter(()) if place is None else (system.codes[other] for other in sorted(system.descendants(place)))
