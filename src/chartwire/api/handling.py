@@ -23,16 +23,21 @@ _API_PREFIX = "/api/"
 _VERSION: Header = (b"chartwire-version", API_VERSIONS[-1].encode())
 
 
+async def served(request: Request, route: Route, services: Services, query_string: bytes) -> Answer:
+    """The answer of a route to a request with its access. Raises ChartwireError, and whatever a fault of ours is."""
+    if not route.admits(request.access):
+        raise AuthError(f"the key lacks the scope {route.scopes_told}", code="scope_missing")
+    drawn = _understood(request, route, query_string)
+    if unknown := route.unknown(request.query):
+        raise _unknown_parameter(unknown, route)
+    answer = await route.handle(request, services)
+    return negotiation.drawn(answer) if drawn else answer
+
+
 async def handled(request: Request, route: Route, services: Services, query_string: bytes) -> Answer:
-    """The answer of a route to a request with its access; a refusal, and a fault of ours, is an answer too."""
+    """As `served`; a refusal, and a fault of ours, is an answer too."""
     try:
-        if not route.admits(request.access):
-            raise AuthError(f"the key lacks the scope {route.scopes_told}", code="scope_missing")
-        drawn = _understood(request, route, query_string)
-        if unknown := route.unknown(request.query):
-            raise _unknown_parameter(unknown, route)
-        answer = await route.handle(request, services)
-        return negotiation.drawn(answer) if drawn else answer
+        return await served(request, route, services, query_string)
     except ChartwireError as error:
         if error.error_class in {"transient", "upstream"} or error.code.startswith("sql_"):
             _log.warning(

@@ -127,6 +127,11 @@ class Request:
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise ApiError("the body is not JSON in UTF-8", code="body_malformed") from None
 
+    def fill(self, content: bytes, media: bytes) -> None:
+        """Give a request that came inside another its body, of a media type."""
+        self._content = content
+        self.headers[b"content-type"] = media
+
     async def content(self) -> bytes:
         """The body as it came, read once. Raises ApiError (413, 400)."""
         if self._content is None:

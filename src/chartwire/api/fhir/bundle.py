@@ -5,66 +5,38 @@ database.
 """
 
 from collections.abc import Sequence
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 
-import orjson
-
+from chartwire.api.fhir.assembling import base_of
 from chartwire.api.fhir.inner import BASE, Inner
+from chartwire.api.fhir.responding import Response, bundle_answer
+from chartwire.api.fhir.transaction import carry_transaction
 from chartwire.api.handling import refusal
-from chartwire.api.http import FHIR_JSON, Answer, Request
+from chartwire.api.http import Answer, Request
 from chartwire.api.limits import BATCH_ITEMS_PER_UNIT
-from chartwire.api.problem import ApiError
 from chartwire.api.routes import Route, Router
 from chartwire.api.services import Services
-from chartwire.core.clock import instant
 from chartwire.core.errors import FaultsError
 from chartwire.core.limits import BUNDLE_BYTES_MAX, BUNDLE_ENTRIES_MAX
-from chartwire.formats.fhir.bundles import Entry, Kind, read_entries, read_kind
-from chartwire.record.bodies import read_json
+from chartwire.formats.fhir.bundles import Entry, read_entries, read_kind
+from chartwire.formats.fhir.reading import read_resource
 
 _MEDIA = ("application/fhir+json", "application/json")
 
 
 async def carry(router: Router, request: Request, services: Services) -> Answer:
     """Carry a Bundle. Raises ApiError or FaultsError for what is none, and for a transaction that cannot be."""
-    bundle = read_json((await request.content()).decode())
+    bundle = read_resource(await request.content(), bytes_max=request.body_bytes_max)
     kind = read_kind(bundle)
-    entries = read_entries(bundle, (f"{services.base_url}{BASE}",), BUNDLE_ENTRIES_MAX)
+    entries = read_entries(bundle, (base_of(request, services), BASE), BUNDLE_ENTRIES_MAX)
     request.told += services.limits.charge(request.access, "batch", len(entries) / BATCH_ITEMS_PER_UNIT)
     inner = Inner(router, request, services)
-    if kind == "batch":
-        return answer_of(kind, [await _alone(inner, entry) for entry in entries])
-    raise ApiError("transactions are not carried yet", code="method_not_allowed")
+    if kind == "transaction":
+        return await carry_transaction(inner, entries)
+    return bundle_answer(kind, [Response.of(await _alone(inner, entry)) for entry in entries])
 
 
 async def _alone(inner: Inner, entry: Entry | FaultsError) -> Answer:
     return refusal(inner.outer, entry) if isinstance(entry, FaultsError) else await inner.answer(entry)
-
-
-def answer_of(kind: Kind, answers: Sequence[Answer]) -> Answer:
-    """The Bundle that tells of every entry."""
-    head = b'{"resourceType":"Bundle","type":"%s-response","entry":[' % kind.encode()
-    patients = {patient for answer in answers for patient in answer.patients}
-    body = head + b",".join(map(_told, answers)) + b"]}"
-    return Answer(body, 200, FHIR_JSON, count=sum(answer.count for answer in answers), patients=sorted(patients))
-
-
-def _told(answer: Answer) -> bytes:
-    response = {"status": f"{answer.status} {HTTPStatus(answer.status).phrase}"}
-    headers = dict(answer.headers)
-    if etag := headers.get(b"etag"):
-        response["etag"] = etag.decode("latin-1")
-    if location := headers.get(b"location"):
-        response["location"] = location.decode("latin-1")
-    if modified := headers.get(b"last-modified"):
-        response["lastModified"] = instant(parsedate_to_datetime(modified.decode("latin-1")))
-    told = orjson.dumps(response)
-    if not answer.body:
-        return b'{"response":%s}' % told
-    if answer.body.startswith(b'{"resourceType":"OperationOutcome"'):
-        return b'{"response":%s,"outcome":%s}}' % (told[:-1], answer.body)
-    return b'{"resource":%s,"response":%s}' % (answer.body, told)
 
 
 def routes(fhir: Sequence[Route]) -> tuple[Route, ...]:

@@ -2,19 +2,19 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from chartwire.api.handling import handled, refusal
+from chartwire.api.handling import handled, refusal, served
 from chartwire.api.http import FHIR_JSON, Answer, Request
 from chartwire.api.problem import ApiError
 from chartwire.api.routes import Route, Router
 from chartwire.api.services import Services
 from chartwire.core.errors import ChartwireError
 from chartwire.formats.fhir.bundles import Entry, refused
+from chartwire.store.pool import Connection
+from chartwire.store.within import Within
 
 BASE = "/fhir/R4"
 _HEADERS = {
@@ -38,31 +38,41 @@ class Inner:
     async def answer(self, entry: Entry) -> Answer:
         """What the entry is answered. A refusal, and a fault of ours, is an answer too: it spoils no other entry."""
         try:
-            request, route = self._found(entry)
+            request, route = self._routed(entry)
         except ChartwireError as error:
             return refusal(self.outer, error)
         return await handled(request, route, self.services, entry.query.encode())
 
-    def _found(self, entry: Entry) -> tuple[Request, Route]:
+    async def ask(self, entry: Entry, tx: Connection) -> Answer:
+        """What the entry is answered as an open transaction sees it. Raises ChartwireError where it is refused."""
+        request, route, access = *self._routed(entry), self.outer.access
+        services = replace(self.services, pool=Within(tx, access.org, access.credential_id))
+        return await served(request, route, services, entry.query.encode())
+
+    def request(self, entry: Entry) -> Request:
+        """The entry as a request without its body: address, conditions, preferences, and who asks."""
+        outer = self.outer
+        headers = [(b"accept", FHIR_JSON), (b"prefer", _preferred(outer))]
+        headers += [(_HEADERS[name], value.encode()) for name, value in entry.conditions.items()]
         path = f"{BASE}/{entry.path}".removesuffix("/")
-        found = self.router.find(path)
+        request = Request({"method": entry.method, "path": path, "headers": headers}, outer.receive)
+        request.request_id, request.trace_id, request.client = outer.request_id, outer.trace_id, outer.client
+        request.access, request.body_bytes_max = outer.access, outer.body_bytes_max
+        request.fill(b"", FHIR_JSON)
+        return request
+
+    def _routed(self, entry: Entry) -> tuple[Request, Route]:
+        request = self.request(entry)
+        found = self.router.find(request.path)
         if found is None:
             raise ApiError("there is nothing at this address", code="not_found", error_class="not_found")
-        methods, parts = found
-        route = methods.get("GET" if entry.method == "HEAD" else entry.method)
+        methods, request.parts = found
+        route = methods.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
             raise ApiError("this address does not do that in a Bundle", code="method_not_allowed")
-        content, media = _content(entry)
-        scope = {"method": entry.method, "path": path, "headers": self._headers(entry, media)}
-        request, outer = Request(scope, _given(content)), self.outer
-        request.request_id, request.trace_id, request.client = outer.request_id, outer.trace_id, outer.client
-        request.access, request.parts = outer.access, parts
-        request.route, request.body_bytes_max = route.path, outer.body_bytes_max
+        request.route = route.path
+        request.fill(*_content(entry))
         return request, route
-
-    def _headers(self, entry: Entry, media: bytes) -> Iterable[tuple[bytes, bytes]]:
-        headers = [(b"accept", FHIR_JSON), (b"content-type", media), (b"prefer", _preferred(self.outer))]
-        return [*headers, *((_HEADERS[name], value.encode()) for name, value in entry.conditions.items())]
 
 
 def _preferred(outer: Request) -> bytes:
@@ -82,10 +92,3 @@ def _content(entry: Entry) -> tuple[bytes, bytes]:
         except (binascii.Error, TypeError):
             raise refused(f"{entry.place}.resource.data", "is base64") from None
     return _encoder.encode(entry.resource), FHIR_JSON
-
-
-def _given(content: bytes) -> Any:
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": content, "more_body": False}
-
-    return receive

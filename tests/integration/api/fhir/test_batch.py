@@ -1,14 +1,7 @@
 """A batch Bundle is its entries one by one, each as if it came alone."""
 
+from tests.integration.api.fhir.bundles import batch, get
 from tests.integration.api.hub import a_patient, new_client
-
-
-def batch(*requests):
-    return {"resourceType": "Bundle", "type": "batch", "entry": list(requests)}
-
-
-def get(url, **conditions):
-    return {"request": {"method": "GET", "url": url, **conditions}}
 
 
 async def test_every_entry_is_answered_in_its_place_and_a_bad_one_spoils_no_other(client, record):
