@@ -19,7 +19,7 @@ def condition(parameter: Parameter, _: str, values: list[str], context: Context)
             raise InvalidValueError("the two parts are joined by `$`")
         for code in _codes(first.kind, parts[0], first.targets, context):
             ways += _ways(second.kind, code, parts[1], second.targets, context)
-    return Rows(TABLES[second.kind], parameter.keys(), tuple(ways))
+    return Rows(TABLES[second.kind], parameter.under(), tuple(ways))
 
 
 def _codes(kind: str, value: str, targets: tuple[str, ...], context: Context) -> list[str]:

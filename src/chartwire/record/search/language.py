@@ -135,13 +135,8 @@ def _compartment(types: tuple[str, ...], owner: str, fhir_id: str) -> Condition:
     """That a resource is in a compartment (R4 2.14)."""
     place = store_id(fhir_id)
     codes = compartments()[owner]
-    found = [
-        (kind, key)
-        for kind in types
-        for code in codes.get(kind, ())
-        if code != "{def}"
-        for key in known(kind, code).keys()
-    ]
+    placing = [(kind, code) for kind in types for code in codes.get(kind, ()) if code != "{def}"]
+    found = dict.fromkeys((kind, key) for kind, code in placing for key in known(kind, code).under())
     value = ((Comparison("value", "=", f"{owner}/{place}"),),)
     owners = tuple(kind for kind, _ in found) if len(types) > 1 else ()
     ways: list[Condition] = []

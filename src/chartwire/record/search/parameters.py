@@ -85,7 +85,7 @@ class Parameter:
             return served_types()
         return self.told.targets
 
-    def keys(self, variant: str = "") -> tuple[int, ...]:
+    def under(self, variant: str = "") -> tuple[int, ...]:
         """Under which its index rows stand, or those of a variant."""
         return self.place.keys(variant) if self.place else ()
 
@@ -137,6 +137,5 @@ def part_of(resource_type: str, told: SearchParameter, place: int) -> SearchPara
 def _identifies(told: SearchParameter) -> bool:
     """Whether it reads Identifiers."""
     chains = [chain_of(text) for text in alternatives(told.expression)]
-    return any(
-        chain and chain[-1].kind == "member" and chain[-1].word.lower().endswith("identifier") for chain in chains
-    )
+    ends = [chain[-1] for chain in chains if chain]
+    return any(end.kind == "member" and end.word.lower().endswith("identifier") for end in ends)

@@ -41,7 +41,7 @@ def dates(parameter: Parameter, _: str, values: list[str], context: Context) -> 
     any_of = tuple(way for prefix, low, high in read for way in _DATES[prefix](low, high))
     days = all(prefix == "eq" and high - low <= _DAY for prefix, low, high in read)
     return Rows(
-        "date", parameter.keys(), tuple((*way, _UNCODED) for way in any_of), rank=Rank.DAY if days else Rank.RANGE
+        "date", parameter.under(), tuple((*way, _UNCODED) for way in any_of), rank=Rank.DAY if days else Rank.RANGE
     )
 
 
@@ -60,13 +60,13 @@ def updated(values: list[str], context: Context) -> Updated:
 def numbers(parameter: Parameter, _: str, values: list[str], __: Context) -> Condition:
     """The condition of a number. Raises InvalidValueError."""
     ways = tuple((*way, _UNCODED) for value in values for way in number_ways(value))
-    return Rows("number", parameter.keys(), ways, rank=Rank.RANGE)
+    return Rows("number", parameter.under(), ways, rank=Rank.RANGE)
 
 
 def quantities(parameter: Parameter, _: str, values: list[str], __: Context) -> Condition:
     """The condition of a quantity. Raises InvalidValueError."""
     ways = tuple((*way, _UNCODED) for value in values for way in quantity_ways(value))
-    return Rows("number", parameter.keys(), ways, rank=Rank.RANGE)
+    return Rows("number", parameter.under(), ways, rank=Rank.RANGE)
 
 
 def number_ways(value: str) -> tuple[Alternative, ...]:
@@ -139,6 +139,10 @@ def _within(low: datetime, high: datetime) -> Alternative:
     return (_low(">=", low), _low("<", high), _high("<=", high))
 
 
+def _around(number: float, margin: float) -> Alternative:
+    return (_low("<=", number + margin), _high(">=", number - margin))
+
+
 _DATES: dict[str, Callable[[datetime, datetime], tuple[Alternative, ...]]] = {
     "eq": lambda low, high: (_within(low, high),),
     "ne": lambda low, high: ((_low("<", low),), (_high(">", high),)),
@@ -170,7 +174,5 @@ _NUMBERS: dict[str, Callable[[float, float, float], tuple[Alternative, ...]]] = 
     "le": lambda number, *_: ((_low("<=", number),),),
     "sa": lambda number, *_: ((_low(">", number),),),
     "eb": lambda number, *_: ((_high("<", number),),),
-    "ap": lambda number, *_: (
-        (_low("<=", number + abs(number) / _APPROXIMATELY), _high(">=", number - abs(number) / _APPROXIMATELY)),
-    ),
+    "ap": lambda number, *_: (_around(number, abs(number) / _APPROXIMATELY),),
 }

@@ -16,17 +16,17 @@ _AFTER_SLASH = "0"
 
 
 def condition(parameter: Parameter, modifier: str, values: list[str], context: Context) -> Condition:
-    """The condition of a reference, whatever its modifier (which may be the name of a type). Raises InvalidValueError."""
+    """The condition of a reference; its modifier may be the name of a type. Raises InvalidValueError."""
     if modifier == "identifier":
-        keys = parameter.keys("identifier")
+        keys = parameter.under("identifier")
         return Rows("token", keys, tokens.equal([tokens.form(value) for value in values]), rank=Rank.IDENTIFIER)
     if modifier == "text":
-        return beginning(parameter.keys("text"), values)
+        return beginning(parameter.under("text"), values)
     targets = (modifier,) if modifier else parameter.targets
     forms = [form for value in values for form in forms_of(unescaped(value), targets, context)]
     prefix = parameter.place.prefix if parameter.place else ""
     kept = [form for form in forms if form.startswith(prefix)]
-    return Rows("token", parameter.keys(), tokens.equal(list(dict.fromkeys(kept))), rank=Rank.REFERENCE)
+    return Rows("token", parameter.under(), tokens.equal(list(dict.fromkeys(kept))), rank=Rank.REFERENCE)
 
 
 def forms_of(value: str, targets: tuple[str, ...], context: Context) -> list[str]:
@@ -56,12 +56,12 @@ def uri(parameter: Parameter, modifier: str, values: list[str], _: Context) -> C
         addresses = [above for address in addresses for above in _above(address)]
     exact = tokens.equal([token_text(address) for address in addresses])
     if modifier != "below":
-        return Rows("token", parameter.keys(), exact, rank=Rank.ADDRESS)
+        return Rows("token", parameter.under(), exact, rank=Rank.ADDRESS)
     stems = [address.rstrip("/") for address in addresses]
     below = tuple(
         (Comparison("value", ">=", f"{stem}/"), Comparison("value", "<", stem + _AFTER_SLASH)) for stem in stems
     )
-    return Rows("token", parameter.keys(), (*exact, *below), rank=Rank.CODE)
+    return Rows("token", parameter.under(), (*exact, *below), rank=Rank.CODE)
 
 
 def _local(reference: str, context: Context) -> str:

@@ -6,9 +6,9 @@ from uuid import UUID
 from chartwire.core.access import Access
 from chartwire.record.read import stored_of
 from chartwire.record.search.model import Found, Page, Query
+from chartwire.store.fhir_search import pages
 from chartwire.store.fhir_search.conditions import Position
 from chartwire.store.fhir_search.running import fetch
-from chartwire.store.fhir_search import pages
 from chartwire.store.pool import Connection, Row
 from chartwire.trust.credentials import explaining
 

@@ -24,8 +24,8 @@ def _sort(types: tuple[str, ...], code: str, descending: bool) -> Sort:
     tables = {TABLES.get(one.kind) for one in found if one.place}
     if len(tables) != 1 or None in tables or not all(one.place for one in found):
         raise UnknownError("results are not sorted by this parameter")
-    keys = tuple(key for one in found for key in one.keys())
-    owners = tuple(one.type for one in found for _ in one.keys()) if len(types) > 1 else ()
+    keys = tuple(key for one in found for key in one.under())
+    owners = tuple(one.type for one in found for _ in one.under()) if len(types) > 1 else ()
     [table] = tables
     assert table is not None
     return Sort(table, keys, descending, owners)

@@ -1,7 +1,5 @@
 """String values (R4 3.1.1.4.8): blind to case and accents, from the beginning; `:exact`; `:contains` by trigrams."""
 
-from chartwire.core.limits import FHIR_CONTAINS_CHARACTERS_MAX, FHIR_CONTAINS_CHARACTERS_MIN
-from chartwire.record.fhir_index.strings import trigrams_of
 from chartwire.record.fhir_index.values import string_text
 from chartwire.record.search.context import Context
 from chartwire.record.search.errors import InvalidValueError
@@ -18,7 +16,7 @@ def condition(parameter: Parameter, modifier: str, values: list[str], _: Context
     """The condition of a string parameter, whatever its modifier. Raises InvalidValueError."""
     if modifier == "exact":
         return _exact(parameter, [unescaped(value) for value in values])
-    return beginning(parameter.keys(), values, is_name_like(parameter.type, parameter.code))
+    return beginning(parameter.under(), values, is_name_like(parameter.type, parameter.code))
 
 
 def beginning(keys: tuple[int, ...], values: list[str], named: bool = False) -> Rows:
@@ -39,4 +37,4 @@ def begins(value: str, before: str = "") -> Alternative:
 def _exact(parameter: Parameter, texts: list[str]) -> Rows:
     values = tuple(text[:_EXACT_CHARACTERS_MAX] for text in texts)
     rank = Rank.NAME if is_name_like(parameter.type, parameter.code) else Rank.CODE
-    return Rows("string", parameter.keys("exact"), ((Comparison("value", "=", values),),), rank=rank)
+    return Rows("string", parameter.under("exact"), ((Comparison("value", "=", values),),), rank=rank)

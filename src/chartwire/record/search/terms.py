@@ -85,7 +85,7 @@ def _listed(resource_type: str) -> str:
 
 def _check_modifier(parameter: Parameter, modifier: str) -> None:
     allowed = parameter.modifiers
-    if not modifier or modifier in allowed and modifier != "type":
+    if not modifier or (modifier in allowed and modifier != "type"):
         return
     if "type" in allowed and modifier in parameter.targets:
         return
@@ -114,7 +114,7 @@ def _missing(parameter: Parameter, value: str) -> Condition:
     if prefix:
         below = prefix.removesuffix("/") + _AFTER_SLASH
         present = ((Comparison("value", ">=", prefix), Comparison("value", "<", below)),)
-    return Rows(TABLES[kind], parameter.keys(), present, value == "true", Rank.EVERYTHING)
+    return Rows(TABLES[kind], parameter.under(), present, value == "true", Rank.EVERYTHING)
 
 
 def _chain(resource_type: str, head: str, rest: str, value: str, context: Context, links: int) -> Condition:
@@ -145,7 +145,7 @@ def _goes_on(target: str, rest: str) -> bool:
 
 
 def _link(parameter: Parameter, target: str, inner: Condition) -> Chain:
-    return Chain(parameter.keys(), target, (inner,), _linked(inner.rank))
+    return Chain(parameter.under(), target, (inner,), _linked(inner.rank))
 
 
 def _linked(rank: Rank) -> Rank:
@@ -163,7 +163,7 @@ def _has(resource_type: str, name: str, value: str, context: Context, links: int
     if parameter.kind != "reference" or resource_type not in parameter.targets:
         raise UnknownError(f"{code} of {source} does not lead to {resource_type}")
     inner = condition_of(source, rest, value, context, links + 1)
-    return Has(source, parameter.keys(), resource_type, (inner,), _linked(inner.rank))
+    return Has(source, parameter.under(), resource_type, (inner,), _linked(inner.rank))
 
 
 def merged(conditions: list[tuple[str, Condition]]) -> Condition:

@@ -17,18 +17,18 @@ def condition(parameter: Parameter, modifier: str, values: list[str], context: C
     """The condition of a token parameter, whatever its modifier. Raises InvalidValueError."""
     match modifier:
         case "text":
-            return beginning(parameter.keys("text"), values)
+            return beginning(parameter.under("text"), values)
         case "of-type":
-            return _equal(parameter.keys("of-type"), [_of_type(value) for value in values], Rank.IDENTIFIER)
+            return _equal(parameter.under("of-type"), [_of_type(value) for value in values], Rank.IDENTIFIER)
         case "in" | "not-in":
             codes = [code for value in values for code in _codes_of(unescaped(value), context)]
-            return _equal(parameter.keys(), codes, Rank.CODE, negated=modifier == "not-in")
+            return _equal(parameter.under(), codes, Rank.CODE, negated=modifier == "not-in")
         case "below" | "above":
             codes = [code for value in values for code in _related(value, modifier, context)]
-            return _equal(parameter.keys(), codes, Rank.CODE)
+            return _equal(parameter.under(), codes, Rank.CODE)
     context.names_records |= identifies(parameter)
     rank = Rank.IDENTIFIER if identifies(parameter) else Rank.CODE
-    return _matching(parameter.keys(), values, rank, negated=modifier == "not")
+    return _matching(parameter.under(), values, rank, negated=modifier == "not")
 
 
 def identifies(parameter: Parameter) -> bool:
@@ -77,9 +77,7 @@ def _of_type(value: str) -> str:
 def _codes_of(value_set: str, context: Context) -> list[str]:
     codes = context.terminology.codes_of(value_set)
     if codes is None:
-        raise InvalidValueError(
-            "the value set is not known here in full; `chartwire terminology load` adds code systems"
-        )
+        raise InvalidValueError("the value set is not known here in full: `chartwire terminology load`")
     if len(codes) > _CODES_MAX:
         raise InvalidValueError(f"a value set of more than {_CODES_MAX} codes cannot be searched by")
     return sorted(f"{system}|{code}" for system, code in codes)
@@ -94,7 +92,7 @@ def _related(value: str, modifier: str, context: Context) -> list[str]:
         raise InvalidValueError("the system's hierarchy is not known here upwards")
     codes = context.terminology.descendants(system, code)
     if codes is None:
-        raise InvalidValueError("the code system is not known here in full; `chartwire terminology load` adds it")
+        raise InvalidValueError("the code system is not known here in full: `chartwire terminology load`")
     if len(codes) > _CODES_MAX:
         raise InvalidValueError(f"more than {_CODES_MAX} codes are below it")
     return sorted(f"{system}|{one}" for one in codes)

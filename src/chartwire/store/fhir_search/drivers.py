@@ -46,9 +46,9 @@ def is_typed(condition: Condition) -> bool:
     """Whether `driven` gives the type of each id, too."""
     if isinstance(condition, AnyOf):
         return all(is_typed(one) for one in condition.conditions)
-    return (isinstance(condition, Rows) and bool(condition.owners)) or (
-        isinstance(condition, Ids) and bool(condition.type)
-    )
+    if isinstance(condition, Rows):
+        return bool(condition.owners)
+    return isinstance(condition, Ids) and bool(condition.type)
 
 
 def is_single(condition: Condition) -> bool:

@@ -65,7 +65,7 @@ class _Asking:
 
     def number(self, most: int | None) -> str:
         """The number of matches."""
-        source, candidate, tests = self._candidates(None)
+        source, _, tests = self._candidates(None)
         limit = f" limit {self.statement.parameter(most, 'integer')}" if most is not None else ""
         return f"select count(*) as number from (select 1 from {source}{_where(tests)}{limit}) counted"
 
