@@ -9,6 +9,7 @@ import yaml
 
 Severity = Literal["error", "warning", "information"]
 ISSUES_MAX: Final = 500
+_GRAVE_WHEN_STRICT: Final = frozenset({"profile-unknown", "profile-version"})
 Place = tuple[Any, str, int]
 """Where something stands: (the place around it or None, its name, its index or -1). Words only when it is told of."""
 
@@ -58,12 +59,14 @@ def location_of(place: Place) -> str:
 class Findings:
     """The issues of one resource as they are found, bounded, so that a hostile resource costs little.
 
-    `of_profile` is the profile that is being checked, "" for R4 itself.
+    `of_profile` is the profile that is being checked, "" for R4 itself. `strict` makes an error of what could not be
+    checked for want of a profile.
     """
 
-    __slots__ = ("_issues", "_seen", "of_profile")
+    __slots__ = ("_issues", "_seen", "of_profile", "strict")
 
-    def __init__(self) -> None:
+    def __init__(self, *, strict: bool = False) -> None:
+        self.strict = strict
         self._issues: list[Issue] = []
         self._seen: set[tuple[str, str]] = set()
         self.of_profile = ""
@@ -71,7 +74,8 @@ class Findings:
     def add(self, rule: str, place: Place, /, **facts: object) -> None:
         """Tell of a rule that is broken at a place."""
         known = rules()[rule]
-        self._keep(known.severity, known.code, place, rule, known.text, facts)
+        severity: Severity = "error" if self.strict and rule in _GRAVE_WHEN_STRICT else known.severity
+        self._keep(severity, known.code, place, rule, known.text, facts)
 
     def add_invariant(self, key: str, severity: str, human: str, place: Place) -> None:
         """Tell of an invariant of the definitions that does not hold."""

@@ -83,13 +83,20 @@ def many_values(name: str, type_name: str, extra: Sequence[Check] = ()) -> Check
 
 def companion(name: str, check: ObjectCheck, *, many: bool) -> Check:
     """The member `_name`: id and extensions of the primitive value, or values, beside it."""
+    return _companions(name, check) if many else _companion(name, check)
 
+
+def _companion(name: str, check: ObjectCheck) -> Check:
     def check_one(held: Any, owner: Json, around: Place, run: Run) -> None:
         if type(held) is not dict:
             run.findings.add("companion-not-an-element", (around, f"_{name}", -1), json=_COMPANION_ONE)
         elif not _only_id(held, owner.get(name)):
             check(held, (around, name, -1), run)
 
+    return check_one
+
+
+def _companions(name: str, check: ObjectCheck) -> Check:
     def check_many(held: Any, owner: Json, around: Place, run: Run) -> None:
         if type(held) is not list or not held:
             run.findings.add("companion-not-an-element", (around, f"_{name}", -1), json=_COMPANION_MANY)
@@ -100,9 +107,9 @@ def companion(name: str, check: ObjectCheck, *, many: bool) -> Check:
             run.findings.add("companion-length", (around, f"_{name}", -1))
         for index, one in enumerate(held):
             value = values[index] if index < len(values) else None
-            _check_companion(one, value, (around, name, index), run)
+            check_item(one, value, (around, name, index), run)
 
-    def _check_companion(one: Any, value: Any, place: Place, run: Run) -> None:
+    def check_item(one: Any, value: Any, place: Place, run: Run) -> None:
         if type(one) is dict:
             if not _only_id(one, value):
                 check(one, place, run)
@@ -111,7 +118,7 @@ def companion(name: str, check: ObjectCheck, *, many: bool) -> Check:
         elif value is None:
             run.findings.add("null-value", place, name=name)
 
-    return check_many if many else check_one
+    return check_many
 
 
 def with_extra(check: ObjectCheck, extra: Sequence[Check]) -> ObjectCheck:

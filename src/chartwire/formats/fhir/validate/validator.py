@@ -8,10 +8,13 @@ from chartwire.formats.fhir.validate.run import Json, Run, Terminology
 from chartwire.formats.fhir.validate.shapes import check_resource, profiles_named
 
 
-def check(resource: Json, profiles: Sequence[str] = (), terminology: Terminology | None = None) -> list[Issue]:
+def check(
+    resource: Json, profiles: Sequence[str] = (), terminology: Terminology | None = None, *, strict: bool = False
+) -> list[Issue]:
     """Everything that is wrong with a resource, or worth knowing: by R4, by the profiles that it names in meta.profile,
-    and by `profiles` (canonicals, with or without `|version`)."""
-    findings = Findings()
+    and by `profiles` (canonicals, with or without `|version`). A profile that is not known here is a warning, an error
+    where `strict`."""
+    findings = Findings(strict=strict)
     run = Run(findings, resource, terminology)
     kind = resource.get("resourceType")
     place: Place = (None, kind if isinstance(kind, str) else "Resource", -1)
