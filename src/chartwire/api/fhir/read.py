@@ -12,6 +12,7 @@ from chartwire.api.problem import ApiError, not_found
 from chartwire.api.routes import ANY_RESOURCE, Route
 from chartwire.api.services import Services
 from chartwire.core.fhir_ids import store_id
+from chartwire.record.provenance import read_provenance
 from chartwire.record.read import Stored, read_one, read_version
 
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -21,6 +22,8 @@ async def read(request: Request, services: Services) -> Answer:
     """`GET /fhir/R4/{type}/{id}`: the current version, 410 once deleted."""
     kind, wanted = known(request.parts[0]), store_id(request.parts[1])
     stored = await read_one(services.pool, request.access, kind, wanted)
+    if stored is None and kind == "Provenance":
+        stored = await read_provenance(services.pool, request.access, request.parts[1])
     return _answer(request, kind, stored)
 
 
@@ -30,6 +33,8 @@ async def vread(request: Request, services: Services) -> Answer:
     if not _VERSION.fullmatch(request.parts[2]):
         raise not_found()
     stored = await read_version(services.pool, request.access, kind, wanted, int(request.parts[2]))
+    if stored is None and kind == "Provenance" and request.parts[2] == "1":
+        stored = await read_provenance(services.pool, request.access, request.parts[1])
     return _answer(request, kind, stored)
 
 
