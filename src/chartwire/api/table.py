@@ -6,6 +6,7 @@ from chartwire.api.fhir import bundle as fhir_bundle
 from chartwire.api.fhir import history as fhir_history
 from chartwire.api.fhir import metadata as fhir_metadata
 from chartwire.api.fhir import read as fhir_read
+from chartwire.api.fhir import search as fhir_search
 from chartwire.api.fhir import write as fhir_write
 from chartwire.api.fhir.operations.table import OPERATIONS as FHIR_OPERATIONS
 from chartwire.api.rest import (
@@ -44,6 +45,7 @@ FHIR = (
     *fhir_read.ROUTES,
     *fhir_write.ROUTES,
     *fhir_history.ROUTES,
+    *fhir_search.ROUTES,
     *(route for operation in FHIR_OPERATIONS for route in operation.routes()),
 )
 """What an entry of a Bundle may ask for, too."""

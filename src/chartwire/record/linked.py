@@ -15,7 +15,7 @@ from chartwire.record.fhir_index import place_of
 from chartwire.record.fhir_index.expressions import Chain, alternatives, chain_of
 from chartwire.record.history import Version
 from chartwire.record.read import stored_of
-from chartwire.store.pool import Pool
+from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 from chartwire.trust.credentials import explaining
 
@@ -69,16 +69,20 @@ def _ends(resource_type: str, chain: Chain) -> set[str]:
 
 
 async def linked(
-    pool: Pool, access: Access, page: Sequence[Named], rules: Sequence[Rule], limit: int
+    connection: Connection, access: Access, page: Sequence[Named], rules: Sequence[Rule], limit: int
 ) -> tuple[list[Version], bool]:
-    """What the rules add to a page, at most `limit` resources; and whether that is all of it."""
+    """What the rules add to a page, at most `limit` resources; and whether that is all of it.
+
+    `connection` may be in a transaction or in none: the statement checks the credential itself. Raises AuthError
+    (`credential_invalid`), TransientError.
+    """
     known, added = set(page), list[Version]()
     fresh, following = list(page), rules
     for _ in range(_DEPTH_MAX):
         steps = _Steps(fresh, following)
         if not steps:
             return added, True
-        found = await _followed(pool, access, steps, limit + len(known))
+        found = await _followed(connection, access, steps, limit + len(known))
         new = [one for one in found if (one.type, one.stored.id) not in known]
         if len(added) + len(new) > limit:
             return added + new[: limit - len(added)], False
@@ -144,8 +148,7 @@ def _ways(resource_type: str, code: str, target: str) -> Iterator[tuple[int, str
         yield from ((key, target or only) for key in keys)
 
 
-async def _followed(pool: Pool, access: Access, steps: _Steps, limit: int) -> list[Version]:
+async def _followed(connection: Connection, access: Access, steps: _Steps, limit: int) -> list[Version]:
     with explaining():
-        async with pool.connection() as connection:
-            rows = await connection.fetch(q.fhir_linked, access.credential_id, access.org, *steps.columns(), limit)
+        rows = await connection.fetch(q.fhir_linked, access.credential_id, access.org, *steps.columns(), limit)
     return [Version(row["type"], stored_of(row, row["id"])) for row in rows]

@@ -1,0 +1,201 @@
+"""FHIR R4 search: of a type, of all types, of a compartment, by GET and by POST (R4 3.1.1), as Bundles.
+
+What is asked is understood by record.search; what is added to a page, cut from it and told about it is done here.
+Bodies pass through as they were stored, unless a part of them is wanted.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+import orjson
+
+from chartwire.api.fhir import including, shaping
+from chartwire.api.fhir.assembling import BASE, base_of, bundle, entry, logical_id
+from chartwire.api.fhir.negotiation import body_media, preferences, without_form
+from chartwire.api.fhir.paging import Pairs, next_page, resumed
+from chartwire.api.fhir.read import patients_of
+from chartwire.api.fhir.shaping import Shape
+from chartwire.api.fhir.types import known
+from chartwire.api.http import FHIR_JSON, Answer, Request, parameter_pairs
+from chartwire.api.problem import ApiError, bad_parameter
+from chartwire.api.routes import ANY_RESOURCE, Handler, Route
+from chartwire.api.services import Services
+from chartwire.core.access import Access
+from chartwire.core.limits import FHIR_INCLUDED_MAX
+from chartwire.formats.fhir.definitions import compartments
+from chartwire.record.history import Version
+from chartwire.record.linked import Rule, linked
+from chartwire.record.search import Context, Page, Position, Query, parse, run
+from chartwire.store.pool import Connection
+
+FORM = "application/x-www-form-urlencoded"
+_MODES = {mode: f',"search":{{"mode":"{mode}"}}' for mode in ("match", "include", "outcome")}
+_SAFE = ":$,|/"
+_SEARCH = "/_search"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where is searched: one type, or (None) those of `_type`; within the compartment (type, logical id) if given."""
+
+    type: str | None
+    compartment: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A search as it came: `query` for record.search, and what is done with its page."""
+
+    query: Query
+    rules: tuple[Rule, ...]
+    shape: Shape
+    pairs: Pairs
+
+
+async def of_type(request: Request, services: Services) -> Answer:
+    """`GET /fhir/R4/{type}`, `POST /fhir/R4/{type}/_search`."""
+    return await searched(request, services, Place(known(request.parts[0])))
+
+
+async def of_all(request: Request, services: Services) -> Answer:
+    """`GET /fhir/R4`, `POST /fhir/R4/_search`: resources of the types in `_type`."""
+    return await searched(request, services, Place(None))
+
+
+async def of_compartment(request: Request, services: Services) -> Answer:
+    """`GET /fhir/R4/Patient/{id}/{type}` and `/*`: what is in the compartment of one resource."""
+    compartment, logical_id, member = request.parts
+    members = compartments().get(compartment, {})
+    if not members or (member != "*" and not members.get(known(member))):
+        raise ApiError("there is no compartment with these resources", code="not_found", error_class="not_found")
+    return await searched(request, services, Place(None if member == "*" else member, (compartment, logical_id)))
+
+
+async def searched(request: Request, services: Services, place: Place) -> Answer:
+    """The searchset of a request. Raises ApiError and SearchError for what cannot be asked."""
+    pairs, after = resumed(request, services, await _pairs(request), list[str | None])
+    asked = _asked(request, services, pairs, place)
+    async with services.pool.connection() as connection:
+        page = await run(connection, request.access, asked.query, None if after is None else tuple(after))
+        included, whole = await _included(connection, request.access, asked, page)
+    return _answer(request, services, asked, page, included, whole)
+
+
+async def _pairs(request: Request) -> Pairs:
+    """The parameters of the address and of the form together, without those about the form of the answer."""
+    if request.method != "POST":
+        return request.pairs
+    if not request.has_no_body:
+        body_media(request, FORM.encode())
+    return [*request.pairs, *without_form(parameter_pairs(await request.content(), repeated=True))]
+
+
+def _asked(request: Request, services: Services, pairs: Pairs, place: Place) -> _Asked:
+    added = [pair for pair in pairs if including.is_inclusion(pair[0])]
+    about = {name: value for name, value in pairs if name in shaping.NAMES}
+    rest = [pair for pair in pairs if pair not in added and pair[0] not in shaping.NAMES]
+    shape = shaping.shape_of(about)
+    if added and shape.summary == "text":
+        raise bad_parameter("_summary", "is not `text` where further resources are included")
+    context = Context(bases=(f"{base_of(request, services)}/",))
+    strict = preferences(request).strict
+    query = parse(place.type, rest, strict=strict, context=context, compartment=place.compartment)
+    if shape.summary == "count":
+        query = replace(query, count=0, total="accurate")
+    asked = _Asked(query, including.inclusions(added), shape, [*query.pairs, *added, *about.items()])
+    request.asked = {name for name, _ in asked.pairs}
+    return asked
+
+
+async def _included(connection: Connection, access: Access, asked: _Asked, page: Page) -> tuple[list[Version], bool]:
+    if not asked.rules or not page.found:
+        return [], True
+    named = [(found.type, found.stored.id) for found in page.found]
+    return await linked(connection, access, named, asked.rules, FHIR_INCLUDED_MAX)
+
+
+def _answer(
+    request: Request, services: Services, asked: _Asked, page: Page, included: Sequence[Version], whole: bool
+) -> Answer:
+    base = base_of(request, services)
+    entries = [
+        *_matches(base, asked.shape, page),
+        *_additions(base, asked.shape, included),
+        *_outcome(list(_issues(asked.query, whole=whole))),
+    ]
+    body = bundle("searchset", entries, list(_links(request, services, asked, page.after)), total=page.total)
+    given = [(one.type, one.stored) for one in page.found] + [(one.type, one.stored) for one in included]
+    patients = {patient for kind, stored in given for patient in patients_of(kind, stored)}
+    return Answer(body, 200, FHIR_JSON, (), len(given), patients)
+
+
+def _links(request: Request, services: Services, asked: _Asked, after: Position | None) -> Iterator[tuple[str, str]]:
+    address = base_of(request, services) + request.path.removeprefix(BASE).removesuffix(_SEARCH)
+    query = urlencode(asked.pairs, safe=_SAFE)
+    yield "self", f"{address}?{query}" if query else address
+    if after is not None:
+        yield "next", f"{address}?{next_page(request, services, asked.pairs, after)}"
+
+
+def _matches(base: str, shape: Shape, page: Page) -> Iterator[str]:
+    mode = _MODES["match"]
+    for found in page.found:
+        body = found.stored.body if shape.whole else shape.cut(found.type, found.stored.body)
+        yield entry(base, found.type, logical_id(found.stored), body, mode)
+
+
+def _additions(base: str, shape: Shape, included: Sequence[Version]) -> Iterator[str]:
+    mode = _MODES["include"]
+    for one in included:
+        body = one.stored.body if shape.whole else shape.cut(one.type, one.stored.body, included=True)
+        yield entry(base, one.type, logical_id(one.stored), body, mode)
+
+
+def _issues(query: Query, *, whole: bool) -> Iterator[dict[str, object]]:
+    """What the caller should know: parameters that were ignored, a page to which too much would be added."""
+    for one in query.warnings:
+        yield _issue("not-supported", one.parameter, one.text)
+    if not whole:
+        text = f"more than {FHIR_INCLUDED_MAX} resources would be included on this page: ask for fewer by _count"
+        yield _issue("incomplete", "_include", text)
+
+
+def _issue(code: str, parameter: str, text: str) -> dict[str, object]:
+    return {"severity": "warning", "code": code, "diagnostics": text, "expression": [parameter]}
+
+
+def _outcome(issues: list[dict[str, object]]) -> Iterator[str]:
+    """Issues as an entry of their own (R4 3.1.1.1)."""
+    if issues:
+        told = orjson.dumps({"resourceType": "OperationOutcome", "issue": issues}).decode()
+        yield f'{{"resource":{told}{_MODES["outcome"]}}}'
+
+
+def _route(method: str, path: str, handle: Handler, summary: str, resource_type: str = ANY_RESOURCE) -> Route:
+    return Route(
+        method,
+        BASE + path,
+        handle,
+        summary,
+        "fhir.read",
+        resource_type,
+        "search",
+        checked=True,
+        media="application/fhir+json",
+        tag="FHIR R4",
+        open_query=True,
+        body_media=(FORM,),
+        body_optional=True,
+    )
+
+
+_COMPARTMENT = "/{type}/{id}/{member}"
+ROUTES = (
+    _route("GET", "/{type}", of_type, "Search resources of a type"),
+    _route("POST", f"/{{type}}{_SEARCH}", of_type, "Search resources of a type, by a form"),
+    _route("GET", "", of_all, "Search resources of several types", ""),
+    _route("POST", _SEARCH, of_all, "Search resources of several types, by a form", ""),
+    _route("GET", _COMPARTMENT, of_compartment, "Search in a compartment"),
+    _route("POST", _COMPARTMENT + _SEARCH, of_compartment, "Search in a compartment, by a form"),
+)
