@@ -1,21 +1,28 @@
-"""What a unit of work changes in the two search indexes, as columns for record_flush and record_index.
+"""What a unit of work changes in the two search indexes, as columns for record_flush and index_tokens.
 
 The practice API's index is record/index.py, that of FHIR record/fhir_index.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from chartwire.mapping.conversion import Json
-from chartwire.record.fhir_index import RULES, IndexRows, index_rows, keys_of_type
+from chartwire.record.fhir_index import RULES, IndexRows, index_changes, keys_of_type
 from chartwire.record.standing import Standing
 
 Columns = list[list[Any]]
-_FHIR_TABLES = (("tokens", 3), ("strings", 3), ("dates", 5), ("numbers", 6))
+Rows = Collection[tuple[Any, ...]]
+_TABLES: tuple[tuple[Callable[[IndexRows], Rows], int], ...] = (
+    (attrgetter("tokens"), 2),
+    (attrgetter("strings"), 2),
+    (attrgetter("dates"), 4),
+    (attrgetter("numbers"), 5),
+)
 
 
 def practice_columns(changed: Iterable[Standing], now: datetime) -> Columns:
@@ -33,17 +40,19 @@ def fhir_columns(changed: Iterable[Standing]) -> Columns:
     """Keys and resources that are to be wiped, then for each table rows that are gone and new ones."""
     told = _Changes()
     for held in changed:
-        if held.stored_at and held.stored_rules != RULES:
-            told.replace(held.type, held.id, held.fhir_rows())
-        else:
-            told.change(held.id, held.stored_fhir_rows(), held.fhir_rows())
+        stood, stands = held.stored_as_told, held.as_told
+        if stood is not None and held.stored_rules != RULES:
+            told.wipe(held.type, held.id)
+            stood = None
+        told.add(held.id, *index_changes(held.type, stood, stands))
     return told.columns()
 
 
 def replaced_columns(resource_type: str, resource_id: UUID, body: Json | None) -> Columns:
     """What `fhir_columns` says of one resource whose rows are all replaced; none come for a body that is gone."""
     told = _Changes()
-    told.replace(resource_type, resource_id, IndexRows() if body is None else index_rows(resource_type, body))
+    told.wipe(resource_type, resource_id)
+    told.add(resource_id, *index_changes(resource_type, None, body))
     return told.columns()
 
 
@@ -53,22 +62,27 @@ class _Changes:
     gone: list[tuple[UUID, IndexRows]] = field(default_factory=list)
     new: list[tuple[UUID, IndexRows]] = field(default_factory=list)
 
-    def replace(self, resource_type: str, resource_id: UUID, stands: IndexRows) -> None:
+    def wipe(self, resource_type: str, resource_id: UUID) -> None:
         self.wiped.extend((key, resource_id) for key in keys_of_type(resource_type))
-        self.new.append((resource_id, stands))
 
-    def change(self, resource_id: UUID, stood: IndexRows, stands: IndexRows) -> None:
-        self.gone.append((resource_id, stood - stands))
-        self.new.append((resource_id, stands - stood))
+    def add(self, resource_id: UUID, gone: IndexRows, new: IndexRows) -> None:
+        self.gone.append((resource_id, gone))
+        self.new.append((resource_id, new))
 
     def columns(self) -> Columns:
-        tables = [_table_columns(side, table, width) for table, width in _FHIR_TABLES for side in (self.gone, self.new)]
+        tables = [_table_columns(side, read, width) for read, width in _TABLES for side in (self.gone, self.new)]
         return [*columns(self.wiped, 2), *chain.from_iterable(tables)]
 
 
-def _table_columns(side: Iterable[tuple[UUID, IndexRows]], table: str, width: int) -> Columns:
-    rows = [(*row, resource_id) for resource_id, told in side for row in getattr(told, table)]
-    return columns(rows, width)
+def _table_columns(side: Iterable[tuple[UUID, IndexRows]], read: Callable[[IndexRows], Rows], width: int) -> Columns:
+    rows: list[tuple[Any, ...]] = []
+    ids: list[UUID] = []
+    for resource_id, told in side:
+        found = read(told)
+        if found:
+            rows.extend(found)
+            ids.extend([resource_id] * len(found))
+    return [*columns(rows, width), ids]
 
 
 def columns(rows: Sequence[tuple[Any, ...]], width: int) -> Columns:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from chartwire.mapping.conversion import Json
 from chartwire.record.bodies import read_body, with_provisional_tag
-from chartwire.record.fhir_index import IndexRows, index_rows
 from chartwire.record.index import Value, index_values
 from chartwire.record.lineage import Lineage
 
@@ -131,16 +130,16 @@ class Standing:
         stored = index_values(self.type, self.stored_body, self.stored_at)
         return values - stored, stored - values
 
-    def fhir_rows(self) -> IndexRows:
-        """The rows of the FHIR index for what stands."""
-        return _fhir_rows(self.type, None if self.deleted else self.body, provisional=self.provisional)
+    @property
+    def as_told(self) -> Json | None:
+        """The body as FHIR clients see it, but for id, version and time; None for what is deleted."""
+        return None if self.deleted else _as_told(self.body, provisional=self.provisional)
 
-    def stored_fhir_rows(self) -> IndexRows:
-        """The rows of the FHIR index for what is stored."""
-        return _fhir_rows(self.type, self.stored_body, provisional=self.stored_provisional)
+    @property
+    def stored_as_told(self) -> Json | None:
+        """`as_told` of what is stored; None where nothing is."""
+        return None if self.stored_body is None else _as_told(self.stored_body, provisional=self.stored_provisional)
 
 
-def _fhir_rows(resource_type: str, body: Json | None, *, provisional: bool) -> IndexRows:
-    if body is None:
-        return IndexRows()
-    return index_rows(resource_type, with_provisional_tag(body) if provisional else body)
+def _as_told(body: Json, *, provisional: bool) -> Json:
+    return with_provisional_tag(body) if provisional else body

@@ -5,17 +5,17 @@ Two tokens make the token `first$second` for all their forms; a date, number or 
 MolecularSequence) are not indexed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from chartwire.record.fhir_index.keys import key_of
 from chartwire.record.fhir_index.rows import IndexRows
 from chartwire.record.fhir_index.values import Emit, token_text
 
-COMPONENT_KEY = key_of("", "")
-"""Under which the parts' emitters give their rows."""
+PART = ("", "")
+"""Type and code under which the parts of a composite give their rows."""
 
-Visit = Callable[[Any, IndexRows], None]
+_PART_KEY = key_of(*PART)
 _TOKENS = frozenset({"token", "reference", "uri"})
 
 
@@ -24,12 +24,9 @@ def supported(kinds: Sequence[str]) -> bool:
     return len(kinds) == 2 and kinds[0] in _TOKENS
 
 
-def emitter(parts: Sequence[tuple[str, Visit]], resource_type: str, code: str) -> Emit | None:
-    """What adds the rows of a node; None for composites that are not indexed."""
-    if not supported([kind for kind, _ in parts]):
-        return None
+def emitter(first: Emit, second: Emit, resource_type: str, code: str) -> Emit:
+    """What adds the rows of a node, from what adds those of its two parts."""
     key = key_of(resource_type, code)
-    (_, first), (_, second) = parts
 
     def emit(value: Any, rows: IndexRows) -> None:
         theirs = IndexRows()
@@ -38,14 +35,15 @@ def emitter(parts: Sequence[tuple[str, Visit]], resource_type: str, code: str) -
             return
         codes = IndexRows()
         first(value, codes)
-        for token in [token for own, token in codes.tokens if own == COMPONENT_KEY]:
-            _combine(key, token, theirs, rows)
+        for own, token in codes.tokens:
+            if own == _PART_KEY:
+                _combine(key, token, theirs, rows)
 
     return emit
 
 
 def _combine(key: int, token: str, theirs: IndexRows, rows: IndexRows) -> None:
-    rows.tokens.update((key, token_text(f"{token}${other}")) for own, other in theirs.tokens if own == COMPONENT_KEY)
-    rows.strings.update((key, f"{token}${text}") for own, text in theirs.strings if own == COMPONENT_KEY)
+    rows.tokens.update((key, token_text(f"{token}${other}")) for own, other in theirs.tokens if own == _PART_KEY)
+    rows.strings.update((key, f"{token}${text}") for own, text in theirs.strings if own == _PART_KEY)
     rows.dates.update((key, low, high, token) for _, low, high, _ in theirs.dates)
     rows.numbers.update((key, low, high, unit, token) for _, low, high, unit, _ in theirs.numbers)

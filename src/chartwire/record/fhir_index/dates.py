@@ -31,8 +31,16 @@ def moments(text: str) -> Range | None:
         return None
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     try:
-        low = datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0))
-        low = low.replace(microsecond=int((fraction or "0")[:6].ljust(6, "0")), tzinfo=UTC) - _offset(zone)
+        low = datetime(
+            int(year),
+            int(month or 1),
+            int(day or 1),
+            int(hour or 0),
+            int(minute or 0),
+            int(second or 0),
+            int((fraction or "0")[:6].ljust(6, "0")),
+            UTC,
+        ) - _offset(zone)
     except (ValueError, OverflowError):
         return None
     return low, _end(low, match)
@@ -107,4 +115,4 @@ def _outer(ranges: list[Range]) -> Range | None:
     return low, UNBOUNDED_HIGH if UNBOUNDED_HIGH in highs else max(highs)
 
 
-_READERS = {name: _primitive for name in _PRIMITIVES} | {"Period": _period, "Timing": _timing}
+_READERS = dict.fromkeys(_PRIMITIVES, _primitive) | {"Period": _period, "Timing": _timing}

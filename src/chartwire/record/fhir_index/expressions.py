@@ -23,7 +23,7 @@ _STEPS: tuple[tuple[StepKind, re.Pattern[str]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a chain; `word` is the member, type or address. `equals` has the member in `word`, and its `value`."""
+    """One step of a chain; `word` is the member, type or address; `equals` has the member in `word` and a `value`."""
 
     kind: StepKind
     word: str

@@ -1,7 +1,7 @@
 """Who stores what: the alternatives that a type's parameters read, and under which parameter each of them stands.
 
-A value is stored once. Where a parameter reads nothing that others do not read by themselves, it has no rows: Observation
-`combo-code` is `code` or `component-code`; `patient` is `subject` as far as that begins with `Patient/`.
+A value is stored once. Where a parameter reads nothing that others do not read by themselves, it has no rows: an
+Observation's `combo-code` is `code` or `component-code`; `patient` is `subject` as far as that begins with `Patient/`.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from chartwire.formats.fhir.definitions import SearchParameter, common_parameters, search_parameters
+from chartwire.record.fhir_index.composites import supported
 from chartwire.record.fhir_index.expressions import Chain, alternatives, chain_of
 from chartwire.record.fhir_index.keys import key_of
 
@@ -17,6 +18,7 @@ RULES = 1
 
 COMMON = ("_profile", "_security", "_source", "_tag")
 VARIANTS = ("", "exact", "text", "contains", "identifier", "of-type")
+_ROOTS = frozenset({"Resource", "DomainResource"})
 _KINDS = frozenset({"composite", "date", "number", "quantity", "reference", "string", "token", "uri"})
 
 
@@ -49,7 +51,8 @@ class Place:
 
 def place_of(resource_type: str, code: str) -> Place | None:
     """Where the values of a parameter stand; None for a parameter without rows (`_id`, `_text`, or unknown)."""
-    return _places(resource_type).get(code)
+    share = _shares(resource_type).get(code)
+    return share.place if share else None
 
 
 @cache
@@ -67,44 +70,65 @@ def parameters(resource_type: str) -> Mapping[str, SearchParameter]:
 
 
 @cache
-def stored(resource_type: str) -> Mapping[str, tuple[Alternative, ...]]:
-    """What each parameter that has rows of its own stores."""
-    return {
-        code: tuple(alternative for alternative in read if _sole(resource_type).get(alternative, code) == code)
-        for code, read in _readings(resource_type).items()
-        if code in _places(resource_type)[code].codes
-    }
-
-
-@cache
-def _readings(resource_type: str) -> Mapping[str, tuple[Alternative, ...]]:
+def readings(resource_type: str) -> Mapping[str, tuple[Alternative, ...]]:
+    """What each parameter reads, by code; without those that cannot be indexed."""
     found = {code: _alternatives(resource_type, told) for code, told in parameters(resource_type).items()}
     return {code: read for code, read in found.items() if read}
 
 
-@cache
-def _sole(resource_type: str) -> Mapping[Alternative, str]:
-    """Which parameter reads an alternative and nothing else; the first by name where several do."""
-    found: dict[Alternative, str] = {}
-    for code, read in _readings(resource_type).items():
-        if len(read) == 1:
-            found.setdefault(read[0], code)
-    return found
+def rooted(resource_type: str, chain: Chain) -> Chain:
+    """A chain without the type's name at its beginning."""
+    first = chain[0] if chain else None
+    return chain[1:] if first and first.kind == "member" and first.word in {resource_type, *_ROOTS} else chain
+
+
+def stored(resource_type: str) -> Mapping[str, tuple[Alternative, ...]]:
+    """What each parameter that has rows of its own stores."""
+    return {code: share.own for code, share in _shares(resource_type).items() if share.own}
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Where a parameter's values stand, and which of them it stores itself."""
+
+    place: Place
+    own: tuple[Alternative, ...]
 
 
 @cache
-def _places(resource_type: str) -> Mapping[str, Place]:
-    sole = _sole(resource_type)
-    same: dict[frozenset[Alternative], str] = {}
-    places: dict[str, Place] = {}
-    for code, read in _readings(resource_type).items():
-        whole = replace(read[0], target="")
-        if len(read) == 1 and read[0].target and whole in sole:
-            places[code] = Place(resource_type, (sole[whole],), f"{read[0].target}/")
-            continue
-        holder = same.setdefault(frozenset(read), code)
-        places[code] = Place(resource_type, tuple(sorted({sole.get(alternative, holder) for alternative in read})))
-    return places
+def _shares(resource_type: str) -> Mapping[str, _Share]:
+    """From those that read least to those that read most, so that each finds what others store already."""
+    told = readings(resource_type)
+    shares: dict[str, _Share] = {}
+    for code in sorted(told, key=lambda one: (len(told[one]), _filtered(told[one]), one)):
+        shares[code] = _narrowed(told[code], told, shares) or _share(resource_type, code, told, shares)
+    return shares
+
+
+def _filtered(read: tuple[Alternative, ...]) -> bool:
+    return any(alternative.target for alternative in read)
+
+
+def _narrowed(
+    read: tuple[Alternative, ...], told: Mapping[str, tuple[Alternative, ...]], shares: Mapping[str, _Share]
+) -> _Share | None:
+    """The share of a parameter that reads references to one type among those that another reads."""
+    whole = (replace(read[0], target=""),)
+    holder = next((code for code in shares if told[code] == whole), None)
+    if len(read) > 1 or not read[0].target or holder is None:
+        return None
+    return _Share(replace(shares[holder].place, prefix=f"{read[0].target}/"), ())
+
+
+def _share(
+    resource_type: str, code: str, told: Mapping[str, tuple[Alternative, ...]], shares: Mapping[str, _Share]
+) -> _Share:
+    read = set(told[code])
+    parts = [other for other, share in shares.items() if read.issuperset(told[other]) and not share.place.prefix]
+    read.difference_update(*(told[other] for other in parts))
+    own = tuple(alternative for alternative in told[code] if alternative in read)
+    codes = {stands for other in parts for stands in shares[other].place.codes}
+    return _Share(Place(resource_type, tuple(sorted(codes | {code} if own else codes))), own)
 
 
 def _alternatives(resource_type: str, told: SearchParameter) -> tuple[Alternative, ...]:
@@ -115,6 +139,8 @@ def _alternatives(resource_type: str, told: SearchParameter) -> tuple[Alternativ
             return ()
         kind = search_parameters(resource_type)[component.code].kind
         components.append((kind, tuple(chain for chain in chains if chain)))
+    if components and not supported([kind for kind, _ in components]):
+        return ()
     read = [_alternative(told.kind, text, tuple(components)) for text in alternatives(told.expression)]
     return tuple(dict.fromkeys(read))
 

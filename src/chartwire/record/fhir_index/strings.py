@@ -4,7 +4,7 @@ from typing import Any
 
 from chartwire.record.fhir_index.keys import key_of
 from chartwire.record.fhir_index.rows import IndexRows
-from chartwire.record.fhir_index.values import Emit, string_text
+from chartwire.record.fhir_index.values import STRING_CHARACTERS_MAX, Emit, string_text
 
 _PRIMITIVES = frozenset({"string", "markdown", "code", "uri", "url", "id"})
 _PARTS = {
@@ -13,13 +13,14 @@ _PARTS = {
 }
 
 
-def emitter(type_name: str, resource_type: str, code: str, *, trigrams: bool = False) -> Emit | None:
-    """What adds the rows of values of a FHIR type; None for types that are no text. `trigrams` for `:contains`."""
-    key, exact = key_of(resource_type, code), key_of(resource_type, code, "exact")
-    emit = _text(key, exact, key_of(resource_type, code, "contains") if trigrams else None)
-    if type_name in _PRIMITIVES:
-        return emit
-    return _parts(_PARTS[type_name], emit) if type_name in _PARTS else None
+def emitter(type_name: str, resource_type: str, code: str) -> Emit | None:
+    """What adds the rows of values of a FHIR type; None for types that are no text."""
+    return _parts(type_name, _text(key_of(resource_type, code), key_of(resource_type, code, "exact")))
+
+
+def trigram_emitter(type_name: str, resource_type: str, code: str) -> Emit | None:
+    """What adds the trigrams of values of a FHIR type, under the variant `contains`."""
+    return _parts(type_name, _trigrams(key_of(resource_type, code, "contains")))
 
 
 def trigrams_of(folded: str) -> set[str]:
@@ -27,20 +28,32 @@ def trigrams_of(folded: str) -> set[str]:
     return {folded[start : start + 3] for start in range(len(folded) - 2)}
 
 
-def _text(key: int, exact: int, contains: int | None) -> Emit:
+def _text(key: int, exact: int) -> Emit:
     def emit(value: Any, rows: IndexRows) -> None:
-        if type(value) is not str or not (folded := string_text(value)):
-            return
-        rows.strings.add((key, folded))
-        if folded != value:
-            rows.strings.add((exact, value[:200].replace("\0", "")))
-        if contains is not None:
-            rows.strings.update((contains, trigram) for trigram in trigrams_of(folded))
+        if type(value) is str and (folded := string_text(value)):
+            rows.strings.add((key, folded))
+            if folded != value:
+                rows.strings.add((exact, value[:STRING_CHARACTERS_MAX].replace("\0", "")))
 
     return emit
 
 
-def _parts(names: tuple[str, ...], emit: Emit) -> Emit:
+def _trigrams(key: int) -> Emit:
+    def emit(value: Any, rows: IndexRows) -> None:
+        if type(value) is str:
+            rows.strings.update((key, trigram) for trigram in trigrams_of(string_text(value)))
+
+    return emit
+
+
+def _parts(type_name: str, emit: Emit) -> Emit | None:
+    """The emitter of a text for each text of a value."""
+    if type_name in _PRIMITIVES:
+        return emit
+    names = _PARTS.get(type_name)
+    if names is None:
+        return None
+
     def emit_parts(value: Any, rows: IndexRows) -> None:
         if type(value) is not dict:
             return

@@ -4,20 +4,22 @@ A node stands for an element; it has the emitters of values that end there, the 
 conditions that open further nodes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from chartwire.formats.fhir.definitions import Child, base_of, choices
+from chartwire.formats.fhirpath import FhirPathError, compile_path
 from chartwire.mapping.conversion import Json
 from chartwire.record.fhir_index import composites, dates, numbers, references, strings, tokens
 from chartwire.record.fhir_index.expressions import Chain, Step
-from chartwire.record.fhir_index.places import Alternative, stored
+from chartwire.record.fhir_index.names import has_trigrams
+from chartwire.record.fhir_index.places import Alternative, rooted, stored
 from chartwire.record.fhir_index.rows import IndexRows
 from chartwire.record.fhir_index.values import Emit
 
-_ROOTS = frozenset({"Resource", "DomainResource"})
+_SYSTEM_TYPES = {"System.Boolean": "boolean", "System.Integer": "integer", "System.String": "string"}
 _EMITTERS: dict[str, Callable[[str, str, str], Emit | None]] = {
     "token": tokens.emitter,
     "string": strings.emitter,
@@ -57,13 +59,33 @@ class Node:
 
 def index_rows(resource_type: str, body: Json) -> IndexRows:
     """The rows of a resource as it stands, `meta` included; broken values make none, and it never raises for them."""
-    rows = IndexRows()
+    return _rows(_root(resource_type), body, body.keys())
+
+
+def index_changes(resource_type: str, stood: Json | None, stands: Json | None) -> tuple[IndexRows, IndexRows]:
+    """(rows that are gone, new rows) from one body to the next; None is no resource."""
+    if stood is None or stands is None:
+        gone, new = (IndexRows() if body is None else index_rows(resource_type, body) for body in (stood, stands))
+        return gone, new
     root = _root(resource_type)
+    told = stood.keys() | stands.keys()
+    changed = {name for name in told if stood.get(name) != stands.get(name)}
+    before, after = _rows(root, stood, changed), _rows(root, stands, changed)
+    gone, new = before - after, after - before
+    if gone or new:
+        kept = _rows(root, stands, told - changed)
+        gone, new = gone - kept, new - kept
+    return gone, new
+
+
+def _rows(root: Node, body: Json, names: Collection[str]) -> IndexRows:
+    """The rows of some of a body's elements, and those of the body as a whole."""
+    rows = IndexRows()
     for emit in root.emits:
         emit(body, rows)
     children = root.children
-    for name, value in body.items():
-        if child := children.get(name):
+    for name in names:
+        if (child := children.get(name)) and (value := body.get(name)) is not None:
             child.visit(value, rows)
     return rows
 
@@ -79,24 +101,40 @@ def _root(resource_type: str) -> Node:
 
 def _plant(root: Node, resource_type: str, code: str, alternative: Alternative) -> None:
     if alternative.chain is None:
+        root.emits.append(_evaluated(resource_type, code, alternative))
         return
-    chain = _rooted(resource_type, alternative.chain)
+    chain = rooted(resource_type, alternative.chain)
     if alternative.target:
         chain = (*chain, Step("resolves", alternative.target))
 
     def leaf(node: Node, type_name: str) -> None:
         if alternative.kind == "composite":
             _composite(node, type_name, resource_type, code, alternative)
-        else:
-            _value(node, alternative.kind, type_name, resource_type, code)
+            return
+        _value(node, alternative.kind, type_name, resource_type, code)
+        if has_trigrams(resource_type, alternative) and (
+            emit := strings.trigram_emitter(type_name, resource_type, code)
+        ):
+            node.emits.append(emit)
 
     _grow(root, resource_type, chain, leaf)
 
 
-def _rooted(resource_type: str, chain: Chain) -> Chain:
-    """Without the type's name at the beginning."""
-    first = chain[0]
-    return chain[1:] if first.kind == "member" and first.word in {resource_type, *_ROOTS} else chain
+def _evaluated(resource_type: str, code: str, alternative: Alternative) -> Emit:
+    """What adds the rows of an expression that is no chain."""
+    path = compile_path(alternative.text)
+    emitter = cache(_EMITTERS[alternative.kind])
+
+    def emit(body: Any, rows: IndexRows) -> None:
+        try:
+            found = path.typed(body)
+        except FhirPathError:
+            return
+        for node in found:
+            if add := emitter(_SYSTEM_TYPES.get(node.type, node.type), resource_type, code):
+                add(node.value, rows)
+
+    return emit
 
 
 def _value(node: Node, kind: str, type_name: str, resource_type: str, code: str) -> None:
@@ -108,21 +146,27 @@ def _value(node: Node, kind: str, type_name: str, resource_type: str, code: str)
 
 
 def _composite(node: Node, type_name: str, resource_type: str, code: str, alternative: Alternative) -> None:
-    parts = []
-    for kind, chains in alternative.components:
-        part = Node()
-        for chain in chains:
-            _grow(part, type_name, chain, lambda leaf, leaf_type, kind=kind: _value(leaf, kind, leaf_type, "", ""))
-        parts.append((kind, part.visit))
-    if emit := composites.emitter(parts, resource_type, code):
-        node.emits.append(emit)
+    first, second = (_part(type_name, kind, chains) for kind, chains in alternative.components)
+    node.emits.append(composites.emitter(first, second, resource_type, code))
+
+
+def _part(type_name: str, kind: str, chains: tuple[Chain, ...]) -> Emit:
+    """What adds the rows of one part of a composite, from the composite's node on."""
+
+    def leaf(node: Node, leaf_type: str) -> None:
+        _value(node, kind, leaf_type, *composites.PART)
+
+    root = Node()
+    for chain in chains:
+        _grow(root, type_name, chain, leaf)
+    return root.visit
 
 
 Leaf = Callable[[Node, str], None]
 
 
 def _grow(node: Node, type_name: str, chain: Chain, leaf: Leaf) -> None:
-    """Go along the chain from a node of a type, and give the node and type at its end to `leaf`; all ends of a choice."""
+    """Go along the chain from a node of a type, and give each node at its end to `leaf`, with its type."""
     if not chain:
         leaf(node, type_name)
         return

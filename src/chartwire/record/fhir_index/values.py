@@ -12,7 +12,7 @@ Emit = Callable[[Any, IndexRows], None]
 """Adds the rows of one value; none for a value that is broken."""
 
 _TOKEN_CHARACTERS_MAX = 400
-_STRING_CHARACTERS_MAX = 200
+STRING_CHARACTERS_MAX = 200
 _SUFFIXES_MAX = 5
 
 
@@ -27,7 +27,7 @@ def token_text(value: str) -> str:
 @lru_cache(maxsize=16_384)
 def string_text(text: str) -> str:
     """A string as the index holds it: without case and accents, white space as one blank, 200 characters at most."""
-    return " ".join(folded(text).replace("\0", "").split())[:_STRING_CHARACTERS_MAX]
+    return " ".join(folded(text).replace("\0", "").split())[:STRING_CHARACTERS_MAX]
 
 
 @lru_cache(maxsize=16_384)

@@ -184,8 +184,11 @@ end
 $$;
 
 
--- Everything that the index holds of resources under these keys goes. Arrays run in parallel.
-create function record_index_wipe(p_key bigint[], p_id uuid[])
+-- Rows of the index that are gone and new, table by table. Arrays of one prefix run in parallel; each row that is gone is
+-- looked up by itself. A row that is there already is an error: the writer did not know what stands.
+create function index_tokens(
+    p_gone_key bigint[], p_gone_value text[], p_gone_id uuid[],
+    p_new_key bigint[], p_new_value text[], p_new_id uuid[])
 returns void
 language plpgsql
 set plan_cache_mode = force_generic_plan
@@ -193,6 +196,129 @@ as $$
 declare
     v_org uuid := nullif(current_setting('chartwire.org_id', true), '')::uuid;
 begin
+    if cardinality(p_gone_id) > 0 then
+        delete from fhir_token s
+         using unnest(p_gone_key, p_gone_value, p_gone_id) as v (key, value, resource_id)
+         cross join lateral (
+                select o.ctid from fhir_token o
+                 where o.org_id = v_org and o.key = v.key and o.value = v.value
+                   and o.resource_id = v.resource_id
+                 limit 1
+               ) as standing
+         where s.ctid = standing.ctid;
+    end if;
+    if cardinality(p_new_id) > 0 then
+        insert into fhir_token (org_id, key, value, resource_id)
+        select v_org, v.key, v.value, v.resource_id
+          from unnest(p_new_key, p_new_value, p_new_id) as v (key, value, resource_id);
+    end if;
+end
+$$;
+
+create function index_strings(
+    p_gone_key bigint[], p_gone_value text[], p_gone_id uuid[],
+    p_new_key bigint[], p_new_value text[], p_new_id uuid[])
+returns void
+language plpgsql
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_org uuid := nullif(current_setting('chartwire.org_id', true), '')::uuid;
+begin
+    if cardinality(p_gone_id) > 0 then
+        delete from fhir_string s
+         using unnest(p_gone_key, p_gone_value, p_gone_id) as v (key, value, resource_id)
+         cross join lateral (
+                select o.ctid from fhir_string o
+                 where o.org_id = v_org and o.key = v.key and o.value = v.value
+                   and o.resource_id = v.resource_id
+                 limit 1
+               ) as standing
+         where s.ctid = standing.ctid;
+    end if;
+    if cardinality(p_new_id) > 0 then
+        insert into fhir_string (org_id, key, value, resource_id)
+        select v_org, v.key, v.value, v.resource_id
+          from unnest(p_new_key, p_new_value, p_new_id) as v (key, value, resource_id);
+    end if;
+end
+$$;
+
+create function index_dates(
+    p_gone_key bigint[], p_gone_low timestamptz[], p_gone_high timestamptz[], p_gone_code text[], p_gone_id uuid[],
+    p_new_key bigint[], p_new_low timestamptz[], p_new_high timestamptz[], p_new_code text[], p_new_id uuid[])
+returns void
+language plpgsql
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_org uuid := nullif(current_setting('chartwire.org_id', true), '')::uuid;
+begin
+    if cardinality(p_gone_id) > 0 then
+        delete from fhir_date s
+         using unnest(p_gone_key, p_gone_low, p_gone_high, p_gone_code, p_gone_id)
+                   as v (key, low, high, code, resource_id)
+         cross join lateral (
+                select o.ctid from fhir_date o
+                 where o.org_id = v_org and o.key = v.key and o.low = v.low and o.high = v.high
+                   and o.code = v.code and o.resource_id = v.resource_id
+                 limit 1
+               ) as standing
+         where s.ctid = standing.ctid;
+    end if;
+    if cardinality(p_new_id) > 0 then
+        insert into fhir_date (org_id, key, low, high, code, resource_id)
+        select v_org, v.key, v.low, v.high, v.code, v.resource_id
+          from unnest(p_new_key, p_new_low, p_new_high, p_new_code, p_new_id) as v (key, low, high, code, resource_id);
+    end if;
+end
+$$;
+
+create function index_numbers(
+    p_gone_key bigint[], p_gone_low double precision[], p_gone_high double precision[], p_gone_unit text[],
+    p_gone_code text[], p_gone_id uuid[],
+    p_new_key bigint[], p_new_low double precision[], p_new_high double precision[], p_new_unit text[], p_new_code
+    text[], p_new_id uuid[])
+returns void
+language plpgsql
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_org uuid := nullif(current_setting('chartwire.org_id', true), '')::uuid;
+begin
+    if cardinality(p_gone_id) > 0 then
+        delete from fhir_number s
+         using unnest(p_gone_key, p_gone_low, p_gone_high, p_gone_unit, p_gone_code, p_gone_id)
+                   as v (key, low, high, unit, code, resource_id)
+         cross join lateral (
+                select o.ctid from fhir_number o
+                 where o.org_id = v_org and o.key = v.key and o.low = v.low and o.high = v.high
+                   and o.unit = v.unit and o.code = v.code and o.resource_id = v.resource_id
+                 limit 1
+               ) as standing
+         where s.ctid = standing.ctid;
+    end if;
+    if cardinality(p_new_id) > 0 then
+        insert into fhir_number (org_id, key, low, high, unit, code, resource_id)
+        select v_org, v.key, v.low, v.high, v.unit, v.code, v.resource_id
+          from unnest(p_new_key, p_new_low, p_new_high, p_new_unit, p_new_code, p_new_id)
+                   as v (key, low, high, unit, code, resource_id);
+    end if;
+end
+$$;
+
+-- Everything that the index holds of resources under these keys goes. Arrays run in parallel.
+create function index_wipe(p_key bigint[], p_id uuid[])
+returns void
+language plpgsql
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    v_org uuid := nullif(current_setting('chartwire.org_id', true), '')::uuid;
+begin
+    if cardinality(p_id) = 0 then
+        return;
+    end if;
     delete from fhir_token s
      using unnest(p_key, p_id) as v (key, resource_id)
      where s.resource_id = v.resource_id and s.key = v.key and s.org_id = v_org;
@@ -205,94 +331,5 @@ begin
     delete from fhir_number s
      using unnest(p_key, p_id) as v (key, resource_id)
      where s.resource_id = v.resource_id and s.key = v.key and s.org_id = v_org;
-end
-$$;
-
--- Rows of the FHIR index: what is wiped goes first, then single rows, then new ones come. Arrays of one prefix run in
--- parallel.
-create function record_index(
-    p_wipe_key bigint[], p_wipe_id uuid[],
-    p_gone_token_key bigint[], p_gone_token_value text[], p_gone_token_id uuid[],
-    p_new_token_key bigint[], p_new_token_value text[], p_new_token_id uuid[],
-    p_gone_string_key bigint[], p_gone_string_value text[], p_gone_string_id uuid[],
-    p_new_string_key bigint[], p_new_string_value text[], p_new_string_id uuid[],
-    p_gone_date_key bigint[], p_gone_date_low timestamptz[], p_gone_date_high timestamptz[], p_gone_date_code text[], p_gone_date_id uuid[],
-    p_new_date_key bigint[], p_new_date_low timestamptz[], p_new_date_high timestamptz[], p_new_date_code text[], p_new_date_id uuid[],
-    p_gone_number_key bigint[], p_gone_number_low double precision[], p_gone_number_high double precision[], p_gone_number_unit text[], p_gone_number_code text[], p_gone_number_id uuid[],
-    p_new_number_key bigint[], p_new_number_low double precision[], p_new_number_high double precision[], p_new_number_unit text[], p_new_number_code text[], p_new_number_id uuid[])
-returns void
-language plpgsql
-set plan_cache_mode = force_generic_plan
-as $$
-declare
-    v_org uuid := nullif(current_setting('chartwire.org_id', true), '')::uuid;
-begin
-    if cardinality(p_wipe_id) > 0 then
-        perform record_index_wipe(p_wipe_key, p_wipe_id);
-    end if;
-    if cardinality(p_gone_token_id) > 0 then
-        delete from fhir_token s
-         using unnest(p_gone_token_key, p_gone_token_value, p_gone_token_id) as v (key, value, resource_id)
-         cross join lateral (
-                select o.ctid from fhir_token o
-                 where o.org_id = v_org and o.key = v.key and o.value = v.value and o.resource_id = v.resource_id
-                 limit 1
-               ) as standing
-         where s.ctid = standing.ctid;
-    end if;
-    if cardinality(p_gone_string_id) > 0 then
-        delete from fhir_string s
-         using unnest(p_gone_string_key, p_gone_string_value, p_gone_string_id) as v (key, value, resource_id)
-         cross join lateral (
-                select o.ctid from fhir_string o
-                 where o.org_id = v_org and o.key = v.key and o.value = v.value and o.resource_id = v.resource_id
-                 limit 1
-               ) as standing
-         where s.ctid = standing.ctid;
-    end if;
-    if cardinality(p_gone_date_id) > 0 then
-        delete from fhir_date s
-         using unnest(p_gone_date_key, p_gone_date_low, p_gone_date_high, p_gone_date_code, p_gone_date_id) as v (key, low, high, code, resource_id)
-         cross join lateral (
-                select o.ctid from fhir_date o
-                 where o.org_id = v_org and o.key = v.key and o.low = v.low and o.high = v.high and o.code = v.code and o.resource_id = v.resource_id
-                 limit 1
-               ) as standing
-         where s.ctid = standing.ctid;
-    end if;
-    if cardinality(p_gone_number_id) > 0 then
-        delete from fhir_number s
-         using unnest(p_gone_number_key, p_gone_number_low, p_gone_number_high, p_gone_number_unit, p_gone_number_code, p_gone_number_id) as v (key, low, high, unit, code, resource_id)
-         cross join lateral (
-                select o.ctid from fhir_number o
-                 where o.org_id = v_org and o.key = v.key and o.low = v.low and o.high = v.high and o.unit = v.unit and o.code = v.code and o.resource_id = v.resource_id
-                 limit 1
-               ) as standing
-         where s.ctid = standing.ctid;
-    end if;
-    if cardinality(p_new_token_id) > 0 then
-        insert into fhir_token (org_id, key, value, resource_id)
-        select v_org, v.key, v.value, v.resource_id
-          from unnest(p_new_token_key, p_new_token_value, p_new_token_id) as v (key, value, resource_id)
-            on conflict do nothing;
-    end if;
-    if cardinality(p_new_string_id) > 0 then
-        insert into fhir_string (org_id, key, value, resource_id)
-        select v_org, v.key, v.value, v.resource_id
-          from unnest(p_new_string_key, p_new_string_value, p_new_string_id) as v (key, value, resource_id)
-            on conflict do nothing;
-    end if;
-    if cardinality(p_new_date_id) > 0 then
-        insert into fhir_date (org_id, key, low, high, code, resource_id)
-        select v_org, v.key, v.low, v.high, v.code, v.resource_id
-          from unnest(p_new_date_key, p_new_date_low, p_new_date_high, p_new_date_code, p_new_date_id) as v (key, low, high, code, resource_id)
-            on conflict do nothing;
-    end if;
-    if cardinality(p_new_number_id) > 0 then
-        insert into fhir_number (org_id, key, low, high, unit, code, resource_id)
-        select v_org, v.key, v.low, v.high, v.unit, v.code, v.resource_id
-          from unnest(p_new_number_key, p_new_number_low, p_new_number_high, p_new_number_unit, p_new_number_code, p_new_number_id) as v (key, low, high, unit, code, resource_id)
-            on conflict do nothing;
-    end if;
 end
 $$;
