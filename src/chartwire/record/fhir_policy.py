@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
+from chartwire.core.access import Access
+from chartwire.store.pool import Connection
+from chartwire.store.queries import q
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -11,3 +17,16 @@ class Policy:
     update_creates: bool = True
     strict_references: bool = False
     deletes_max: int = 1
+
+
+async def policy_of(tx: Connection, access: Access) -> Policy:
+    """How the organisation of the access wants to be written to."""
+    return read_policy(await tx.fetchval(q.fhir_policy, access.org))
+
+
+def read_policy(text: str | None) -> Policy:
+    """The policy as it stands in an organisation's settings; what it does not name is as by default."""
+    return Policy() if text is None else _decoder.decode(text)
+
+
+_decoder = msgspec.json.Decoder(Policy)

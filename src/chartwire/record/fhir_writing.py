@@ -19,6 +19,7 @@ from chartwire.record import merging, status
 from chartwire.record.bodies import said_meta
 from chartwire.record.fhir_policy import Policy
 from chartwire.record.owner import owner_of
+from chartwire.record.references import missing, references_of
 from chartwire.record.standing import Standing
 from chartwire.record.work import Ref
 from chartwire.record.writing import Asked, Writer, keys_of
@@ -26,6 +27,7 @@ from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
 Method = Literal["create", "update", "patch", "delete"]
+Integrity = Literal["stored", "told", "strict"]
 _LABELS = ("tag", "security")
 
 
@@ -34,7 +36,8 @@ class Write:
     """One write of one resource.
 
     `id` is the logical id that it is about, None for a new resource. `body` is what is to stand; `change` makes it of
-    what stands (a patch). `version` is the one that If-Match wants, `absent` is If-None-Match: *.
+    what stands (a patch). `version` is the one that If-Match wants, `absent` is If-None-Match: *. `references` to what
+    is not there are stored, told after `finish`, or refused by it; at least what the policy says.
     """
 
     method: Method
@@ -44,6 +47,7 @@ class Write:
     change: Callable[[Json], Json] | None = None
     version: int | None = None
     absent: bool = False
+    references: Integrity = "stored"
 
     @property
     def target(self) -> Ref | None:
@@ -77,6 +81,7 @@ class FhirWriter:
     tx: Connection
     policy: Policy = field(default_factory=Policy)
     writer: Writer = field(init=False)
+    _looked_at: list[tuple[Integrity, Standing]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.writer = Writer(self.access, self.tx)
@@ -92,23 +97,50 @@ class FhirWriter:
         await self.writer.read(asked, deleted=True)
 
     async def apply(self, write: Write) -> Done:
-        """Make one write. Raises ChartwireError with nothing changed: PreconditionError, ConflictError (`merged`,
-        `duplicate`, `outranked`, `illegal_move`, `patient_has_record`, `id_taken`), FaultsError, NotFoundError."""
+        """Make one write; a create of what is there leaves that as it stands. Raises ChartwireError with nothing
+        changed: PreconditionError, ConflictError (`merged`, `duplicate`, `outranked`, `illegal_move`, `patient_fixed`,
+        `patient_has_record`, `id_taken`), FaultsError, NotFoundError."""
         if write.method == "delete":
             return await self._delete(write)
         held = self._standing(write)
+        if write.method == "create" and held is not None and not held.deleted:
+            return Done(200, held, changed=False, patients=_patients(held))
         self._check(write, held)
         body = self._wanted(write, held)
         if write.method == "patch":
             await self._read_more(write.type, body)
-        return await self._put(write, held, body)
+        done = await self._put(write, held, body)
+        integrity: Integrity = "strict" if self.policy.strict_references else write.references
+        if integrity != "stored":
+            self._looked_at.append((integrity, done.held))
+        return done
 
     async def finish(self) -> datetime:
         """Write everything; the events are in `writer.work.events`, for the outbox. Answers the time of the versions.
 
-        Raises TransientError (`changed_meanwhile`) when another transaction was first: roll back and redo.
+        Raises TransientError (`changed_meanwhile`) when another transaction was first: roll back and redo. Raises
+        FaultsError (`reference_not_found`) for references that lead nowhere, where one of the writes was strict.
         """
+        refused = [place for integrity, place in await self._dangling() if integrity == "strict"]
+        if refused:
+            faults = [(place, "reference_not_found", "leads to nothing that is there") for place in refused]
+            raise FaultsError("references lead to nothing that is there", code="reference_not_found", faults=faults)
         return await self.writer.finish()
+
+    async def dangling(self) -> list[str]:
+        """The places of references that lead nowhere, of the writes that wanted to be told."""
+        return [place for _, place in await self._dangling()]
+
+    async def _dangling(self) -> list[tuple[Integrity, str]]:
+        told = [
+            (integrity, place, ref)
+            for integrity, held in self._looked_at
+            for place, ref in references_of(held.body, held.type)
+        ]
+        if not told:
+            return []
+        gone = await missing(self.tx, self.access, self.writer.work, {ref for _, _, ref in told})
+        return [(integrity, place) for integrity, place, ref in told if ref in gone]
 
     # What stands ------------------------------------------------------------------------------------------------------
 

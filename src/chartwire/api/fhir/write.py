@@ -1,10 +1,19 @@
-"""FHIR R4 create, update, patch and delete of one resource (R4 3.1.0.4 to 3.1.0.8), over record/fhir_writing.py."""
+"""FHIR R4 create, update, patch and delete of one resource, by id or by condition (R4 3.1.0.4 to 3.1.0.8).
+
+The rules are the record's (record/fhir_writing.py); here is what HTTP says about them.
+"""
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from urllib.parse import urlencode
 
-from chartwire.api.fhir.negotiation import body_media, preferences
+from chartwire.api.fhir.judging import sent_resource
+from chartwire.api.fhir.negotiation import Preferences, preferences
+from chartwire.api.fhir.outcome import outcome_of
+from chartwire.api.fhir.patch import MEDIA as PATCH_MEDIA
+from chartwire.api.fhir.patch import sent_patch
 from chartwire.api.fhir.read import http_date
 from chartwire.api.fhir.types import known
 from chartwire.api.http import FHIR_JSON, Answer, Header, Request
@@ -14,53 +23,66 @@ from chartwire.api.routes import ANY_RESOURCE, Action, Handler, Route
 from chartwire.api.services import Services
 from chartwire.channels import route
 from chartwire.core.limits import HTTP_BODY_BYTES_MAX
-from chartwire.formats.fhir.reading import read_resource
-from chartwire.mapping.conversion import Json
-from chartwire.record.fhir_writing import Done, FhirWriter, PreconditionError, Write
+from chartwire.formats.fhir.validate import Issue
+from chartwire.record.fhir_conditions import settled
+from chartwire.record.fhir_policy import policy_of
+from chartwire.record.fhir_writing import Done, FhirWriter, Integrity, Method, PreconditionError, Write
 from chartwire.store.pool import Connection
 
-_VERSION = re.compile(rb'\s*(?:W/)?"([1-9][0-9]{0,8})"\s*')
 BASE = "/fhir/R4"
+_VERSION = re.compile(rb'\s*(?:W/)?"([1-9][0-9]{0,8})"\s*')
+_CREATED, _NO_CONTENT = 201, 204
 
 
 async def create(request: Request, services: Services) -> Answer:
-    """`POST /fhir/R4/{type}`: a new resource with a new id."""
+    """`POST /fhir/R4/{type}`: a new resource with a new id; with If-None-Exist only where none meets that condition."""
     kind = known(request.parts[0])
-    return await perform(request, services, Write("create", kind, body=await resource(request, kind)))
+    body, issues = await sent_resource(request, kind, services.base_url + BASE)
+    unless = request.headers.get(b"if-none-exist")
+    condition = None if unless is None else _needed(unless.decode("latin-1").rpartition("?")[2], "If-None-Exist")
+    return await perform(request, services, Write("create", kind, body=body), condition, issues)
 
 
 async def update(request: Request, services: Services) -> Answer:
-    """`PUT /fhir/R4/{type}/{id}`: the resource as it is to be; a new one where none stands."""
-    kind = known(request.parts[0])
-    write = Write(
-        "update",
-        kind,
-        request.parts[1],
-        await resource(request, kind),
-        version=wanted_version(request),
-        absent=wants_absent(request),
-    )
-    return await perform(request, services, write)
+    """`PUT /fhir/R4/{type}/{id}` or `{type}?{condition}`: the resource as it is to be; a new one where none stands."""
+    write, condition = _addressed(request, "update")
+    body, issues = await sent_resource(request, write.type, services.base_url + BASE)
+    write = replace(write, body=body, absent=wants_absent(request))
+    return await perform(request, services, write, condition, issues)
+
+
+async def patch(request: Request, services: Services) -> Answer:
+    """`PATCH /fhir/R4/{type}/{id}` or `{type}?{condition}`: a JSON Patch, merge patch or FHIRPath Patch."""
+    write, condition = _addressed(request, "patch")
+    return await perform(request, services, replace(write, change=await sent_patch(request)), condition)
 
 
 async def delete(request: Request, services: Services) -> Answer:
-    """`DELETE /fhir/R4/{type}/{id}`: gone from now on (410), but for its history."""
-    write = Write("delete", known(request.parts[0]), request.parts[1], version=wanted_version(request))
-    return await perform(request, services, write)
+    """`DELETE /fhir/R4/{type}/{id}` or `{type}?{condition}`: gone from now on (410), but for its history."""
+    return await perform(request, services, *_addressed(request, "delete"))
 
 
-async def perform(request: Request, services: Services, write: Write) -> Answer:
-    """Make one write, once for its Idempotency-Key, and answer with what stands then."""
+async def perform(
+    request: Request,
+    services: Services,
+    write: Write,
+    condition: str | None = None,
+    issues: Sequence[Issue] = (),
+) -> Answer:
+    """Make one write (of what meets the condition, where there is one), once for its Idempotency-Key, and answer with
+    what stands then. `issues` are what is worth knowing about its body."""
+    preferred = preferences(request)
+    asked = replace(write, references=_integrity(preferred))
 
     async def effect(tx: Connection) -> Answer:
-        writer = FhirWriter(request.access, tx)
-        await writer.read([write])
+        writer = FhirWriter(request.access, tx, await policy_of(tx, request.access))
         try:
-            done = await writer.apply(write)
+            done = await _made(writer, asked, condition)
         except PreconditionError as error:
-            raise _precondition_failed(error) from None
+            raise precondition_failed(error) from None
+        dangling = await writer.dangling()
         at = await finished(writer)
-        return _answer(request, done, at)
+        return _answer(done, at, preferred, [*issues, *map(_dangling, dangling)])
 
     answer = await performed(request, services, effect)
     services.wake()
@@ -74,13 +96,27 @@ async def finished(writer: FhirWriter) -> datetime:
     return at
 
 
-async def resource(request: Request, kind: str) -> Json:
-    """The body as a resource of this type. Raises ParseError, ApiError (415, and 400 for another type)."""
-    body_media(request)
-    body = read_resource(await request.content(), bytes_max=request.body_bytes_max)
-    if body["resourceType"] != kind:
-        raise ApiError(f"this address takes {kind}; the body is another type", code="type_mismatch")
-    return body
+async def _made(writer: FhirWriter, asked: Write, condition: str | None) -> list[Done]:
+    writes = [asked] if condition is None else await settled(writer, asked, condition)
+    await writer.read(writes)
+    return [await writer.apply(write) for write in writes]
+
+
+# What a request says ------------------------------------------------------------------------------------------------
+
+
+def _addressed(request: Request, method: Method) -> tuple[Write, str | None]:
+    """The write of a request as far as its head tells it, with the condition that stands in place of an id."""
+    kind, version = known(request.parts[0]), wanted_version(request)
+    if len(request.parts) > 1:
+        return Write(method, kind, request.parts[1], version=version), None
+    return Write(method, kind, version=version), _needed(urlencode(request.pairs), "the address")
+
+
+def _needed(condition: str, place: str) -> str:
+    if not condition.strip():
+        raise ApiError(f"{place} names neither an id nor a condition such as `identifier=...`", code="condition_needed")
+    return condition
 
 
 def wanted_version(request: Request) -> int | None:
@@ -102,34 +138,58 @@ def wants_absent(request: Request) -> bool:
     return given is not None
 
 
-def _answer(request: Request, done: Done, at: datetime) -> Answer:
-    """What a write gives back by Prefer: return (R4 3.1.0.1.4), with the version that stands in its headers."""
-    held = done.held
-    if done.status == 204:
-        etag: Sequence[Header] = [_etag(held.version)] if held.version else ()
-        return Answer(b"", 204, FHIR_JSON, etag, count=int(done.changed), patients=done.patients)
-    written = at if done.changed else held.stored_at or at
-    headers: list[Header] = [_etag(held.version), (b"last-modified", http_date(written))]
-    if done.status == 201:
-        place = f"{BASE}/{held.reference}/_history/{held.version}"
-        headers.append((b"location", place.encode()))
-    body = b"" if preferences(request).returning == "minimal" else held.text.encode()
-    return Answer(body, done.status, FHIR_JSON, headers, 1, done.patients)
+def _integrity(preferred: Preferences) -> Integrity:
+    if preferred.strict:
+        return "strict"
+    return "told" if preferred.returning == "OperationOutcome" else "stored"
+
+
+# What a write gives back --------------------------------------------------------------------------------------------
+
+
+def _answer(done: Sequence[Done], at: datetime, preferred: Preferences, issues: Sequence[Issue]) -> Answer:
+    """What stands then, by Prefer: return (R4 3.1.0.1.4), with its version in the headers. Nothing after deletions."""
+    patients = tuple(dict.fromkeys(patient for one in done for patient in one.patients))
+    gone = [one.held.version for one in done if one.status == _NO_CONTENT and one.held.version]
+    if len(gone) == len(done) != 1:
+        return Answer(b"", _NO_CONTENT, FHIR_JSON, (), sum(one.changed for one in done), patients)
+    one = done[0]
+    held = one.held
+    headers: list[Header] = [_etag(held.version)] if held.version else []
+    if one.status == _NO_CONTENT:
+        return Answer(b"", _NO_CONTENT, FHIR_JSON, headers, int(one.changed), patients)
+    headers.append((b"last-modified", http_date(at if one.changed else held.stored_at or at)))
+    if one.status == _CREATED or not one.changed:
+        headers.append((b"location", f"{BASE}/{held.reference}/_history/{held.version}".encode()))
+    return Answer(_body(one, preferred, issues), one.status, FHIR_JSON, headers, 1, patients)
+
+
+def _body(done: Done, preferred: Preferences, issues: Sequence[Issue]) -> bytes:
+    if preferred.returning == "minimal":
+        return b""
+    if preferred.returning == "OperationOutcome":
+        return outcome_of(issues)
+    return done.held.text.encode()
+
+
+def _dangling(place: str) -> Issue:
+    return Issue("warning", "not-found", place, "reference_not_found", "leads to nothing that is there now")
 
 
 def _etag(version: int) -> Header:
     return (b"etag", b'W/"%d"' % version)
 
 
-def _precondition_failed(error: PreconditionError) -> ApiError:
+def precondition_failed(error: PreconditionError) -> ApiError:
+    """The answer 412, with the version that stands."""
     headers = [_etag(error.version)] if error.version else []
     return ApiError(error.message, code=error.code, error_class="conflict", headers=headers)
 
 
-_TAG = "FHIR R4"
+# Routes -------------------------------------------------------------------------------------------------------------
 
 
-def _route(method: str, path: str, handle: Handler, summary: str, action: Action, status: int = 200) -> Route:
+def _route(method: str, path: str, handle: Handler, summary: str, action: Action) -> Route:
     return Route(
         method,
         path,
@@ -139,18 +199,23 @@ def _route(method: str, path: str, handle: Handler, summary: str, action: Action
         ANY_RESOURCE,
         action,
         checked=True,
-        status=status,
-        media="application/fhir+json",
-        tag=_TAG,
-        conditional=method != "POST",
+        status={"create": _CREATED, "delete": _NO_CONTENT}.get(action, 200),
+        media=FHIR_JSON.decode(),
+        tag="FHIR R4",
+        open_query=path == _ALL,
+        conditional=action != "create",
         body_bytes_max=HTTP_BODY_BYTES_MAX,
-        body_media=("application/fhir+json", "application/json"),
+        body_media=PATCH_MEDIA if method == "PATCH" else (FHIR_JSON.decode(), "application/json"),
     )
 
 
-_ONE = f"{BASE}/{{type}}/{{id}}"
+_ALL, _ONE = f"{BASE}/{{type}}", f"{BASE}/{{type}}/{{id}}"
 ROUTES = (
-    _route("POST", f"{BASE}/{{type}}", create, "Create a resource", "create", 201),
+    _route("POST", _ALL, create, "Create a resource", "create"),
     _route("PUT", _ONE, update, "Update a resource, or create it under this id", "update"),
-    _route("DELETE", _ONE, delete, "Delete a resource", "delete", 204),
+    _route("PATCH", _ONE, patch, "Change a resource in part", "update"),
+    _route("DELETE", _ONE, delete, "Delete a resource", "delete"),
+    _route("PUT", _ALL, update, "Update the resource that meets a condition, or create one", "update"),
+    _route("PATCH", _ALL, patch, "Change the resource that meets a condition in part", "update"),
+    _route("DELETE", _ALL, delete, "Delete the resource that meets a condition", "delete"),
 )

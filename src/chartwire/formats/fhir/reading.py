@@ -57,6 +57,18 @@ def read_resource(data: bytes, *, bytes_max: int = HTTP_BODY_BYTES_MAX) -> Json:
     `json_duplicate_key`, `json_control_character`, `json_number`, `json_too_deep` (`location` like `Patient.name[0]`)
     and `resource_type_missing`.
     """
+    resource = read_object(data, bytes_max=bytes_max)
+    if not isinstance(resource.get("resourceType"), str):
+        raise ParseError(
+            "the resource does not say what it is: `resourceType` is needed, a string",
+            code="resource_type_missing",
+            location="resourceType",
+        )
+    return resource
+
+
+def read_object(data: bytes, *, bytes_max: int = HTTP_BODY_BYTES_MAX) -> Json:
+    """The JSON object that `data` holds, read as strictly as a resource. Raises ParseError as `read_resource` does."""
     if len(data) > bytes_max:
         raise ParseError(f"a resource has at most {bytes_max} bytes here", code="body_too_large")
     if data.startswith(_BOM):
@@ -70,12 +82,6 @@ def read_resource(data: bytes, *, bytes_max: int = HTTP_BODY_BYTES_MAX) -> Json:
         _check_keys(data)
     if escapes and any(control in written for control in _CONTROLS):
         _check_text(resource)
-    if not isinstance(resource.get("resourceType"), str):
-        raise ParseError(
-            "the resource does not say what it is: `resourceType` is needed, a string",
-            code="resource_type_missing",
-            location="resourceType",
-        )
     return resource
 
 

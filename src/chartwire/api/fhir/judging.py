@@ -1,0 +1,42 @@
+"""What a client sends, before the record sees it: read strictly, and judged by R4 and the profiles that it names."""
+
+from chartwire.api.fhir.negotiation import body_media
+from chartwire.api.fhir.outcome import InvalidResourceError
+from chartwire.api.fhir.types import known
+from chartwire.api.http import Request
+from chartwire.api.problem import ApiError
+from chartwire.formats.fhir.links import find_links
+from chartwire.formats.fhir.reading import read_resource
+from chartwire.formats.fhir.validate import Issue, check
+from chartwire.mapping.conversion import Json
+
+
+async def sent_resource(request: Request, kind: str, base: str) -> tuple[Json, list[Issue]]:
+    """The body as a resource of this type, and what is worth knowing about it. Absolute references to this server
+    (below `base`) are relative from then on.
+
+    Raises ParseError (400), ApiError (415, and 400 for another type), InvalidResourceError.
+    """
+    body_media(request)
+    content = await request.content()
+    body = read_resource(content, bytes_max=request.body_bytes_max)
+    if body["resourceType"] != kind:
+        raise ApiError(f"this address takes {known(kind)}; the body is another type", code="type_mismatch")
+    if base and base.encode() in content:
+        make_relative(body, base)
+    return body, judged(body)
+
+
+def judged(body: Json) -> list[Issue]:
+    """What is worth knowing about a resource. Raises InvalidResourceError with every issue where one is an error."""
+    issues = check(body)
+    if any(issue.severity == "error" for issue in issues):
+        raise InvalidResourceError(issues)
+    return issues
+
+
+def make_relative(body: Json, base: str) -> None:
+    """Let references to this server be relative, as its own are."""
+    for link in find_links(body, ()):
+        if link.key == "reference":
+            link.lead(lambda value: value.removeprefix(f"{base}/") if value.startswith(f"{base}/") else None)
