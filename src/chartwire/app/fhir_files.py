@@ -111,6 +111,17 @@ def read_file(path: Path, singles_max: int) -> Iterator[Piece | Unreadable]:
         yield batch_of(gathered)
 
 
+def texts(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Every text of a file with its place: each line of NDJSON, any other file as a whole."""
+    with _opened(path) as file:
+        if _suffix(path) not in _LINES:
+            yield str(path), file.read()
+            return
+        for number, line in enumerate(file, start=1):
+            if text := line.strip():
+                yield f"{path}:{number}", text
+
+
 def _rank(name: str) -> int:
     return next((rank for rank, names in enumerate(_ORDER) if names.search(name)), len(_ORDER))
 

@@ -1,4 +1,4 @@
-"""`chartwire fhir`: load."""
+"""`chartwire fhir`: load, validate."""
 
 import argparse
 import importlib
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from chartwire.app.cli import common_arguments
+
+SEVERITIES = ("error", "warning", "information")
 
 
 class _Action(Protocol):
@@ -17,6 +19,25 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Arguments of `chartwire fhir`."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     _register_load(actions)
+    _register_validate(actions)
+
+
+def _register_validate(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    meaning = "check resources by R4 and by profiles; exit code 1 where one has an error"
+    validate = _action(actions, "validate", "fhir_validate", meaning)
+    validate.add_argument("inputs", nargs="+", metavar="IN", help="files, folders that are walked, or - for stdin")
+    validate.set_defaults(rest=[])
+    validate.add_argument(
+        "--profile",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="canonical that each must meet, too; |version may follow",
+    )
+    validate.add_argument("--strict", action="store_true", help="a profile that is not known here is an error")
+    validate.add_argument("--fail-on", choices=SEVERITIES[:2], default="error", help="what makes exit code 1")
+    validate.add_argument("--show", choices=SEVERITIES, default="warning", help="how grave an issue is to be shown")
+    validate.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, one test case a resource")
 
 
 def _register_load(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

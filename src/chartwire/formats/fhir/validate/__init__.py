@@ -4,7 +4,7 @@ Read: issues.py and rules.yaml (what is said), run.py, primitives.py, members.py
 references.py, narrative.py, invariants.py, then profiles.py and slicing.py (what profiles add).
 """
 
-from chartwire.formats.fhir.validate.issues import Issue, Severity, rules
+from chartwire.formats.fhir.validate.issues import SEVERITIES, Issue, Severity, rules
 from chartwire.formats.fhir.validate.validator import check, errors_of
 
-__all__ = ["Issue", "Severity", "check", "errors_of", "rules"]
+__all__ = ["SEVERITIES", "Issue", "Severity", "check", "errors_of", "rules"]

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple, cast
 import yaml
 
 Severity = Literal["error", "warning", "information"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "information")
 ISSUES_MAX: Final = 500
 _GRAVE_WHEN_STRICT: Final = frozenset({"profile-unknown", "profile-version"})
 Place = tuple[Any, str, int]

@@ -56,7 +56,7 @@ def check_profile(canonical: str, held: Json, place: Place, run: Run) -> None:
     if profile is None:
         known = [one for one in structure_canonicals() if one.partition("|")[0] == canonical.partition("|")[0]]
         versions = ", ".join(one.partition("|")[2] for one in known)
-        run.findings.add("profile-version" if known else "profile-unknown", where, profile=canonical, known=versions)
+        run.findings.add("profile-version" if known else "profile-unknown", where, known=versions)
     elif profile.type not in (held.get("resourceType"), "Resource", "DomainResource"):
         run.findings.add("profile-type", where, profile=profile.name, wanted=profile.type)
     else:
