@@ -51,7 +51,7 @@ async def test_profiles_come_by_the_query_by_parameters_and_by_the_resource(clie
 async def test_an_unknown_profile_is_a_warning_and_an_error_for_who_handles_strictly(client):
     path = "/fhir/R4/Patient/$validate?profile=http://example.org/mine"
     assert await told(client, path, PATIENT) == {("warning", "profile-unknown", "Patient.meta.profile")}
-    assert await told(client, path, PATIENT, Prefer="handling=strict") == {
+    assert await told(client, path, PATIENT, prefer="handling=strict") == {
         ("error", "profile-unknown", "Patient.meta.profile")
     }
 
@@ -81,7 +81,8 @@ async def test_what_cannot_be_asked_is_refused(client, path, body, status):
 
 
 async def test_a_resource_that_two_readers_read_differently_is_refused(client):
-    answer = await client.post("/fhir/R4/Patient/$validate", b'{"resourceType":"Patient","id":"a","id":"b"}', **FHIR)
+    twice = b'{"resourceType":"Patient","id":"a","id":"b"}'
+    answer = await client.call("POST", "/fhir/R4/Patient/$validate", body=twice, headers=FHIR)
     assert (answer.status, answer.json["issue"][0]["details"]["coding"][0]["code"]) == (400, "json_duplicate_key")
 
 
