@@ -5,6 +5,7 @@ from typing import Any
 
 from chartwire.formats.fhirpath import nodes, syntax
 from chartwire.formats.fhirpath.functions import FUNCTIONS
+from chartwire.formats.fhirpath.functions.filtering import sort
 from chartwire.formats.fhirpath.nodes import FALSE, TRUE, Env, Node, Step, boolean, only, truth
 from chartwire.formats.fhirpath.operators import OPERATORS, as_quantity, conjunction, disjunction, distinct
 from chartwire.formats.fhirpath.quantities import Quantity
@@ -131,6 +132,8 @@ class _Compiler:
     def _called(self, call: syntax.Call, source: Step) -> Step:
         if call.name in _TYPE_FUNCTIONS and len(call.arguments) == 1:
             return _typed(call.name, source, _type_argument(call.arguments[0]))
+        if call.name == "sort":
+            return self._sorted(call, source)
         function = FUNCTIONS.get(call.name)
         if function is None:
             raise FhirPathError(f"`{call.name}()` is no function of FHIRPath", position=call.at)
@@ -138,6 +141,16 @@ class _Compiler:
             raise FhirPathError(f"`{call.name}()` takes another number of arguments", position=call.at)
         run, arguments = function.run, tuple(self.step(argument) for argument in call.arguments)
         return lambda this, env: run(env, this, source(this, env), *arguments)
+
+    def _sorted(self, call: syntax.Call, source: Step) -> Step:
+        """`sort(key, -key)`: a minus before a key turns its order round, of texts too."""
+        keys = [self._key(argument) for argument in call.arguments]
+        return lambda this, env: sort(env, source(this, env), keys)
+
+    def _key(self, argument: Expression) -> tuple[Step, bool]:
+        if isinstance(argument, syntax.Sign) and argument.sign == "-":
+            return self.step(argument.operand), True
+        return self.step(argument), False
 
 
 def _fixed(name: str) -> str | None:

@@ -32,7 +32,11 @@ class Slot(NamedTuple):
     other_half: str
 
 
+_NUMBER_END = 10**40
+TYPE_INFO = "System.TypeInfo"
+"""What `type()` answers: `namespace` and `name`."""
 _SYSTEM_KINDS = {
+    TYPE_INFO: "object",
     "System.Boolean": "boolean",
     "System.String": "string",
     "System.Integer": "number",
@@ -72,6 +76,8 @@ def root(resource: Json) -> Node:
 @cache
 def slots(type_name: str) -> dict[str, tuple[Slot, ...]]:
     """The elements of a type by name; a choice has a slot for each of its types."""
+    if type_name == TYPE_INFO:
+        return {name: (Slot(name, "System.String", "_"),) for name in ("namespace", "name")}
     found: dict[str, list[Slot]] = {}
     for child in definitions.children(type_name).values():
         other_half = f"_{child.name}" if definitions.is_primitive(child.type) else ""
@@ -127,7 +133,7 @@ def is_kind_of(actual: str, wanted: str) -> bool:
 @cache
 def named_type(name: str) -> str:
     """The type that `is`, `as` and `ofType` mean: FHIR types before System types. Raises FhirPathError."""
-    if name in _SYSTEM_KINDS:
+    if name.startswith("System."):
         return name
     plain = name.removeprefix("FHIR.")
     if is_known(plain):
@@ -199,7 +205,9 @@ def string(value: str) -> list[Node]:
 
 
 def number(value: int | Decimal) -> list[Node]:
-    """A number as a collection."""
+    """A number as a collection; nothing where it is greater than any that FHIRPath must know (N1, 5.7: overflow)."""
+    if abs(value) >= _NUMBER_END:
+        return []
     return [Node(value, "System.Integer" if type(value) is int else "System.Decimal")]
 
 

@@ -29,6 +29,9 @@ SECONDS = {
     "millisecond": Decimal("0.001"),
 }
 _MONTHS = {"year": 12, "month": 1}
+_FIRST = (0, 1, 1, 0, 0, 0)
+_DATE_DIGITS = {4: 1, 6: 2, 8: 3, 12: 5, 14: 6, 17: 6}
+_TIME_DIGITS = {2: 1, 4: 2, 6: 3, 9: 3}
 _UCUM = {"'wk'": "week", "'d'": "day", "'h'": "hour", "'min'": "minute", "'s'": "second", "'ms'": "millisecond"}
 _LAST_DAY = date.max.toordinal()
 
@@ -98,6 +101,34 @@ def later_time(text: str, amount: Decimal, unit: str) -> str | None:
     return ":".join(_clock(seconds)[: len(start.parts)])
 
 
+def boundary(text: str, digits: int, *, high: bool) -> str | None:
+    """The first (or last) moment that a date or dateTime may mean, written with so many digits: 4, 6, 8, 12, 14 or 17.
+
+    Without a zone it may be any: the earliest is +14:00, the latest -12:00. None for other numbers of digits.
+    """
+    found, count = moment(text), _DATE_DIGITS.get(digits)
+    if found is None or count is None:
+        return None
+    parts = list(found.parts[:count])
+    while len(parts) < count:
+        parts.append(_last(parts) if high else _FIRST[len(parts)])
+    day = "-".join(f"{int(part):0{4 if at == 0 else 2}d}" for at, part in enumerate(parts[:3]))
+    if count <= 3:
+        return day
+    return f"{day}T{_clock_of(parts[3:], digits == 17, high)}{_zone_of(text) or ('-12:00' if high else '+14:00')}"
+
+
+def time_boundary(text: str, digits: int, *, high: bool) -> str | None:
+    """The same of a time of day, with 2, 4, 6 or 9 digits."""
+    found, count = time_of_day(text), _TIME_DIGITS.get(digits)
+    if found is None or count is None:
+        return None
+    parts = list(found.parts[:count])
+    while len(parts) < count:
+        parts.append((23, 59, 59)[len(parts)] if high else 0)
+    return _clock_of(parts, digits == 9, high)
+
+
 def duration_unit(unit: str) -> str | None:
     """The calendar word of `years`, `day`, `'d'`...; None for what moves no date, as `'mo'` (N1, 4.1.8)."""
     word = unit if unit.startswith("'") else unit.removesuffix("s")
@@ -145,7 +176,7 @@ def _in_precision(amount: Decimal, unit: str, finest: str) -> tuple[Decimal, str
     if unit in _MONTHS:
         months = Decimal(int(amount) * _MONTHS[unit])
         return (Decimal(int(months / 12) * 12) if finest == "year" else months), "month"
-    seconds = amount * SECONDS[unit]
+    seconds = (amount if unit in ("second", "millisecond") else int(amount)) * SECONDS[unit]
     if finest in _MONTHS:
         return Decimal(int(seconds / SECONDS[finest]) * _MONTHS[finest]), "month"
     return (seconds if finest == "second" else int(seconds / SECONDS[finest]) * SECONDS[finest]), "second"
@@ -185,6 +216,21 @@ def _clock(seconds: Decimal) -> list[str]:
 def _two(part: int | Decimal) -> str:
     text = f"{part:f}" if isinstance(part, Decimal) else str(part)
     return text if len(text.partition(".")[0]) > 1 else f"0{text}"
+
+
+def _last(parts: list[int | Decimal]) -> int:
+    if len(parts) == 2:
+        return monthrange(int(parts[0]), int(parts[1]))[1]
+    return (0, 12, 0, 23, 59, 59)[len(parts)]
+
+
+def _clock_of(parts: list[int | Decimal], fraction: bool, high: bool) -> str:
+    whole = [_two(int(part)) for part in parts]
+    if not fraction:
+        return ":".join(whole)
+    seconds = Decimal(parts[-1])
+    told = f"{seconds % 1:.3f}"[1:] if isinstance(parts[-1], Decimal) else ".999" if high else ".000"
+    return ":".join(whole) + told
 
 
 def _zone_of(text: str) -> str:

@@ -99,7 +99,7 @@ def _read_quantity(item: Node) -> Quantity | None:
 
 def _iif(env: Env, this: Node, items: list[Node], test: Step, then: Step, other: Step | None = None) -> list[Node]:
     """The branch not taken is not evaluated; `$this` in it is the single item before the dot, if there is one."""
-    inner = items[0] if len(items) == 1 else this
+    inner = only(items, "`iif()`") or this
     if truth(test(inner, env), "`iif()`"):
         return then(inner, env)
     return [] if other is None else other(inner, env)

@@ -7,10 +7,11 @@ from typing import Any
 
 from chartwire.formats.fhir import definitions
 from chartwire.formats.fhirpath import nodes, quantities
-from chartwire.formats.fhirpath.functions.registry import Function, Run, each, exactly, on_items, text_of
+from chartwire.formats.fhirpath.functions.registry import Function, each, exactly, on_items, text_of
 from chartwire.formats.fhirpath.nodes import Env, Json, Node, Step, boolean, only
 from chartwire.formats.fhirpath.operators import quantity_of
 
+_STRUCTURES = "http://hl7.org/fhir/StructureDefinition/"
 _REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 
 
@@ -54,16 +55,22 @@ def _contained(root: Node, wanted: str) -> Node | None:
     return next((one for one in nodes.members(root, "contained") if one.value.get("id") == wanted), None)
 
 
-def _asked(name: str) -> Run:
-    """`memberOf()` and `conformsTo()`: the hook's answer, nothing where it has none."""
-    hook_name = {"memberOf": "member_of", "conformsTo": "conforms"}[name]
+def _member_of(env: Env, this: Node, items: list[Node], address: Step) -> list[Node]:
+    item, wanted = only(items, "`memberOf()`"), text_of(address, this, env, "`memberOf()`")
+    if item is None or wanted is None or env.hooks.member_of is None:
+        return []
+    return boolean(env.hooks.member_of(item, wanted))
 
-    def run(env: Env, this: Node, items: list[Node], address: Step) -> list[Node]:
-        item, wanted = only(items, f"`{name}()`"), text_of(address, this, env, f"`{name}()`")
-        hook = getattr(env.hooks, hook_name)
-        return [] if item is None or wanted is None or hook is None else boolean(hook(item, wanted))
 
-    return run
+def _conforms_to(env: Env, this: Node, items: list[Node], address: Step) -> list[Node]:
+    """The hook's answer; of the types of R4 themselves it is known without."""
+    item, wanted = only(items, "`conformsTo()`"), text_of(address, this, env, "`conformsTo()`")
+    if item is None or wanted is None:
+        return []
+    name = wanted.removeprefix(_STRUCTURES)
+    if name != wanted and nodes.is_known(name):
+        return boolean(nodes.is_kind_of(item.type, name))
+    return [] if env.hooks.conforms is None else boolean(env.hooks.conforms(item, wanted))
 
 
 def _trace(env: Env, this: Node, items: list[Node], name: Step, projection: Step | None = None) -> list[Node]:
@@ -88,7 +95,7 @@ def _comparable(env: Env, this: Node, items: list[Node], other: Step) -> list[No
 
 
 def _type(items: list[Node]) -> list[Node]:
-    return [Node(_type_info(item.type), "TypeInfo") for item in items]
+    return [Node(_type_info(item.type), nodes.TYPE_INFO) for item in items]
 
 
 def _type_info(name: str) -> Json:
@@ -134,8 +141,8 @@ FHIR: dict[str, Function] = {
     "extension": exactly(_extension, 1),
     "hasExtension": exactly(_has_extension, 1),
     "resolve": Function(_resolve),
-    "memberOf": exactly(_asked("memberOf"), 1),
-    "conformsTo": exactly(_asked("conformsTo"), 1),
+    "memberOf": exactly(_member_of, 1),
+    "conformsTo": exactly(_conforms_to, 1),
     "trace": Function(_trace, 1, 2),
     "now": Function(lambda env, _this, _items: [Node(_now(env), "System.DateTime")]),
     "today": Function(lambda env, _this, _items: [Node(_now(env)[:10], "System.Date")]),

@@ -1,9 +1,11 @@
 """Filtering, projection, subsetting, combining, trees and aggregates (N1, 5.2 to 5.4, 5.8, 7)."""
 
+from functools import cmp_to_key
+
 from chartwire.formats.fhirpath import nodes
 from chartwire.formats.fhirpath.functions.registry import Function, each, exactly, on_items, whole_of
 from chartwire.formats.fhirpath.nodes import Env, Node, Step, only, truth
-from chartwire.formats.fhirpath.operators import contains, distinct
+from chartwire.formats.fhirpath.operators import compared, contains, distinct
 from chartwire.formats.fhirpath.syntax import FhirPathError
 
 REPEATED_ITEMS_MAX = 100_000
@@ -69,6 +71,27 @@ def _combine(env: Env, this: Node, items: list[Node], other: Step) -> list[Node]
 
 def _union(env: Env, this: Node, items: list[Node], other: Step) -> list[Node]:
     return distinct(items + other(this, env))
+
+
+def sort(env: Env, items: list[Node], keys: list[tuple[Step, bool]]) -> list[Node]:
+    """The items in the order of their keys (a step, and whether it is descending), or of themselves without any.
+
+    Items without a key come first, last where it is descending; items that cannot be told apart stay in their order.
+    """
+
+    def order(left: Node, right: Node) -> int:
+        for key, descending in keys or [(_itself, False)]:
+            ours, theirs = key(left, env), key(right, env)
+            found = compared(ours, theirs, "sort()") if ours and theirs else len(ours) - len(theirs)
+            if found:
+                return -found if descending else found
+        return 0
+
+    return sorted(items, key=cmp_to_key(order))
+
+
+def _itself(this: Node, _env: Env) -> list[Node]:
+    return [this]
 
 
 def _children(items: list[Node]) -> list[Node]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation, Overflow
 from typing import Any
 
+from chartwire.formats.fhirpath import temporal
 from chartwire.formats.fhirpath.functions.registry import Function, exactly, on_items, whole_of
 from chartwire.formats.fhirpath.nodes import KINDS, Env, Node, Step, number, only
 from chartwire.formats.fhirpath.operators import quantity_of
@@ -81,7 +82,7 @@ def _precision(items: list[Node]) -> list[Node]:
     if item is None or item.value is None:
         return []
     if KINDS[item.type] == "number":
-        return number(len(f"{abs(Decimal(item.value)):f}".replace(".", "")))
+        return number(len(f"{Decimal(item.value):f}".partition(".")[2]))
     if KINDS[item.type] not in ("date", "time"):
         return []
     return number(sum(sign.isdigit() for sign in _without_zone(item.value)))
@@ -93,31 +94,52 @@ def _without_zone(text: str) -> str:
 
 
 def _boundary(name: str, direction: int) -> Function:
-    """`lowBoundary()` and `highBoundary()` of a decimal or quantity: half a unit of the last place away."""
+    """`lowBoundary()` and `highBoundary()`: half a unit of the last place away, of times the first or last."""
 
     def run(env: Env, this: Node, items: list[Node], places: Step | None = None) -> list[Node]:
         item = only(items, f"`{name}()`")
         digits = None if places is None else whole_of(places, this, env, f"`{name}()`")
         if item is None or item.value is None:
             return []
-        kind = KINDS[item.type]
-        if kind == "number":
-            found = _bound(Decimal(item.value), direction, 8 if digits is None else digits)
-            return [] if found is None else number(found)
-        quantity = quantity_of(item) if kind == "quantity" else None
-        bound = None if quantity is None else _bound(quantity.value, direction, 8 if digits is None else digits)
-        return [] if quantity is None or bound is None else [Node(Quantity(bound, quantity.unit), "System.Quantity")]
+        value = _bound_of(item, direction, digits)
+        return [] if value is None else [Node(value, _BOUND_TYPES.get(item.type, item.type))]
 
     return Function(run, 0, 1)
 
 
-def _bound(value: Decimal, direction: int, places: int) -> Decimal | None:
+def _bound_of(item: Node, direction: int, digits: int | None) -> Any:
+    kind = KINDS[item.type]
+    if kind == "number":
+        return _bound(Decimal(item.value), direction, digits)
+    if kind == "quantity":
+        quantity = quantity_of(item)
+        bound = None if quantity is None else _bound(quantity.value, direction, digits)
+        return None if quantity is None or bound is None else Quantity(bound, quantity.unit)
+    if kind == "date":
+        usual = 8 if item.type in ("date", "System.Date") else 17
+        return temporal.boundary(item.value, usual if digits is None else digits, high=direction > 0)
+    if kind == "time":
+        return temporal.time_boundary(item.value, 9 if digits is None else digits, high=direction > 0)
+    return None
+
+
+_BOUND_TYPES = {
+    **dict.fromkeys(("System.Integer", "integer", "positiveInt", "unsignedInt", "decimal"), "System.Decimal"),
+    **dict.fromkeys(("Quantity", "Age", "Count", "Distance", "Duration", "MoneyQuantity"), "System.Quantity"),
+}
+
+
+def _bound(value: Decimal, direction: int, digits: int | None) -> Decimal | None:
+    places = 8 if digits is None else digits
     if not 0 <= places <= _DIGITS_MAX:
         return None
     exponent = value.as_tuple().exponent
     step = Decimal(5).scaleb((exponent if isinstance(exponent, int) else 0) - 1)
     rounding = ROUND_CEILING if direction > 0 else ROUND_FLOOR
-    return (value + step * direction).quantize(Decimal(1).scaleb(-places), rounding)
+    try:
+        return (value + step * direction).quantize(Decimal(1).scaleb(-places), rounding)
+    except InvalidOperation:
+        return None
 
 
 MATHS: dict[str, Function] = {
