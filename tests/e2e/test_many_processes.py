@@ -112,7 +112,7 @@ def node(external_database: str) -> Iterator[Node]:
 
 def test_roles_run_one_by_one_against_the_operators_database(node: Node) -> None:
     assert node.cli_json("migrate")["migrations"]
-    assert node.cli_json("migrate") == {"migrations": [], "partitions": []}
+    assert node.cli_json("migrate") == {"migrations": [], "partitions": [], "to_index": 0}
     org = node.cli_json("org", "create", "Own Server Clinic")["org_id"]
     node.cli_json("source", "create", "feed", "--org", org, "--authority", "TESTCLINIC")
     key = node.cli_json("key", "create", "--org", org, "--name", "reader", "--scope", "patients.read")["key"]

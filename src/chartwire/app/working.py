@@ -14,6 +14,7 @@ from chartwire.app.watching import Machine
 from chartwire.channels.halts import keep_holds
 from chartwire.channels.maintenance import keep_in_order
 from chartwire.channels.path import Path
+from chartwire.channels.reindexing import keep_indexed
 from chartwire.channels.route import announce
 from chartwire.channels.sources import SourceDirectory
 from chartwire.channels.worker import IntakeWorker
@@ -84,6 +85,7 @@ class Workers:
                 group.create_task(self._rounds.run(stop))
                 group.create_task(keep_holds(self._shared.pool, self._shared.engine_pool, stop))
                 group.create_task(keep_in_order(self._shared.pool, self._shared.engine_pool, stop))
+                group.create_task(keep_indexed(self._shared.pool, self._shared.engine_pool, stop))
         finally:
             await self._listener.close()
             await self._directory.close()

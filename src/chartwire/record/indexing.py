@@ -37,7 +37,7 @@ def practice_columns(changed: Iterable[Standing], now: datetime) -> Columns:
 
 
 def fhir_columns(changed: Iterable[Standing]) -> Columns:
-    """Keys and resources that are to be wiped, then for each table rows that are gone and new ones."""
+    """Tables, keys and resources that are to be wiped, then for each table rows that are gone and new ones."""
     told = _Changes()
     for held in changed:
         stood, stands = held.stored_as_told, held.as_told
@@ -48,22 +48,23 @@ def fhir_columns(changed: Iterable[Standing]) -> Columns:
     return told.columns()
 
 
-def replaced_columns(resource_type: str, resource_id: UUID, body: Json | None) -> Columns:
-    """What `fhir_columns` says of one resource whose rows are all replaced; none come for a body that is gone."""
+def replaced_columns(resources: Iterable[tuple[str, UUID, Json | None]]) -> Columns:
+    """What `fhir_columns` says of resources (type, id, body) whose rows are all replaced; None has no rows."""
     told = _Changes()
-    told.wipe(resource_type, resource_id)
-    told.add(resource_id, *index_changes(resource_type, None, body))
+    for resource_type, resource_id, body in resources:
+        told.wipe(resource_type, resource_id)
+        told.add(resource_id, *index_changes(resource_type, None, body))
     return told.columns()
 
 
 @dataclass(slots=True)
 class _Changes:
-    wiped: list[tuple[int, UUID]] = field(default_factory=list)
+    wiped: list[tuple[str, int, UUID]] = field(default_factory=list)
     gone: list[tuple[UUID, IndexRows]] = field(default_factory=list)
     new: list[tuple[UUID, IndexRows]] = field(default_factory=list)
 
     def wipe(self, resource_type: str, resource_id: UUID) -> None:
-        self.wiped.extend((key, resource_id) for key in keys_of_type(resource_type))
+        self.wiped.extend((table, key, resource_id) for table, key in keys_of_type(resource_type))
 
     def add(self, resource_id: UUID, gone: IndexRows, new: IndexRows) -> None:
         self.gone.append((resource_id, gone))
@@ -71,7 +72,7 @@ class _Changes:
 
     def columns(self) -> Columns:
         tables = [_table_columns(side, read, width) for read, width in _TABLES for side in (self.gone, self.new)]
-        return [*columns(self.wiped, 2), *chain.from_iterable(tables)]
+        return [*columns(self.wiped, 3), *chain.from_iterable(tables)]
 
 
 def _table_columns(side: Iterable[tuple[UUID, IndexRows]], read: Callable[[IndexRows], Rows], width: int) -> Columns:

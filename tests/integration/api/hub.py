@@ -114,7 +114,7 @@ class Record:
                 [lineage],
             ]
             await tx.execute(q.save_resources, *row, RULES)
-            await tx.execute(q.write_fhir_index, *replaced_columns(kind, resource_id, None if deleted else stored))
+            await tx.execute(q.write_fhir_index, *replaced_columns([(kind, resource_id, None if deleted else stored)]))
             await tx.execute("delete from search_value where org_id = $1 and resource_id = $2", self.org, resource_id)
             if not deleted:
                 values = sorted(index_values(kind, stored, at))

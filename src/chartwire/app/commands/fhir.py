@@ -1,4 +1,4 @@
-"""`chartwire fhir`: load, validate."""
+"""`chartwire fhir`: load, reindex, validate."""
 
 import argparse
 import importlib
@@ -19,7 +19,14 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Arguments of `chartwire fhir`."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     _register_load(actions)
+    _register_reindex(actions)
     _register_validate(actions)
+
+
+def _register_reindex(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    reindex = _action(actions, "reindex", "fhir_reindex", "bring all resources into the FHIR search index, now")
+    reindex.add_argument("--org", metavar="ORG_ID", help="of this organisation only")
+    reindex.add_argument("--check", action="store_true", help="only count; exit code 1 where something is left")
 
 
 def _register_validate(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -5,8 +5,9 @@ import asyncio
 
 from chartwire.app import console
 from chartwire.app.cli import common_arguments
-from chartwire.app.services import database_address
+from chartwire.app.services import database_address, services
 from chartwire.app.settings import load
+from chartwire.channels.reindexing import unindexed
 from chartwire.core.clock import now
 from chartwire.core.errors import ConflictError
 from chartwire.store.migrate import migrate
@@ -22,22 +23,27 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The command. Run it at each release, and monthly (cron) where no `up` runs: it also makes coming partitions."""
-    address = database_address(load(args.config))
+    settings = load(args.config)
+    address = database_address(settings)
     if not address.admin:
         raise ConflictError(
             "database_url is not set: migrations need a user that may create roles and tables", code="no_admin"
         )
 
-    async def work() -> tuple[list[str], list[str]]:
+    async def work() -> tuple[list[str], list[str], int]:
         applied = await migrate(
             address.admin,
             app_password=address.app_password,
             engine_password=address.engine_password,
             phases=("pre",) if args.pre else ("pre", "post"),
         )
-        return applied, await ensure_partitions(address.admin, now())
+        partitions = await ensure_partitions(address.admin, now())
+        async with services(settings, size=2) as shared:
+            return applied, partitions, await unindexed(shared.pool, shared.engine_pool)
 
-    applied, partitions = asyncio.run(work())
+    applied, partitions, left = asyncio.run(work())
     text = f"{len(applied)} migrations applied, {len(partitions)} partitions made"
-    console.say(args, {"migrations": applied, "partitions": partitions}, text)
+    if left:
+        text += f"\n{left} resources are to be indexed: the workers do it, `chartwire fhir reindex` does it at once"
+    console.say(args, {"migrations": applied, "partitions": partitions, "to_index": left}, text)
     return console.OK

@@ -14,12 +14,24 @@ from chartwire.record.fhir_index.expressions import Chain, alternatives, chain_o
 from chartwire.record.fhir_index.keys import key_of
 
 RULES = 1
-"""Rises with every change of what rows a resource makes; `chartwire fhir reindex` brings all to the present one."""
+"""Rises with every change of what rows a resource makes, up to 32,767; workers then index again what older rules did.
+
+With it change the number in `take_unindexed` and `count_unindexed` (store/sql/fhir_index.sql) and, by a migration, in
+the index resource_not_indexed.
+"""
 
 COMMON = ("_profile", "_security", "_source", "_tag")
-VARIANTS = ("", "exact", "text", "contains", "identifier", "of-type")
+_ROWS_OF_KIND: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "token": {"token": ("", "of-type"), "string": ("text",)},
+    "reference": {"token": ("", "identifier"), "string": ("text",)},
+    "uri": {"token": ("",)},
+    "string": {"string": ("", "exact", "contains")},
+    "date": {"date": ("",)},
+    "number": {"number": ("",)},
+    "quantity": {"number": ("",)},
+    "composite": {"token": ("",), "string": ("",), "date": ("",), "number": ("",)},
+}
 _ROOTS = frozenset({"Resource", "DomainResource"})
-_KINDS = frozenset({"composite", "date", "number", "quantity", "reference", "string", "token", "uri"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +68,15 @@ def place_of(resource_type: str, code: str) -> Place | None:
 
 
 @cache
-def keys_of_type(resource_type: str) -> tuple[int, ...]:
-    """All keys under which a resource of a type can have rows, variants included."""
-    return tuple(key_of(resource_type, code, variant) for code in parameters(resource_type) for variant in VARIANTS)
+def keys_of_type(resource_type: str) -> tuple[tuple[str, int], ...]:
+    """(table, key) of all rows that a resource of a type can have."""
+    return tuple(
+        (table, key_of(resource_type, code, variant))
+        for code, own in stored(resource_type).items()
+        for kind in dict.fromkeys(alternative.kind for alternative in own)
+        for table, variants in _ROWS_OF_KIND[kind].items()
+        for variant in variants
+    )
 
 
 @cache
@@ -66,7 +84,7 @@ def parameters(resource_type: str) -> Mapping[str, SearchParameter]:
     """The parameters of a type that have rows, common ones included, by code."""
     common = {code: told for code, told in common_parameters().items() if code in COMMON}
     own = {code: told for code, told in search_parameters(resource_type).items() if code[0] != "_"}
-    return {code: told for code, told in (own | common).items() if told.kind in _KINDS and told.expression}
+    return {code: told for code, told in (own | common).items() if told.kind in _ROWS_OF_KIND and told.expression}
 
 
 @cache

@@ -52,9 +52,9 @@ create statistics fhir_token_words (mcv) on key, value from fhir_token;
 alter statistics fhir_token_words set statistics 500;
 create statistics fhir_string_words (mcv) on key, value from fhir_string;
 
--- Which rules a resource's rows were made by; null where a release before, or rules before, wrote it last.
+-- Which rules (RULES of record/fhir_index) a resource's rows were made by; null where a release before wrote it last.
 alter table resource add column indexed smallint;
-create index resource_not_indexed on resource (org_id, id) where indexed is null;
+create index resource_not_indexed on resource (org_id, id) where indexed is null or indexed < 1;
 
 do $$
 declare
@@ -307,8 +307,9 @@ begin
 end
 $$;
 
--- Everything that the index holds of resources under these keys goes. Arrays run in parallel.
-create function index_wipe(p_key bigint[], p_id uuid[])
+-- What the index holds of resources under these keys of a table (`token`, `string`, `date`, `number`) goes. Arrays run in
+-- parallel.
+create function index_wipe(p_table text[], p_key bigint[], p_id uuid[])
 returns void
 language plpgsql
 set plan_cache_mode = force_generic_plan
@@ -320,16 +321,16 @@ begin
         return;
     end if;
     delete from fhir_token s
-     using unnest(p_key, p_id) as v (key, resource_id)
-     where s.resource_id = v.resource_id and s.key = v.key and s.org_id = v_org;
+     using unnest(p_table, p_key, p_id) as v ("table", key, resource_id)
+     where v."table" = 'token' and s.resource_id = v.resource_id and s.key = v.key and s.org_id = v_org;
     delete from fhir_string s
-     using unnest(p_key, p_id) as v (key, resource_id)
-     where s.resource_id = v.resource_id and s.key = v.key and s.org_id = v_org;
+     using unnest(p_table, p_key, p_id) as v ("table", key, resource_id)
+     where v."table" = 'string' and s.resource_id = v.resource_id and s.key = v.key and s.org_id = v_org;
     delete from fhir_date s
-     using unnest(p_key, p_id) as v (key, resource_id)
-     where s.resource_id = v.resource_id and s.key = v.key and s.org_id = v_org;
+     using unnest(p_table, p_key, p_id) as v ("table", key, resource_id)
+     where v."table" = 'date' and s.resource_id = v.resource_id and s.key = v.key and s.org_id = v_org;
     delete from fhir_number s
-     using unnest(p_key, p_id) as v (key, resource_id)
-     where s.resource_id = v.resource_id and s.key = v.key and s.org_id = v_org;
+     using unnest(p_table, p_key, p_id) as v ("table", key, resource_id)
+     where v."table" = 'number' and s.resource_id = v.resource_id and s.key = v.key and s.org_id = v_org;
 end
 $$;

@@ -102,23 +102,15 @@ select distinct on (lane_id) lane_id, id
 -- What a unit of work writes in most cases, in one round trip: see record_flush, index_wipe and index_tokens.
 select record_flush($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
                     $23, $24),
-       index_wipe($25, $26),
-       index_tokens($27, $28, $29, $30, $31, $32),
-       index_strings($33, $34, $35, $36, $37, $38),
-       index_dates($39, $40, $41, $42, $43, $44, $45, $46, $47, $48),
-       index_numbers($49, $50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60);
+       index_wipe($25, $26, $27),
+       index_tokens($28, $29, $30, $31, $32, $33),
+       index_strings($34, $35, $36, $37, $38, $39),
+       index_dates($40, $41, $42, $43, $44, $45, $46, $47, $48, $49),
+       index_numbers($50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60, $61);
 
 -- name: save_resources
 -- New versions; see record_save.
 select record_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
-
--- name: write_fhir_index
--- Rows of the FHIR index alone; see index_wipe and index_tokens.
-select index_wipe($1, $2),
-       index_tokens($3, $4, $5, $6, $7, $8),
-       index_strings($9, $10, $11, $12, $13, $14),
-       index_dates($15, $16, $17, $18, $19, $20, $21, $22, $23, $24),
-       index_numbers($25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36);
 
 -- name: refresh_lineage
 -- The source said again what stands: only the times in the lineage move.
