@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
+from uuid import UUID
 
 from chartwire.core.access import Access
 from chartwire.record.fhir_index import place_of
 from chartwire.record.fhir_index.values import token_text
+from chartwire.record.search import SearchError, parse, run
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
@@ -32,7 +35,7 @@ class Condition(NamedTuple):
     @property
     def plain(self) -> "Condition":
         """The same without what a URL allows to be written in several ways."""
-        return Condition(self.type, "&".join(f"{name}={value}" for name, value in parse_qsl(self.query)))
+        return Condition(self.type, urlencode(parse_qsl(self.query)))
 
 
 Matches = dict[Condition, list[str]]
@@ -40,11 +43,25 @@ Matches = dict[Condition, list[str]]
 
 
 async def matches(tx: Connection, access: Access, conditions: Collection[Condition], most: int = 2) -> Matches:
-    """At most `most` logical ids of the resources that meet each condition, as they stand in this transaction."""
+    """At most `most` logical ids of the resources that meet each condition, as they stand in this transaction.
+
+    Raises SearchError (a ValidationError) for a condition that is no search, or asks for nothing.
+    """
     found: Matches = {condition: [] for condition in conditions}
     by_token = [(condition, token) for condition in found if (token := condition.identifier) is not None]
     await _match_tokens(tx, access, by_token, most, found)
+    for condition in found:
+        if condition.identifier is None:
+            found[condition] = await _search(tx, access, condition, most)
     return found
+
+
+async def _search(tx: Connection, access: Access, condition: Condition, most: int) -> list[str]:
+    query = parse(condition.type, parse_qsl(condition.query), strict=True)
+    if not query.search.conditions:
+        raise SearchError("_id", "a condition names what a resource is to have", code="invalid_parameter")
+    page = await run(tx, access, replace(query, count=most, total="none"))
+    return [_logical_id(one.stored.body, one.stored.id) for one in page.found]
 
 
 async def _match_tokens(
@@ -55,8 +72,12 @@ async def _match_tokens(
         return
     types, keys, tokens = [row[0].type for row in rows], [row[1] for row in rows], [row[2] for row in rows]
     for row in await tx.fetch(q.match_tokens, access.org, types, keys, tokens, most):
-        head = _HEAD.match(row["body"])
-        found[rows[row["number"] - 1][0]].append(head[1] if head else str(row["id"]))
+        found[rows[row["number"] - 1][0]].append(_logical_id(row["body"], row["id"]))
+
+
+def _logical_id(body: str, resource_id: UUID) -> str:
+    head = _HEAD.match(body)
+    return head[1] if head else str(resource_id)
 
 
 def _keys(resource_type: str) -> tuple[int, ...]:

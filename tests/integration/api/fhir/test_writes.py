@@ -1,25 +1,9 @@
 """Create, update and delete of one FHIR resource."""
 
 import pytest
+from tests.integration.api.fhir.resources import FHIR, a_patient, an_observation, code_of
 
-FHIR = {"content-type": "application/fhir+json"}
-PATIENT = {
-    "resourceType": "Patient",
-    "name": [{"family": "Okonkwo", "given": ["Adaeze"]}],
-    "gender": "female",
-    "birthDate": "1984-02-29",
-}
-
-
-def an_observation(subject="Patient/p1", **more):
-    return {
-        "resourceType": "Observation",
-        "status": "final",
-        "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
-        "subject": {"reference": subject},
-        "valueQuantity": {"value": 72.5, "unit": "kg", "system": "http://unitsofmeasure.org", "code": "kg"},
-        **more,
-    }
+PATIENT = a_patient()
 
 
 async def test_what_was_created_is_read_at_its_location_and_by_its_version(client):
@@ -81,7 +65,7 @@ async def test_numbers_keep_their_digits(client):
 )
 async def test_a_body_that_names_another_resource_than_its_address_is_refused(client, path, body, status, code):
     reply = await client.put(path, body, **FHIR)
-    assert (reply.status, reply.json["issue"][0]["details"]["coding"][0]["code"]) == (status, code)
+    assert (reply.status, code_of(reply)) == (status, code)
 
 
 async def test_an_event_tells_of_each_write_and_its_patient_is_whose_it_is(client):
