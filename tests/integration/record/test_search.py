@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from tests.integration.record.stored import Shelf
 
+from chartwire.record.search import SearchError
 from chartwire.store.pool import Pool
 
 ANNA = {
@@ -93,6 +94,14 @@ SEARCHES: list[tuple[str | None, str, list[str]]] = [
     ("Observation", "patient=anna&_text=nothing", []),
     ("Observation", "patient=anna&_content=HEART", ["o1", "o2"]),
     ("Observation", "_sort=-date,code&status=final", ["o3", "o2", "o4", "o1"]),
+    ("Patient", "name:contains=ULL", ["anna"]),
+    ("Patient", "family:contains=ebe", ["ben"]),
+    ("Patient", "family:contains=mari", []),
+    ("Patient", "address:contains=nowhere&_id=anna", []),
+    ("Patient", "_sort=given,-_id", ["anna", "ben"]),
+    ("Patient", "_sort=-active,birthdate", ["anna", "ben"]),
+    ("Observation", "code:missing=true", []),
+    ("Observation", "performer:missing=false", []),
     (None, "_type=Patient,Observation&_lastUpdated=gt2020", ["anna", "ben", "o1", "o2", "o3", "o4"]),
     (None, "_id=anna", ["anna"]),
 ]
@@ -110,3 +119,48 @@ async def test_a_search_finds_what_it_asks_for(shelf: Shelf) -> None:
 async def test_a_compartment_holds_what_is_about_its_patient(shelf: Shelf) -> None:
     assert sorted(await shelf.find("Observation", compartment=("Patient", "anna"))) == ["o1", "o2"]
     assert sorted(await shelf.find(None, compartment=("Patient", "ben"))) == ["ben", "o3", "o4"]
+
+
+async def test_pages_follow_each_other_without_gap_or_repetition(shelf: Shelf) -> None:
+    for text in (
+        "",
+        "_sort=-date",
+        "_sort=date,-_id",
+        "_sort=code,date",
+        "_sort=-_lastUpdated",
+        "_sort=_lastUpdated",
+        "_sort=component-code",
+        "subject=Patient/anna,Patient/ben",
+        "patient=anna&_sort=-date",
+        "_sort=-_id",
+    ):
+        whole = await shelf.find("Observation", text)
+        assert sorted(whole) == ["o1", "o2", "o3", "o4"][: len(whole)]
+        walked, after = [], None
+        while True:
+            page = await shelf.page("Observation", f"{text}&_count=1", after)
+            walked += [one.stored.body.partition('"id":"')[2][:2] for one in page.found]
+            after = page.after
+            if after is None:
+                break
+        assert walked == whole, text
+
+
+async def test_totals_are_exact_or_estimated_as_asked(shelf: Shelf) -> None:
+    assert (await shelf.page("Observation", "_total=accurate&_count=1")).total == 4
+    assert (await shelf.page("Observation", "_count=0&code=8867-4")).total == 3
+    assert (await shelf.page("Observation", "_total=estimate")).total == 4
+    assert (await shelf.page("Observation", "_count=1")).total is None
+
+
+async def test_text_is_looked_through_only_among_few(shelf: Shelf) -> None:
+    for text in ("_content=heart", "status=final&_text=heart", "subject:Patient.address:contains=lane"):
+        with pytest.raises(SearchError) as refused:
+            await shelf.page("Observation", text)
+        assert refused.value.code == "search_too_costly"
+
+
+async def test_another_organisation_finds_nothing(shelf: Shelf, pool: Pool, other_org_id: UUID) -> None:
+    other = Shelf(pool, other_org_id)
+    for resource_type, text, _ in SEARCHES:
+        assert await other.find(resource_type, text) == []

@@ -6,6 +6,7 @@ that its parameter cannot have is always refused: ignoring it would answer more 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from chartwire.core.fhir_ids import store_id
 from chartwire.core.limits import FHIR_PAGE_SIZE_DEFAULT, FHIR_PAGE_SIZE_MAX, FHIR_SEARCH_TERMS_MAX
@@ -16,7 +17,20 @@ from chartwire.record.search.model import Query, Total, Warned
 from chartwire.record.search.parameters import RESULT_PARAMETERS
 from chartwire.record.search.sorting import sorts_of
 from chartwire.record.search.terms import UnknownError, condition_of, known, merged
-from chartwire.store.fhir_search.conditions import AnyOf, Comparison, Condition, Ids, Rank, Rows, Search, Sort, Words
+from chartwire.store.fhir_search.conditions import (
+    AllOf,
+    AnyOf,
+    Chain,
+    Comparison,
+    Condition,
+    Has,
+    Ids,
+    Rank,
+    Rows,
+    Search,
+    Sort,
+    Words,
+)
 
 _TOTALS: dict[str, Total] = {"none": "none", "estimate": "estimate", "accurate": "accurate"}
 _CONTROLS = frozenset({"_count", "_sort", "_total", "_type"})
@@ -41,7 +55,7 @@ def parse(
         if name not in RESULT_PARAMETERS and value:
             reading.take(name, value)
     if compartment:
-        reading.conditions.append(_compartment(reading.types, *compartment))
+        reading.conditions.append(_compartment(reading.types, *compartment, reading.context.people))
     return reading.query()
 
 
@@ -58,6 +72,8 @@ class _Reading:
     total: Total = "none"
     pairs: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[Warned] = field(default_factory=list)
+    scanning: str = ""
+    """A parameter for which resources would be read through, one by one."""
 
     def take(self, name: str, value: str) -> None:
         """Read one parameter. Raises SearchError."""
@@ -65,7 +81,9 @@ class _Reading:
             if name in _CONTROLS:
                 self._control(name, value)
             else:
-                self.conditions.append(self._condition(name, value))
+                condition = self._condition(name, value)
+                self.scanning = self.scanning or (name if _reads_text(condition) else "")
+                self.conditions.append(condition)
         except UnknownError as error:
             if self.strict:
                 raise SearchError(name, str(error), code="unknown_parameter") from None
@@ -79,9 +97,9 @@ class _Reading:
 
     def query(self) -> Query:
         """The whole. Raises SearchError where nothing bounds what would be read."""
-        if any(isinstance(one, Words) for one in self.conditions) and not self._is_bounded():
-            detail = "text is searched only among few resources: add a patient, an id or an identifier"
-            raise SearchError("_content", detail, code="search_too_costly")
+        if self.scanning and not any(one.rank < Rank.SELECTIVE for one in self.conditions):
+            detail = "text is looked through only among few resources: add a patient, an id or an identifier"
+            raise SearchError(self.scanning, detail, code="search_too_costly")
         search = Search(
             self.types,
             tuple(self.conditions),
@@ -91,9 +109,6 @@ class _Reading:
             people=tuple(sorted(self.context.people)),
         )
         return Query(search, self.count, self.total, tuple(self.pairs), tuple(self.warnings))
-
-    def _is_bounded(self) -> bool:
-        return any(one.rank <= Rank.REFERENCE for one in self.conditions)
 
     def _condition(self, name: str, value: str) -> Condition:
         if len(self.types) == 1:
@@ -115,6 +130,22 @@ class _Reading:
                 self.total = _TOTALS[value]
 
 
+def _reads_text(condition: Condition) -> bool:
+    """Whether resources are read through, one by one, for what the condition asks."""
+    match condition:
+        case Words():
+            return True
+        case Rows():
+            return condition.rank is Rank.EVERYTHING and any(
+                one.operator == "contains" for way in condition.any_of for one in way
+            )
+        case AllOf():
+            return condition.rank is Rank.EVERYTHING and any(map(_reads_text, condition.conditions))
+        case AnyOf() | Chain() | Has():
+            return any(map(_reads_text, condition.conditions))
+    return False
+
+
 def _count(value: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) < 10):
         raise InvalidValueError(f"a whole number from 0 to {FHIR_PAGE_SIZE_MAX}")
@@ -131,9 +162,11 @@ def _types(resource_type: str | None, pairs: Sequence[tuple[str, str]]) -> tuple
     return tuple(asked) or served_types()
 
 
-def _compartment(types: tuple[str, ...], owner: str, fhir_id: str) -> Condition:
+def _compartment(types: tuple[str, ...], owner: str, fhir_id: str, people: set[UUID]) -> Condition:
     """That a resource is in a compartment (R4 2.14)."""
     place = store_id(fhir_id)
+    if owner == "Patient":
+        people.add(place)
     codes = compartments()[owner]
     placing = [(kind, code) for kind in types for code in codes.get(kind, ()) if code != "{def}"]
     found = dict.fromkeys((kind, key) for kind, code in placing for key in known(kind, code).under())

@@ -11,6 +11,7 @@ from chartwire.formats.fhir.definitions import SearchParameter, common_parameter
 from chartwire.record.fhir_index import Place, place_of
 from chartwire.record.fhir_index.composites import supported as composite_is_indexed
 from chartwire.record.fhir_index.expressions import alternatives, chain_of
+from chartwire.record.fhir_index.names import trigram_keys
 from chartwire.store.fhir_search.conditions import Table
 
 PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
@@ -76,6 +77,11 @@ class Parameter:
         return self.told.kind
 
     @property
+    def trigrams(self) -> tuple[int, ...]:
+        """Under which the trigrams of its values stand, for `:contains`; () for a text that is not name-like."""
+        return trigram_keys(self.type, self.code) if self.kind == "string" else ()
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """The types that a reference may lead to, of those that are served; `Resource` is all of them."""
         prefix = self.place.prefix.rstrip("/") if self.place else ""
@@ -96,13 +102,6 @@ def supported(resource_type: str) -> Mapping[str, Parameter]:
     told = {**search_parameters(resource_type), **common_parameters()}
     found = (_parameter(resource_type, one) for code, one in sorted(told.items()))
     return {one.code: one for one in found if one is not None}
-
-
-@cache
-def is_name_like(resource_type: str, code: str) -> bool:
-    """Whether trigrams of its values are indexed, for `:contains`."""
-    del resource_type, code
-    return False
 
 
 def _parameter(resource_type: str, told: SearchParameter) -> Parameter | None:

@@ -1,6 +1,6 @@
 """One parameter of a search and its values, as conditions; chains and `_has` among them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from chartwire.core.errors import NotFoundError
@@ -13,6 +13,7 @@ from chartwire.record.search.errors import InvalidValueError, SearchError
 from chartwire.record.search.parameters import OF_THE_ROW, OF_THE_TEXT, TABLES, Parameter, part_of, supported
 from chartwire.record.search.values import split, unescaped
 from chartwire.store.fhir_search.conditions import (
+    AllOf,
     Alternative,
     AnyOf,
     Chain,
@@ -106,15 +107,27 @@ def _of_the_row(code: str, values: list[str], context: Context) -> Condition:
 def _missing(parameter: Parameter, value: str) -> Condition:
     if value not in ("true", "false"):
         raise InvalidValueError("`:missing` is true or false")
+    present = tuple(_present(parameter))
+    if value == "true":
+        return AllOf(tuple(replace(one, negated=True) for one in present), Rank.EVERYTHING)
+    return AnyOf(present, Rank.EVERYTHING)
+
+
+def _present(parameter: Parameter) -> Iterator[Rows]:
+    """The rows by which a value shows: a concept may be text only, a reference an identifier only."""
     kind = parameter.kind
     if kind == "composite":
         kind = part_of(parameter.type, parameter.told, 1).kind
     prefix = parameter.place.prefix if parameter.place else ""
-    present = _PRESENT
     if prefix:
-        below = prefix.removesuffix("/") + _AFTER_SLASH
-        present = ((Comparison("value", ">=", prefix), Comparison("value", "<", below)),)
-    return Rows(TABLES[kind], parameter.under(), present, value == "true", Rank.EVERYTHING)
+        below = (Comparison("value", ">=", prefix), Comparison("value", "<", prefix.removesuffix("/") + _AFTER_SLASH))
+        yield Rows("token", parameter.under(), (below,), rank=Rank.EVERYTHING)
+        return
+    yield Rows(TABLES[kind], parameter.under(), _PRESENT, rank=Rank.EVERYTHING)
+    if "identifier" in parameter.modifiers:
+        yield Rows("token", parameter.under("identifier"), _PRESENT, rank=Rank.EVERYTHING)
+    if "text" in parameter.modifiers:
+        yield Rows("string", parameter.under("text"), _PRESENT, rank=Rank.EVERYTHING)
 
 
 def _chain(resource_type: str, head: str, rest: str, value: str, context: Context, links: int) -> Condition:

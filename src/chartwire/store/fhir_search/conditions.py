@@ -12,7 +12,7 @@ from uuid import UUID
 
 Table = Literal["token", "string", "date", "number"]
 Column = Literal["value", "low", "high", "code", "unit"]
-Operator = Literal["=", "<", "<=", ">", ">="]
+Operator = Literal["=", "<", "<=", ">", ">=", "contains"]
 Scalar = str | float | datetime
 
 
@@ -33,7 +33,7 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One column of an index row against a value; a tuple with `=` is any of them."""
+    """One column of an index row against a value; a tuple with `=` is any of them, `contains` is of text anywhere."""
 
     column: Column
     operator: Operator
@@ -114,7 +114,15 @@ class AnyOf:
     rank: Rank = Rank.CODE
 
 
-Condition = Rows | Ids | Updated | Chain | Has | Words | AnyOf
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """All conditions hold."""
+
+    conditions: tuple["Condition", ...]
+    rank: Rank = Rank.CODE
+
+
+Condition = Rows | Ids | Updated | Chain | Has | Words | AnyOf | AllOf
 
 Position = tuple[str | None, ...]
 """Where a page ended: a sort value as text for each sort (None for a resource without), the id, and the type."""

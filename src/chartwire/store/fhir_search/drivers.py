@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
-from chartwire.store.fhir_search.conditions import AnyOf, Chain, Condition, Has, Ids, Rank, Rows
+from chartwire.store.fhir_search.conditions import AllOf, AnyOf, Chain, Condition, Has, Ids, Rank, Rows
 from chartwire.store.fhir_search.filters import Candidate, all_hold, fits, referred
 from chartwire.store.fhir_search.statement import Statement
 
@@ -31,6 +31,8 @@ def driven(statement: Statement, condition: Condition, after: UUID | None = None
             return _has(statement, condition)
         case AnyOf():
             return " union ".join(driven(statement, one) for one in condition.conditions)
+        case AllOf():
+            return _all(statement, condition)
         case _:
             raise ValueError("no search starts from this condition")
 
@@ -39,6 +41,8 @@ def is_certain(condition: Condition) -> bool:
     """Whether whatever `driven` gives is a resource that is there."""
     if isinstance(condition, AnyOf):
         return all(is_certain(one) for one in condition.conditions)
+    if isinstance(condition, AllOf):
+        return any(is_certain(one) for one in condition.conditions)
     return isinstance(condition, Rows | Chain)
 
 
@@ -97,6 +101,15 @@ def _rows(statement: Statement, rows: Rows, after: UUID | None) -> str:
     where = f"{alias}.org_id = {statement.org} and {statement.keys(f'{alias}.key', rows.keys)}"
     behind = f" and {alias}.resource_id > {statement.parameter(after, 'uuid')}" if after else ""
     return f"select {columns} from {tables} where {where} and {fits(statement, rows, alias)}{behind}"
+
+
+def _all(statement: Statement, condition: AllOf) -> str:
+    """From the most selective of several conditions, the others looked up. None of them needs the candidate's type."""
+    first = min(condition.conditions, key=lambda one: one.rank)
+    alias = statement.alias()
+    others = tuple(one for one in condition.conditions if one is not first)
+    tests = all_hold(statement, others, Candidate(f"{alias}.id", "null"))
+    return f"select {alias}.id from ({driven(statement, first)} offset 0) {alias} where {' and '.join(tests)}"
 
 
 def _chain(statement: Statement, chain: Chain) -> str:

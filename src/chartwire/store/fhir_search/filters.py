@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from chartwire.store.fhir_search.conditions import (
+    AllOf,
     Alternative,
     AnyOf,
     Chain,
@@ -52,6 +53,8 @@ def holds(statement: Statement, condition: Condition, candidate: Candidate) -> s
             return _words(statement, condition, candidate)
         case AnyOf():
             return _any(holds(statement, one, candidate) for one in condition.conditions)
+        case AllOf():
+            return " and ".join(all_hold(statement, condition.conditions, candidate))
         case _:
             assert_never(condition)
 
@@ -112,6 +115,8 @@ def _comparison(statement: Statement, table: Table, comparison: Comparison, alia
     column = f"{alias}.{comparison.column}"
     if isinstance(comparison.value, tuple):
         return f"{column} = any({statement.parameter(list(comparison.value), 'text[]')})"
+    if comparison.operator == "contains":
+        return f"strpos({column}, {statement.parameter(comparison.value, 'text')}) > 0"
     kind = _ENDS[table] if comparison.column in ("low", "high") else "text"
     return f"{column} {comparison.operator} {statement.parameter(comparison.value, kind)}"
 

@@ -14,6 +14,7 @@ _VALUES: dict[str, tuple[str, Kind]] = {
     "date": ("low", "timestamptz"),
     "number": ("low", "double precision"),
 }
+NO_VALUE = {by: f"null::{kind}" for by, (_, kind) in _VALUES.items()}
 _WITH_CODE = frozenset({"date", "number"})
 
 
@@ -39,19 +40,19 @@ def value_of(statement: Statement, sort: Sort, candidate: Candidate) -> str:
             f"(select u.updated_at from resource u where u.org_id = {statement.org} and u.type = {candidate.type}"
             f" and u.id = {candidate.id})"
         )
-    alias, (column, _) = statement.alias(), _VALUES[sort.by]
-    plain = f" and {alias}.code = ''" if sort.by in _WITH_CODE else ""
-    return (
-        f"(select {'max' if sort.descending else 'min'}({alias}.{column}) from fhir_{sort.by} {alias}"
-        f" where {alias}.org_id = {statement.org} and {alias}.resource_id = {candidate.id}"
-        f" and {statement.keys(f'{alias}.key', sort.keys)}{plain})"
-    )
+    alias = statement.alias()
+    table, value, where = rows_of(statement, sort, alias)
+    extreme = "max" if sort.descending else "min"
+    return f"(select {extreme}({value}) from {table} where {where} and {alias}.resource_id = {candidate.id})"
 
 
-def order_by(sorts: Sequence[Sort], alias: str, *, typed: bool) -> str:
-    """The order of rows with columns s0, s1, ... and id (and type, where resources of several types are found)."""
+def order_by(sorts: Sequence[Sort], alias: str, *, typed: bool, walked: bool = False) -> str:
+    """The order of rows with columns s0, s1, ... and id (and type, where resources of several types are found).
+
+    `walked`: no row is without s0, and an index gives that order, as long as nothing is said of nulls.
+    """
     keys = [
-        f"{alias}.s{number} {'desc' if sort.descending else 'asc'} nulls last"
+        f"{alias}.s{number} {'desc' if sort.descending else 'asc'}{'' if walked and number == 0 else ' nulls last'}"
         for number, sort in enumerate(valued(sorts))
     ]
     direction = "desc" if ids_descend(sorts) else "asc"
@@ -73,6 +74,29 @@ def behind(statement: Statement, sorts: Sequence[Sort], after: Position, alias: 
         equal.append(f"{column} = {held}")
     ways.append(" and ".join([*equal, _id_behind(statement, sorts, after, alias, typed=typed)]))
     return f"({' or '.join(f'({way})' for way in ways)})"
+
+
+def not_before(statement: Statement, sort: Sort, value: str, alias: str) -> str:
+    """That s0, which no row is without, is not before a value: where a walk goes on."""
+    held = f"{statement.parameter(value, 'text')}::{_VALUES[sort.by][1]}"
+    return f"{alias}.s0 {'<=' if sort.descending else '>='} {held}"
+
+
+def rows_of(statement: Statement, sort: Sort, alias: str) -> tuple[str, str, str]:
+    """Table, value and condition of the index rows that a sort goes by."""
+    plain = f" and {alias}.code = ''" if sort.by in _WITH_CODE else ""
+    keys = statement.keys(f"{alias}.key", sort.keys)
+    where = f"{alias}.org_id = {statement.org} and {keys}{plain}"
+    return f"fhir_{sort.by} {alias}", f"{alias}.{_VALUES[sort.by][0]}", where
+
+
+def is_first(statement: Statement, sort: Sort, alias: str) -> str:
+    """That of the rows of a resource that a sort goes by none comes before this one."""
+    other = statement.alias()
+    (table, theirs, where), (_, ours, _) = rows_of(statement, sort, other), rows_of(statement, sort, alias)
+    before = f"{theirs} {'>' if sort.descending else '<'} {ours} or ({theirs} = {ours} and {other}.ctid < {alias}.ctid)"
+    same = f"{other}.resource_id = {alias}.resource_id"
+    return f"not exists (select from {table} where {where} and {same} and ({before}) offset 0)"
 
 
 def _id_behind(statement: Statement, sorts: Sequence[Sort], after: Position, alias: str, *, typed: bool) -> str:

@@ -1,17 +1,17 @@
 """The statements of a search: a page of resources, and their number."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
-from chartwire.store.fhir_search.conditions import Condition, Search
-from chartwire.store.fhir_search.drivers import driven, first_of, is_certain, is_single, is_typed, there
-from chartwire.store.fhir_search.filters import Candidate, all_hold, not_merged
-from chartwire.store.fhir_search.ordering import behind, ids_descend, order_by, value_of, valued
+from chartwire.store.fhir_search.conditions import Search
+from chartwire.store.fhir_search.drivers import first_of
+from chartwire.store.fhir_search.ordering import NO_VALUE, behind, ids_descend, not_before, order_by, value_of, valued
+from chartwire.store.fhir_search.sources import Source, driven_source, driven_types_source, walked, without_value
 from chartwire.store.fhir_search.statement import Statement
 
-COUNTED_MAX = 10_000
-"""How far matches are counted where an estimate is enough."""
+Part = Literal["all", "with value", "without value"]
+"""Of the results of a search: all, those that have a value for its first sort, those that have none."""
 
 _COLUMNS = "r.version, r.updated_at, r.deleted, r.patient_id, r.message_id, r.actor, r.body"
 
@@ -25,24 +25,39 @@ class Asked:
     planned: bool
 
 
-def page(org: UUID, credential: UUID | None, search: Search) -> Asked:
+def parts(search: Search) -> tuple[Part, ...]:
+    """In how many statements a page is asked for.
+
+    Where nothing selective is asked, the index rows of the first sort are walked in their order, as long as it takes;
+    behind them comes what has no such row.
+    """
+    sorts = valued(search.sorts)
+    if first_of(search.conditions) is not None or not sorts or sorts[0].by == "updated" or len(search.types) > 1:
+        return ("all",)
+    if search.after is not None and search.after[0] is None:
+        return ("without value",)
+    return ("with value", "without value")
+
+
+def page(org: UUID, credential: UUID | None, search: Search, part: Part = "all") -> Asked:
     """At least one row: `merged` says whether one of `people` was merged into another. Then, null where nothing is
     found, `id`, `type`, what is stored, and the sort values as text: `sort0`, `sort1`, ..."""
-    asked = _Asking(org, credential, search)
+    asked = _Asking(org, credential, search, part)
     return asked.asked(asked.page())
 
 
 def counting(org: UUID, credential: UUID | None, search: Search, most: int | None) -> Asked:
     """One row: `merged`, and `number` of matches, counted up to `most`."""
-    asked = _Asking(org, credential, search)
+    asked = _Asking(org, credential, search, "all")
     return asked.asked(asked.number(most))
 
 
 class _Asking:
     """One search on its way to SQL."""
 
-    def __init__(self, org: UUID, credential: UUID | None, search: Search) -> None:
+    def __init__(self, org: UUID, credential: UUID | None, search: Search, part: Part) -> None:
         self.search = search
+        self.part = part
         self.first = first_of(search.conditions)
         self.statement = Statement(credential, org, planned=self.first is None)
         self.typed = len(search.types) == 1
@@ -55,9 +70,9 @@ class _Asking:
 
     def page(self) -> str:
         """A page of resources."""
-        values = ", ".join(f"p.s{number}::text as sort{number}" for number in range(len(self.sorts)))
+        values = "".join(f", p.s{number}::text as sort{number}" for number in range(len(self.sorts)))
         return (
-            f"select p.id, p.type, {_COLUMNS}{', ' if values else ''}{values} from ({self._ids()}) p"
+            f"select p.id, p.type, {_COLUMNS}{values} from ({self._ids()}) p"
             f" cross join lateral (select * from resource r where r.org_id = {self.statement.org}"
             " and r.type = p.type and r.id = p.id limit 1) r"
             f" order by {order_by(self.search.sorts, 'p', typed=self.typed)}"
@@ -65,78 +80,51 @@ class _Asking:
 
     def number(self, most: int | None) -> str:
         """The number of matches."""
-        source, _, tests = self._candidates(None)
+        source = self._source(None)
         limit = f" limit {self.statement.parameter(most, 'integer')}" if most is not None else ""
-        return f"select count(*) as number from (select 1 from {source}{_where(tests)}{limit}) counted"
+        return f"select count(*) as number from (select 1 from {source.tables}{source.where()}{limit}) counted"
 
     def _ids(self) -> str:
         """The ids, types and sort values of a page."""
-        search, statement = self.search, self.statement
-        by_id = search.after is not None and not self.sorts and not ids_descend(search.sorts) and self.typed
-        source, candidate, tests = self._candidates(UUID(search.after[-2]) if by_id and search.after else None)
-        values = [f"{value_of(statement, sort, candidate)} as s{number}" for number, sort in enumerate(self.sorts)]
-        columns = ", ".join([f"{candidate.id} as id", f"{candidate.type} as type", *values])
-        found = f"select {columns} from {source}{_where(tests)}"
-        beyond = ""
+        statement, search = self.statement, self.search
+        source = self._source(self._id_after())
+        values = [
+            f"{value_of(statement, sort, source.candidate)} as s{number}" for number, sort in enumerate(self.sorts)
+        ]
+        if self.sorts and (source.sorted_by or self.part == "without value"):
+            values[0] = f"{source.sorted_by or NO_VALUE[self.sorts[0].by]} as s0"
+        columns = ", ".join([f"{source.candidate.id} as id", f"{source.candidate.type} as type", *values])
+        walked = source.sorted_by is not None
+        tests = []
         if search.after is not None:
-            beyond = f" where {behind(statement, search.sorts, search.after, 'q', typed=self.typed)}"
-        order = order_by(search.sorts, "q", typed=self.typed)
+            if walked and search.after[0] is not None:
+                tests.append(not_before(statement, self.sorts[0], search.after[0], "q"))
+            tests.append(behind(statement, search.sorts, search.after, "q", typed=self.typed))
+        beyond = f" where {' and '.join(tests)}" if tests else ""
+        order = order_by(search.sorts, "q", typed=self.typed, walked=walked)
         limit = statement.parameter(search.limit, "integer")
-        return f"select q.* from ({found}) q{beyond} order by {order} limit {limit}"
-
-    def _candidates(self, after: UUID | None) -> tuple[str, Candidate, list[str]]:
-        """Where candidates come from, one of them as expressions, and what has to hold of it."""
-        statement = self.statement
-        rest = tuple(one for one in self.search.conditions if one is not self.first)
-        if self.first is None:
-            source, candidate, tests = self._walk()
-        elif self.typed:
-            source, candidate, tests = self._driven(self.first, after)
-        else:
-            source, candidate, tests = self._driven_types(self.first)
-        tests += all_hold(statement, rest, candidate)
-        if "Patient" in self.search.types and not self.search.with_merged:
-            tests.append(not_merged(statement, candidate.id))
-        return source, candidate, tests
-
-    def _walk(self) -> tuple[str, Candidate, list[str]]:
-        types = self._types("c.type")
         return (
-            "resource c",
-            Candidate("c.id", "c.type", "c.updated_at"),
-            [
-                f"c.org_id = {self.statement.org}",
-                types,
-                "not c.deleted",
-            ],
+            f"select q.* from (select {columns} from {source.tables}{source.where()}) q{beyond}"
+            f" order by {order} limit {limit}"
         )
 
-    def _driven(self, first: Condition, after: UUID | None) -> tuple[str, Candidate, list[str]]:
-        found = driven(self.statement, first, after)
-        if not is_single(first):
-            found = f"select distinct d.id from ({found}) d"
-        candidate = Candidate("c.id", self.statement.parameter(self.search.types[0], "text"))
-        tests = [] if is_certain(first) else [there(self.statement, candidate)]
-        return f"({found} offset 0) c", candidate, tests
+    def _id_after(self) -> UUID | None:
+        """The id behind which a page in rising order of ids goes on."""
+        after = self.search.after
+        if after is None or self.sorts or ids_descend(self.search.sorts) or not self.typed:
+            return None
+        return UUID(after[-2])
 
-    def _driven_types(self, first: Condition) -> tuple[str, Candidate, list[str]]:
-        found = driven(self.statement, first)
-        if not is_typed(first):
-            found = (
-                f"select d.id, e.type from ({found}) d cross join lateral (select e.type from resource e where"
-                f" e.org_id = {self.statement.org} and {self._types('e.type')} and e.id = d.id and not e.deleted"
-                " offset 0) e"
-            )
-        candidate = Candidate("c.id", "c.type")
-        tests = [self._types("c.type")]
-        if is_typed(first) and not is_certain(first):
-            tests.append(there(self.statement, candidate))
-        return f"(select distinct d.id, d.type from ({found}) d offset 0) c", candidate, tests
-
-    def _types(self, column: str) -> str:
+    def _source(self, after: UUID | None) -> Source:
+        if self.part == "with value":
+            return walked(self.statement, self.search, self.sorts[0])
+        if self.part == "without value":
+            return without_value(self.statement, self.search, self.sorts[0])
+        if self.first is None:
+            return walked(self.statement, self.search, self.sorts[0] if self.sorts else None)
         if self.typed:
-            return f"{column} = {self.statement.parameter(self.search.types[0], 'text')}"
-        return f"{column} = any({self.statement.parameter(list(self.search.types), 'text[]')})"
+            return driven_source(self.statement, self.search, self.first, after)
+        return driven_types_source(self.statement, self.search, self.first)
 
     def _merged(self) -> str:
         """Whether a patient that the search names was merged into another."""
@@ -148,7 +136,3 @@ class _Asking:
             f" g.loser_id = any({self.statement.parameter(list(people), 'uuid[]')}) and g.undone_at is null) as merged"
             " offset 0) m"
         )
-
-
-def _where(tests: list[str]) -> str:
-    return f" where {' and '.join(tests)}" if tests else ""
