@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from chartwire.api.fhir.types import served
-from chartwire.api.problem import ApiError, bad_parameter
+from chartwire.api.problem import bad_parameter
 from chartwire.core.limits import FHIR_INCLUDE_RULES_MAX
 from chartwire.record.linked import ANY, Rule, reference_parameters
 
@@ -28,7 +28,7 @@ def inclusions(pairs: Iterable[tuple[str, str]]) -> tuple[Rule, ...]:
 def _rules(name: str, value: str) -> list[Rule]:
     base, _, modifier = name.partition(":")
     if modifier and modifier not in _ITERATE:
-        raise ApiError(f"`{base}` has the modifier :iterate only", code="unknown_modifier")
+        raise bad_parameter(base, "has the modifier :iterate only")
     return [_rule(base, one.strip(), bool(modifier)) for one in value.split(",")]
 
 

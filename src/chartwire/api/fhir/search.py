@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from chartwire.api.fhir import including, shaping
+from chartwire.api.fhir import including, provenance, shaping
 from chartwire.api.fhir.assembling import BASE, base_of, bundle, entry, logical_id
 from chartwire.api.fhir.negotiation import body_media, preferences, without_form
 from chartwire.api.fhir.paging import Pairs, next_page, resumed
@@ -77,8 +77,8 @@ async def searched(request: Request, services: Services, place: Place) -> Answer
     pairs, after = resumed(request, services, await _pairs(request), list[str | None])
     asked = _asked(request, services, pairs, place)
     async with services.pool.connection() as connection:
-        page = await run(connection, request.access, asked.query, None if after is None else tuple(after))
-        included, whole = await _included(connection, request.access, asked, page)
+        page = await _page(connection, request, services, asked.query, None if after is None else tuple(after))
+        included, whole = await _included(connection, request.access, services, asked, page)
     return _answer(request, services, asked, page, included, whole)
 
 
@@ -108,11 +108,27 @@ def _asked(request: Request, services: Services, pairs: Pairs, place: Place) -> 
     return asked
 
 
-async def _included(connection: Connection, access: Access, asked: _Asked, page: Page) -> tuple[list[Version], bool]:
+async def _page(
+    connection: Connection, request: Request, services: Services, query: Query, after: Position | None
+) -> Page:
+    if query.types == (provenance.TYPE,):
+        base = f"{base_of(request, services)}/"
+        return await provenance.completed(connection, services, request.access, query, after, base)
+    return await run(connection, request.access, query, after)
+
+
+async def _included(
+    connection: Connection, access: Access, services: Services, asked: _Asked, page: Page
+) -> tuple[list[Version], bool]:
+    """What the inclusions add to a page, and whether that is all of it."""
     if not asked.rules or not page.found:
         return [], True
     named = [(found.type, found.stored.id) for found in page.found]
-    return await linked(connection, access, named, asked.rules, FHIR_INCLUDED_MAX)
+    included, whole = await linked(connection, access, named, asked.rules, FHIR_INCLUDED_MAX)
+    added = [(one.type, one.stored.id) for one in included]
+    room = FHIR_INCLUDED_MAX - len(included)
+    computed, all_computed = await provenance.leading_back(services, access, named, added, asked.rules, room)
+    return included + computed, whole and all_computed
 
 
 def _answer(

@@ -48,3 +48,58 @@ $$;
 revoke all on function fhir_linked(uuid, uuid, uuid[], bigint[], text[], text[], bigint[], text[], integer) from public;
 grant execute on function fhir_linked(uuid, uuid, uuid[], bigint[], text[], text[], bigint[], text[], integer)
     to chartwire_app;
+
+-- Resources that belong to a patient, by type and id behind a position: those that name the patient under one of
+-- `p_key` (each with the type that it is of), and the patient. Changed at `p_since` or later; of those with dates under
+-- `p_care`, which overlap what is from `p_start` on until before `p_end`. Refuses (28000) a withdrawn credential.
+create function fhir_everything(
+    p_credential uuid, p_org uuid, p_patient uuid, p_key bigint[], p_type text[], p_self boolean, p_since timestamptz,
+    p_care bigint[], p_start timestamptz, p_end timestamptz, p_after_type text, p_after_id uuid, p_limit integer)
+returns table (type text, id uuid, version integer, updated_at timestamptz, deleted boolean, patient_id uuid,
+               message_id uuid, actor text, body text)
+language plpgsql
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+declare
+    v_value text := 'Patient/' || p_patient;
+begin
+    perform access_open(p_credential, p_org);
+    return query
+    with belonging as (
+        select distinct k.type, t.resource_id as id
+          from unnest(p_key, p_type) as k (key, type)
+         cross join lateral (
+                select t.resource_id from fhir_token t
+                  join resource r on r.org_id = p_org and r.type = k.type and r.id = t.resource_id
+                 where t.org_id = p_org and t.key = k.key and t.value = v_value
+                   and (k.type > p_after_type or t.resource_id > p_after_id) and not r.deleted
+                   and r.updated_at >= p_since
+                   and (cardinality(p_care) = 0
+                        or not exists (select from fhir_date d
+                                        where d.org_id = p_org and d.resource_id = r.id and d.key = any (p_care))
+                        or exists (select from fhir_date d
+                                    where d.org_id = p_org and d.resource_id = r.id and d.key = any (p_care)
+                                      and d.low < p_end and d.high > p_start))
+                 order by t.resource_id limit p_limit
+               ) as t
+         where k.type >= p_after_type
+         union
+        select 'Patient', p_patient
+         where p_self and ('Patient' > p_after_type or 'Patient' = p_after_type and p_patient > p_after_id)
+         order by 1, 2 limit p_limit
+    )
+    select b.type, r.id, r.version, r.updated_at, r.deleted, r.patient_id, r.message_id, r.actor, r.body
+      from belonging b
+     cross join lateral (
+            select * from resource r where r.org_id = p_org and r.type = b.type and r.id = b.id limit 1
+           ) as r
+     where not r.deleted and r.updated_at >= p_since
+     order by b.type, b.id;
+end
+$$;
+
+revoke all on function fhir_everything(uuid, uuid, uuid, bigint[], text[], boolean, timestamptz, bigint[], timestamptz,
+    timestamptz, text, uuid, integer) from public;
+grant execute on function fhir_everything(uuid, uuid, uuid, bigint[], text[], boolean, timestamptz, bigint[],
+    timestamptz, timestamptz, text, uuid, integer) to chartwire_app;
