@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
+from typing import Protocol
 
 from chartwire.api.clients import Clients
+from chartwire.api.http import Answer, Request
 from chartwire.api.limits import Limits, Quotas
 from chartwire.channels.harness import Answerer
 from chartwire.store.pool import Pool
@@ -15,6 +17,13 @@ from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
 
 
+class BundleCarriers(Protocol):
+    """Processes that carry large Bundles (api/fhir/carriers.py)."""
+
+    async def carry(self, request: Request) -> Answer:
+        """The answer to a large Bundle. Raises TransientError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """`pool` is of chartwire_app. What is None is not running here: its routes answer 503 `not_available`.
@@ -23,7 +32,8 @@ class Services:
     gives the Prometheus text of all processes. `idempotency_kept_s`: how long the answer to a request with an
     Idempotency-Key is kept. `preview_ack` tells which answer a listener would give. `clients` knows whose word counts
     for a client's address, `base_url` is where clients reach this API, without a slash at the end (empty: nobody said).
-    `leaving`: whether this process ends soon and tells balancers so.
+    `leaving`: whether this process ends soon and tells balancers so. Without `carriers` this process carries large
+    Bundles itself.
     """
 
     pool: Pool
@@ -43,3 +53,4 @@ class Services:
     clients: Clients = field(default_factory=Clients)
     base_url: str = ""
     leaving: Callable[[], bool] = lambda: False
+    carriers: BundleCarriers | None = None

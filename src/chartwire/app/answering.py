@@ -2,17 +2,21 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
+from functools import partial
 from typing import Self
 
 from chartwire.api.clients import Clients
+from chartwire.api.fhir.carriers import Carriers
 from chartwire.api.limits import BATCH_ITEMS_PER_UNIT, LimitClass, Limits, Quotas
 from chartwire.api.services import Services as ApiServices
+from chartwire.app.bundling import open_carrier
 from chartwire.app.installation import Gate
 from chartwire.app.knobs import Settings
 from chartwire.app.listening import listener_names
 from chartwire.app.metrics import Exporter
-from chartwire.app.services import DatabaseAddress, Services, master_key
+from chartwire.app.services import DatabaseAddress, Services, idempotency_kept_s, master_key
 from chartwire.events.lanes import WAKE_CHANNEL
 from chartwire.mllp.verdicts import preview
 from chartwire.store.wakeup import Notifier
@@ -20,8 +24,6 @@ from chartwire.trust.audit import AuditTrail
 from chartwire.trust.credentials import Credentials
 from chartwire.trust.outbound import Outbound
 from chartwire.trust.seal import Sealer
-
-_IDEMPOTENCY_HOURS_MAX = 168
 
 
 class Doors:
@@ -41,6 +43,7 @@ class Doors:
         self._gate = Gate(shared.pool, settings.installation_fingerprint)
         self._door = Outbound(armed=self._gate)
         self._sealer = Sealer(master_key(settings))
+        self._carriers = Carriers(partial(open_carrier, settings, process, os.getpid()))
         self._exporter = Exporter(settings.run_dir, process, shared.pool, shared.engine_pool)
         self.services = ApiServices(
             pool=shared.pool,
@@ -52,11 +55,12 @@ class Doors:
             export_metrics=self._exporter,
             preview_ack=preview,
             parked_kept_s=settings.parked_write_days * 86_400.0,
-            idempotency_kept_s=min(settings.idempotency_hours, _IDEMPOTENCY_HOURS_MAX) * 3600,
+            idempotency_kept_s=idempotency_kept_s(settings),
             limits=Limits(_quotas(settings, processes)),
             clients=Clients(settings.trusted_proxies),
             base_url=settings.public_url,
             leaving=leaving,
+            carriers=self._carriers,
             listeners=listener_names(settings),
         )
         self._reading: asyncio.Task[None] | None = None
@@ -72,6 +76,7 @@ class Doors:
             self._reading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reading
+        await self._carriers.close()
         await self._notifier.close()
         await self._door.close()
         await self._gate.close()

@@ -46,7 +46,7 @@ def main() -> int:
     if not line:
         return 1
     order = Order(**json.loads(line))
-    _die_with(order.parent)
+    die_with(order.parent)
     from chartwire.app import logging
     from chartwire.app.roles import ROLES
 
@@ -120,7 +120,7 @@ def _announce(report: dict[str, Any]) -> None:
     garbage.settle()
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Ask the kernel to end this process with its parent (Linux), and end now when it is gone already."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

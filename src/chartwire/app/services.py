@@ -18,6 +18,7 @@ from chartwire.store.pool import Pool
 
 _DATABASE_FILE = "database.json"
 _ROLES_FILE = "database-roles.json"
+_IDEMPOTENCY_HOURS_MAX = 168
 APP, ENGINE = "chartwire_app", "chartwire_engine"
 
 
@@ -90,6 +91,11 @@ def master_key(settings: Settings) -> bytes:
 
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     return load_or_create_key(settings.data_dir / "master.key")
+
+
+def idempotency_kept_s(settings: Settings) -> float:
+    """How long the answer to a request with an Idempotency-Key is kept: a week at most."""
+    return min(settings.idempotency_hours, _IDEMPOTENCY_HOURS_MAX) * 3600
 
 
 @contextlib.asynccontextmanager
