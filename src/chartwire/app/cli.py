@@ -25,6 +25,7 @@ COMMANDS = {
     "source": ("source", "HL7 v2 feeds: create, list, hold, pause"),
     "hl7": ("hl7", "send, validate, convert, read and route HL7 v2 messages"),
     "fhir": ("fhir", "load FHIR Bundles and resources into a server, validate them"),
+    "terminology": ("terminology", "load code systems that you have licensed; list and remove them"),
     "alerts": ("alerts", "what burns, and whom it tells: list, acknowledge, snooze, test a channel"),
     "replay": ("replay", "process a stored message again, as a child of the first"),
     "backup": ("backup", "make backup keys, take and list sealed backups"),

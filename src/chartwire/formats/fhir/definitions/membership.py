@@ -106,13 +106,18 @@ _HIERARCHY: Mapping[str, Callable[[bool, bool | None], bool | None]] = {
     "is-not-a": lambda same, below: None if below is None else not (same or below),
 }
 _COMPARISONS: Mapping[str, Callable[[tuple[str, ...], str], bool]] = {
-    "=": lambda values, wanted: wanted in values,
-    "in": lambda values, wanted: not {*values}.isdisjoint(wanted.split(",")),
-    "not-in": lambda values, wanted: {*values}.isdisjoint(wanted.split(",")),
+    "=": lambda values, wanted: not _folded(values).isdisjoint(_folded([wanted])),
+    "in": lambda values, wanted: not _folded(values).isdisjoint(_folded(wanted.split(","))),
+    "not-in": lambda values, wanted: _folded(values).isdisjoint(_folded(wanted.split(","))),
     "exists": lambda values, wanted: bool(values) is (wanted == "true"),
     "regex": lambda values, wanted: any(re.fullmatch(wanted, value) for value in values),
 }
-"""Patterns come from the packages alone, never from a request."""
+"""Values are compared in any case: US Core writes LOINC's scale `Doc` as `DOC`, too. Patterns come from the packages
+alone, never from a request."""
+
+
+def _folded(values: Iterable[str]) -> set[str]:
+    return {value.casefold() for value in values}
 
 
 def _any(answers: Iterable[bool | None]) -> bool | None:
