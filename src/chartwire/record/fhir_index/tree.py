@@ -73,21 +73,26 @@ def index_changes(resource_type: str, stood: Json | None, stands: Json | None) -
     before, after = _rows(root, stood, changed), _rows(root, stands, changed)
     gone, new = before - after, after - before
     if gone or new:
-        kept = _rows(root, stands, told - changed)
+        kept = IndexRows()
+        _visit(root, stands, told - changed, kept)
         gone, new = gone - kept, new - kept
     return gone, new
 
 
 def _rows(root: Node, body: Json, names: Collection[str]) -> IndexRows:
-    """The rows of some of a body's elements, and those of the body as a whole."""
+    """The rows of the body as a whole and of some of its elements."""
     rows = IndexRows()
     for emit in root.emits:
         emit(body, rows)
+    _visit(root, body, names, rows)
+    return rows
+
+
+def _visit(root: Node, body: Json, names: Collection[str], rows: IndexRows) -> None:
     children = root.children
     for name in names:
         if (child := children.get(name)) and (value := body.get(name)) is not None:
             child.visit(value, rows)
-    return rows
 
 
 @cache
