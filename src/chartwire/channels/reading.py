@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 
 from chartwire.channels.message_keys import MessageKey, message_keys
+from chartwire.channels.soundness import FAULT_CODE, Examiner
 from chartwire.channels.strictness import NO_OBJECTION, Place, judge
 from chartwire.core.clock import instant
 from chartwire.core.errors import ChartwireError, MappingError, ParseError
@@ -17,6 +18,7 @@ from chartwire.mapping.convert import Mapper
 from chartwire.record.telling import MessageContext
 
 _log = structlog.get_logger(__name__)
+_examiner = Examiner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ class Spoken(NamedTuple):
 class Reading:
     """A job with what it says (`spoken`) or with its `fault`. `keys` are the numbers that it will be found by.
 
-    `held_by` and `warned_of` are the issues, as (rule, location), for which the source's strictness holds a message or
-    only tells of them.
+    `held_by` are the issues, as (rule, location), for which the source's strictness holds a message; `warned_of` those
+    that are only told of, with what R4 says against its resources.
     """
 
     job: Job
@@ -85,6 +87,10 @@ def read(job: Job, source: Source | None, mapper: Mapper) -> Reading:
             fault = Fault(verdict.refused.rule, verdict.refused.location, verdict.refused.text)
             return Reading(job, fault=fault, keys=keys)
         conversion = mapper.convert(document, source)
+        sound = _examiner.examine(conversion.resources)
+        if sound.fault is not None:
+            fault = Fault(FAULT_CODE, sound.fault.location, f"{sound.fault.text} [{sound.fault.rule}]")
+            return Reading(job, fault=fault, keys=keys)
     except ChartwireError as error:
         return Reading(job, fault=fault_of(error), keys=keys)
     except Exception as error:
@@ -94,7 +100,7 @@ def read(job: Job, source: Source | None, mapper: Mapper) -> Reading:
     recorded = instant(conversion.recorded_at) if conversion.recorded_at else None
     context = MessageContext(job.message_id, job.lane_id, source, job.mode, conversion.event, recorded, job.parent_id,
                              job.decision)  # fmt: skip
-    return Reading(job, Spoken(conversion, context), None, keys, verdict.held_by, verdict.warned_of)
+    return Reading(job, Spoken(conversion, context), None, keys, verdict.held_by, (*verdict.warned_of, *sound.flagged))
 
 
 def fault_of(error: ChartwireError) -> Fault:
