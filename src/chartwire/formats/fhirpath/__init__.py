@@ -1,7 +1,19 @@
 """FHIRPath N1 (http://hl7.org/fhirpath/N1) as FHIR R4 uses it. Start with path.py."""
 
+from chartwire.formats.fhirpath.meter import Limits
 from chartwire.formats.fhirpath.nodes import Hooks, Node
 from chartwire.formats.fhirpath.path import NO_HOOKS, Path, compile_path
 from chartwire.formats.fhirpath.syntax import FhirPathError
+from chartwire.formats.fhirpath.users import UserPath, compile_user_path
 
-__all__ = ["NO_HOOKS", "FhirPathError", "Hooks", "Node", "Path", "compile_path"]
+__all__ = [
+    "NO_HOOKS",
+    "FhirPathError",
+    "Hooks",
+    "Limits",
+    "Node",
+    "Path",
+    "UserPath",
+    "compile_path",
+    "compile_user_path",
+]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from chartwire.formats.fhir import definitions
+from chartwire.formats.fhirpath.meter import Meter
 from chartwire.formats.fhirpath.syntax import FhirPathError
 
 Json = dict[str, Any]
@@ -206,7 +207,7 @@ def string(value: str) -> list[Node]:
 
 def number(value: int | Decimal) -> list[Node]:
     """A number as a collection; nothing where it is greater than any that FHIRPath must know (N1, 5.7: overflow)."""
-    if abs(value) >= _NUMBER_END:
+    if not -_NUMBER_END < value < _NUMBER_END:
         return []
     return [Node(value, "System.Integer" if type(value) is int else "System.Decimal")]
 
@@ -236,9 +237,9 @@ Step = Callable[[Node, "Env"], list[Node]]
 
 
 class Env:
-    """What one evaluation knows besides `$this`: `%` variables, `$index`, `$total`, the time and the hooks."""
+    """What one evaluation knows besides `$this`: `%` variables, `$index`, `$total`, the time, hooks, a user's meter."""
 
-    __slots__ = ("hooks", "index", "now", "resource", "root", "total", "variables")
+    __slots__ = ("hooks", "index", "meter", "now", "resource", "root", "total", "variables")
 
     def __init__(self, resource: Node, around: Node, variables: dict[str, list[Node]], hooks: "Hooks") -> None:
         self.resource = resource
@@ -246,6 +247,7 @@ class Env:
         self.variables = variables
         self.hooks = hooks
         self.now = ""
+        self.meter: Meter | None = None
         self.index = 0
         self.total: list[Node] = []
 

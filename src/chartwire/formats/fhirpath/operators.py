@@ -72,16 +72,28 @@ def contains(items: list[Node], item: Node) -> bool:
 def distinct(items: list[Node]) -> list[Node]:
     """The items without those that equal an earlier one, in order."""
     found: list[Node] = []
-    seen: set[tuple[str, Any]] = set()
+    seen: dict[tuple[str, Any], list[Node]] = {}
     for item in items:
-        kind = KINDS[item.type]
-        if kind not in ("string", "number", "boolean"):
-            if not contains(found, item):
-                found.append(item)
-        elif (kind, item.value) not in seen:
-            seen.add((kind, item.value))
+        alike = seen.setdefault(_bucket(item), [])
+        if not contains(alike, item):
+            alike.append(item)
             found.append(item)
     return found
+
+
+def _bucket(item: Node) -> tuple[str, Any]:
+    """What equal items have in common, so that few need to be compared."""
+    kind = KINDS[item.type]
+    if kind in ("string", "number", "boolean"):
+        return kind, item.value
+    return ("object", _fingerprint(item.value)) if kind == "object" else ("", "")
+
+
+def _fingerprint(value: Any) -> int:
+    """A hash that is the same for equal JSON values; numbers by value, objects without order."""
+    if isinstance(value, dict):
+        return hash(frozenset((name, _fingerprint(held)) for name, held in value.items()))
+    return hash(tuple(map(_fingerprint, value))) if isinstance(value, list) else hash(value)
 
 
 def as_quantity(item: Node) -> Node | None:

@@ -58,7 +58,11 @@ class Path:
         """What `evaluate` finds, with types and with the other half of primitives."""
         whole = nodes.root(resource)
         start = whole if context is None else self._node(context)
-        return self._step(start, surroundings(whole, start, variables, hooks))
+        return self._step(start, self.surroundings(whole, start, variables, hooks))
+
+    def surroundings(self, resource: Node, context: Node, variables: Mapping[str, Any], hooks: Hooks) -> Env:
+        """What one evaluation knows."""
+        return surroundings(resource, context, variables, hooks)
 
     def _node(self, context: Any) -> Node:
         if isinstance(context, Node):

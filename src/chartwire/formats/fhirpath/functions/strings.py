@@ -14,6 +14,9 @@ from chartwire.formats.fhirpath.functions.registry import Function, exactly, tex
 from chartwire.formats.fhirpath.nodes import Env, Node, Step, boolean, number, only, string
 from chartwire.formats.fhirpath.syntax import FhirPathError
 
+_REPLACEMENTS = frozenset({"replace", "replaceMatches"})
+_PATTERN_FUNCTIONS = frozenset({"matches", "matchesFull", "replaceMatches"})
+
 
 @lru_cache(maxsize=512)
 def pattern(written: str, flags: str = "") -> re.Pattern[str]:
@@ -43,9 +46,22 @@ def _with(name: str, run: Callable[..., Any], arguments: int, answer: Callable[[
         if subject is None:
             return []
         texts = [text_of(argument, this, env, where) for argument in given]
-        return [] if None in texts else answer(run(subject, *texts))
+        if None in texts:
+            return []
+        _charge(env, name, subject, texts)
+        return answer(run(subject, *texts))
 
     return exactly(step, arguments)
+
+
+def _charge(env: Env, name: str, subject: str, texts: list[str | None]) -> None:
+    """Let a user's meter judge, before it is done, what grows with more than one text."""
+    if env.meter is None:
+        return
+    if name in _PATTERN_FUNCTIONS:
+        env.meter.subject(len(subject))
+    if name in _REPLACEMENTS:
+        env.meter.text((len(subject) + 1) * (len(texts[-1] or "") + 1))
 
 
 def _substring(env: Env, this: Node, items: list[Node], start: Step, length: Step | None = None) -> list[Node]:
@@ -62,6 +78,7 @@ def _matching(name: str, how: Callable[[re.Pattern[str], str], Any]) -> Function
         subject, wanted = _subject(items, where), text_of(written, this, env, where)
         if subject is None or wanted is None:
             return []
+        _charge(env, name, subject, [wanted])
         told = "" if flags is None else text_of(flags, this, env, where) or ""
         return boolean(bool(how(pattern(wanted, told), subject)))
 
@@ -84,6 +101,8 @@ def _group(match: re.Match[str]) -> str:
 def _join(env: Env, this: Node, items: list[Node], separator: Step | None = None) -> list[Node]:
     between = "" if separator is None else text_of(separator, this, env, "`join()`") or ""
     texts = [text(item) for item in items]
+    if env.meter is not None:
+        env.meter.text(sum(len(one or "") + len(between) for one in texts))
     return string(between.join(one for one in texts if one is not None)) if items else []
 
 
