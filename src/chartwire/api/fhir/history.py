@@ -3,17 +3,18 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from urllib.parse import urlencode
 
 import orjson
 
 from chartwire.api.fhir.assembling import base_of, bundle, entry, logical_id
 from chartwire.api.fhir.negotiation import preferences
+from chartwire.api.fhir.operations.given import moment
 from chartwire.api.fhir.paging import PAGE, Pairs, next_page, page_size, resumed
 from chartwire.api.fhir.types import known, served
 from chartwire.api.http import FHIR_JSON, Answer, Request
-from chartwire.api.problem import ApiError, bad_parameter, not_found
+from chartwire.api.problem import ApiError, not_found
 from chartwire.api.routes import ANY_RESOURCE, Handler, Parameter, Route
 from chartwire.api.services import Services
 from chartwire.core.clock import instant
@@ -23,7 +24,6 @@ from chartwire.record.history import BEGINNING, Moment, Version, of_resource, of
 from chartwire.record.read import Stored
 
 _KNOWN = ("_count", "_since", PAGE)
-_ISO = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:\d{2}))?)?)?")
 _GENERATED = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -77,21 +77,8 @@ def _asked(request: Request, pairs: Pairs) -> _Asked:
     if unknown and preferences(request).strict:
         raise ApiError("a history knows the parameters _since and _count", code="unknown_parameter")
     request.asked = told.keys() - unknown
-    since = told.get("_since")
     count = page_size(told.get("_count"), FHIR_PAGE_SIZE_DEFAULT)
-    return _Asked([pair for pair in pairs if pair[0] in _KNOWN], _instant(since) if since else BEGINNING, count)
-
-
-def _instant(text: str) -> datetime:
-    """An instant, or the beginning of a shorter date, without zone in UTC. A blank was a plus before it was decoded."""
-    text = text.replace(" ", "+")
-    if _ISO.fullmatch(text):
-        try:
-            whole = datetime.fromisoformat(text + "-01-01"[len(text) - 10 :] if len(text) < 10 else text)
-            return whole.replace(tzinfo=whole.tzinfo or UTC)
-        except ValueError:
-            pass
-    raise bad_parameter("_since", "is an instant such as 2026-11-20T08:15:30Z")
+    return _Asked([pair for pair in pairs if pair[0] in _KNOWN], moment(told, "_since") or BEGINNING, count)
 
 
 def _answer(

@@ -43,15 +43,29 @@ def http_date(moment: datetime) -> bytes:
     return format_datetime(moment.astimezone(UTC), usegmt=True).encode()
 
 
-def _answer(request: Request, kind: str, stored: Stored | None) -> Answer:
+async def standing(request: Request, services: Services, kind: str, logical_id: str) -> Stored:
+    """The current version of a resource that is there. Raises ApiError (404 `unknown_id`, 410 `gone`)."""
+    return _there(await read_one(services.pool, request.access, kind, store_id(logical_id)))
+
+
+def _there(stored: Stored | None) -> Stored:
     if stored is None:
         raise not_found()
-    etag = b'W/"%d"' % stored.version
-    headers: list[Header] = [(b"etag", etag), (b"last-modified", http_date(stored.updated_at))]
     if stored.deleted:
+        headers = _validators(stored)
         raise ApiError("the resource was deleted", code="gone", error_class="not_found", headers=headers)
+    return stored
+
+
+def _validators(stored: Stored) -> list[Header]:
+    return [(b"etag", b'W/"%d"' % stored.version), (b"last-modified", http_date(stored.updated_at))]
+
+
+def _answer(request: Request, kind: str, stored: Stored | None) -> Answer:
+    stored = _there(stored)
+    headers = _validators(stored)
     patients = patients_of(kind, stored)
-    if _has_it(request, etag, stored.updated_at):
+    if _has_it(request, headers[0][1], stored.updated_at):
         return Answer(b"", 304, FHIR_JSON, headers, 1, patients)
     shape = shape_of(request.query)
     body = stored.body if shape.whole else shape.cut(kind, stored.body)

@@ -8,10 +8,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-import orjson
-
 from chartwire.api.fhir import including, provenance, shaping
-from chartwire.api.fhir.assembling import BASE, base_of, bundle, entry, logical_id
+from chartwire.api.fhir.assembling import (
+    BASE,
+    INCLUDED,
+    MATCH,
+    Warned,
+    base_of,
+    bundle,
+    entry,
+    logical_id,
+    too_many,
+    warnings,
+)
 from chartwire.api.fhir.negotiation import body_media, preferences, without_form
 from chartwire.api.fhir.paging import Pairs, next_page, resumed
 from chartwire.api.fhir.read import patients_of
@@ -30,7 +39,6 @@ from chartwire.record.search import Context, Page, Position, Query, parse, run
 from chartwire.store.pool import Connection
 
 FORM = "application/x-www-form-urlencoded"
-_MODES = {mode: f',"search":{{"mode":"{mode}"}}' for mode in ("match", "include", "outcome")}
 _SAFE = ":$,|/"
 _SEARCH = "/_search"
 
@@ -138,7 +146,7 @@ def _answer(
     entries = [
         *_matches(base, asked.shape, page),
         *_additions(base, asked.shape, included),
-        *_outcome(list(_issues(asked.query, whole=whole))),
+        *warnings(_warnings(asked.query, whole=whole)),
     ]
     body = bundle("searchset", entries, list(_links(request, services, asked, page.after)), total=page.total)
     given = [(one.type, one.stored) for one in page.found] + [(one.type, one.stored) for one in included]
@@ -155,37 +163,23 @@ def _links(request: Request, services: Services, asked: _Asked, after: Position 
 
 
 def _matches(base: str, shape: Shape, page: Page) -> Iterator[str]:
-    mode = _MODES["match"]
     for found in page.found:
         body = found.stored.body if shape.whole else shape.cut(found.type, found.stored.body)
-        yield entry(base, found.type, logical_id(found.stored), body, mode)
+        yield entry(base, found.type, logical_id(found.stored), body, MATCH)
 
 
 def _additions(base: str, shape: Shape, included: Sequence[Version]) -> Iterator[str]:
-    mode = _MODES["include"]
     for one in included:
         body = one.stored.body if shape.whole else shape.cut(one.type, one.stored.body, included=True)
-        yield entry(base, one.type, logical_id(one.stored), body, mode)
+        yield entry(base, one.type, logical_id(one.stored), body, INCLUDED)
 
 
-def _issues(query: Query, *, whole: bool) -> Iterator[dict[str, object]]:
+def _warnings(query: Query, *, whole: bool) -> Iterator[Warned]:
     """What the caller should know: parameters that were ignored, a page to which too much would be added."""
     for one in query.warnings:
-        yield _issue("not-supported", one.parameter, one.text)
+        yield Warned("not-supported", one.parameter, one.text)
     if not whole:
-        text = f"more than {FHIR_INCLUDED_MAX} resources would be included on this page: ask for fewer by _count"
-        yield _issue("incomplete", "_include", text)
-
-
-def _issue(code: str, parameter: str, text: str) -> dict[str, object]:
-    return {"severity": "warning", "code": code, "diagnostics": text, "expression": [parameter]}
-
-
-def _outcome(issues: list[dict[str, object]]) -> Iterator[str]:
-    """Issues as an entry of their own (R4 3.1.1.1)."""
-    if issues:
-        told = orjson.dumps({"resourceType": "OperationOutcome", "issue": issues}).decode()
-        yield f'{{"resource":{told}{_MODES["outcome"]}}}'
+        yield too_many("_include")
 
 
 def _route(method: str, path: str, handle: Handler, summary: str, resource_type: str = ANY_RESOURCE) -> Route:

@@ -1,0 +1,72 @@
+"""What an operation is given: parameters of the address, or a Parameters resource in the body (R4 3.2.0.1)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from chartwire.api.fhir.negotiation import body_media
+from chartwire.api.fhir.paging import PAGE
+from chartwire.api.http import Request
+from chartwire.api.problem import ApiError, bad_parameter
+from chartwire.formats.fhir.reading import read_resource
+from chartwire.mapping.conversion import Json
+from chartwire.record.fhir_index.dates import moments
+
+Given = Mapping[str, Sequence[Any]]
+"""Values by parameter, in their order: text of the address, JSON of the body."""
+
+
+async def given(request: Request, known: Collection[str], *, bare: str = "") -> Given:
+    """What `request` gives, of the parameters `known`. A body that is no Parameters is the value of `bare`.
+
+    Raises ApiError (`invalid_parameter` for what is not known, `body_malformed`, `media_type_unsupported`), ParseError.
+    """
+    found: dict[str, list[Any]] = {}
+    for name, value in [*request.pairs, *await _of_body(request, bare)]:
+        if name not in known:
+            raise ApiError(f"a parameter is not known; known are: {', '.join(known)}", code="unknown_parameter")
+        found.setdefault(name, []).append(value)
+    request.asked = found.keys()
+    return found
+
+
+async def texts(request: Request, known: Collection[str]) -> list[tuple[str, str]]:
+    """`given` as pairs of text, for operations that are all told by primitive values; `_page` is known, too."""
+    found = await given(request, (*known, PAGE))
+    return [(name, _text(name, value)) for name, values in found.items() for value in values]
+
+
+def moment(told: Mapping[str, str], name: str, *, end: bool = False) -> datetime | None:
+    """The beginning of a date or instant, or its `end`; None where it is not given. Raises ApiError."""
+    if name not in told:
+        return None
+    found = moments(told[name].replace(" ", "+"))
+    if found is None:
+        raise bad_parameter(name, "is a date or an instant such as 2026-11-20T08:15:30Z")
+    return found[1] if end else found[0]
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, dict | list):
+        raise bad_parameter(name, "is a primitive value")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+async def _of_body(request: Request, bare: str) -> list[tuple[str, Any]]:
+    if request.method != "POST" or request.has_no_body:
+        return []
+    body_media(request)
+    body = read_resource(await request.content(), bytes_max=request.body_bytes_max)
+    if body["resourceType"] == "Parameters":
+        return [_parameter(one) for one in body.get("parameter", ())]
+    if not bare:
+        raise ApiError("the body is a Parameters resource", code="body_malformed")
+    return [(bare, body)]
+
+
+def _parameter(told: Json) -> tuple[str, Any]:
+    """Name and value of one parameter. Raises ApiError for what has neither value nor resource."""
+    value = told.get("resource", next((held for name, held in told.items() if name.startswith("value")), None))
+    if not isinstance(told.get("name"), str) or value is None:
+        raise ApiError("a parameter has a name, and a value or a resource", code="body_malformed")
+    return told["name"], value
