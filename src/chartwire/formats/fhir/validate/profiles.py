@@ -120,13 +120,13 @@ class _ElementCheck:
         base = element_of(type_name, node.name)
         self.name = node.name
         self.profile = profile
-        self.properties = [(child, f"_{child.name}") for child in properties_of(type_name, node.name)]
+        children = properties_of(type_name, node.name)
+        self.properties = {name: child for child in children for name in (child.name, f"_{child.name}")}
         self.minimum: int = node.element["min"] if node.element["min"] != base.get("min") else 0
         self.maximum = None if node.maximum == base.get("max") else node.bound
         wanted = {told["code"] for told in node.element.get("type", ())}
         there = {told["code"] for told in base.get("type", ())}
         self.allowed = wanted if wanted and wanted < there and not node.slices else None
-        children = [child for child, _ in self.properties]
         self.content = _content(node, base, children, profile)
         self.slicing = _slicing(node, base, children, profile)
 
@@ -152,16 +152,9 @@ class _ElementCheck:
     def _items(self, owner: Json, around: Place) -> list[Item]:
         """Every value of the element; one that has only extensions is None."""
         items: list[Item] = []
-        for child, companion in self.properties:
-            held = owner.get(child.name)
-            if held is None:
-                held = [None] * len(owner[companion]) if type(owner.get(companion)) is list else held
-                if held is None and companion in owner:
-                    items.append(Item(None, child.type, (around, child.element, -1)))
-            if type(held) is list:
-                items += [Item(one, child.type, (around, child.name, index)) for index, one in enumerate(held)]
-            elif held is not None:
-                items.append(Item(held, child.type, (around, child.name, -1)))
+        for name in owner if len(self.properties) > len(owner) else self.properties:
+            if name in owner and name in self.properties:
+                items += _values(owner, name, self.properties[name], around)
         return items
 
     def _too_many(self, around: Place, run: Run) -> None:
@@ -169,6 +162,18 @@ class _ElementCheck:
             run.findings.add("not-allowed", (around, self.name, -1))
         else:
             run.findings.add("too-many", (around, self.name, -1), maximum=self.maximum)
+
+
+def _values(owner: Json, name: str, child: Child, around: Place) -> list[Item]:
+    """The values of one property; of a companion (`_value`) only where the value itself is not there."""
+    held = owner[name]
+    if name != child.name:
+        if child.name in owner:
+            return []
+        held = [None] * len(held) if type(held) is list else None
+    if type(held) is list:
+        return [Item(one, child.type, (around, child.name, index)) for index, one in enumerate(held)]
+    return [Item(held, child.type, (around, child.name, -1))]
 
 
 def _element(node: Node, type_name: str, profile: str) -> _ElementCheck | None:
