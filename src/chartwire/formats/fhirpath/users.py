@@ -42,13 +42,24 @@ def compile_user_path(text: str, limits: Limits | None = None, *, type_name: str
     """A user's expression, ready to evaluate within `limits`; with the type that it starts from, the names of elements
     are checked too. Raises FhirPathError, with the position, for what cannot be read or is not allowed.
     """
+    expression = read_user_expression(text)
+    if type_name is not None:
+        check_members(expression, type_name)
+    return UserPath(text, compile_user_steps(expression), type_name, limits or Limits())
+
+
+def read_user_expression(text: str) -> Expression:
+    """The tree of a user's expression, with nothing in it that is not allowed. Raises FhirPathError."""
     expression = parse(text)
     for part in _parts(expression):
         if isinstance(part, syntax.Call):
             _check_call(part)
-    if type_name is not None:
-        check_members(expression, type_name)
-    return UserPath(text, compile_steps(expression, _metered), type_name, limits or Limits())
+    return expression
+
+
+def compile_user_steps(expression: Expression) -> Step:
+    """A closure that counts its steps by `env.meter`, which must be there."""
+    return compile_steps(expression, _metered)
 
 
 def _metered(step: Step) -> Step:

@@ -7,9 +7,9 @@ from typing import Any
 
 from chartwire.formats.fhir import definitions
 from chartwire.formats.fhir.patching.faults import OPERATIONS_MAX, failed, invalid
-from chartwire.formats.fhir.patching.places import Place, places
 from chartwire.formats.fhirpath import nodes
 from chartwire.formats.fhirpath.nodes import Json
+from chartwire.formats.fhirpath.places import Place, places
 from chartwire.formats.fhirpath.syntax import FhirPathError
 
 

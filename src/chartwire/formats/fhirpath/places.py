@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chartwire.formats.fhirpath import nodes, syntax
-from chartwire.formats.fhirpath.compiler import compile_steps
+from chartwire.formats.fhirpath.meter import Limits, Meter
 from chartwire.formats.fhirpath.nodes import Env, Json, Node, Step
-from chartwire.formats.fhirpath.parser import parse
 from chartwire.formats.fhirpath.path import NO_HOOKS, surroundings
 from chartwire.formats.fhirpath.syntax import Expression, FhirPathError
+from chartwire.formats.fhirpath.users import compile_user_steps, read_user_expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,14 @@ class Place:
 
 
 def places(text: str, body: Json) -> list[Place]:
-    """The places of what the expression selects, in order. Raises FhirPathError for expressions that compute."""
+    """The places of what a user's expression selects, in order, within the limits of users' expressions.
+
+    Raises FhirPathError for what is no expression, is not allowed, costs too much, or computes a value.
+    """
     root = nodes.root(body)
-    walk = _Walk(surroundings(root, root, {}, NO_HOOKS), Place(root))
-    return walk.at(parse(text))
+    env = surroundings(root, root, {}, NO_HOOKS)
+    env.meter = Meter(Limits())
+    return _Walk(env, Place(root)).at(read_user_expression(text))
 
 
 def below(place: Place, element: str) -> list[Place]:
@@ -56,7 +60,7 @@ class _Walk:
         if isinstance(expression, syntax.Invoke):
             return self._invoked(self.at(expression.left), expression.right)
         if isinstance(expression, syntax.Indexer):
-            index = compile_steps(expression.index)(self._root.node, self._env)
+            index = compile_user_steps(expression.index)(self._root.node, self._env)
             chosen = [item.value for item in index if type(item.value) is int and item.value >= 0]
             return [place for at in chosen[:1] for place in self.at(expression.left)[at : at + 1]]
         if isinstance(expression, syntax.TypeTest) and expression.operator == "as":
@@ -80,9 +84,9 @@ class _Walk:
         if name in ("as", "ofType"):
             return self._typed(items, argument.name) if isinstance(argument, syntax.Member) else []
         if name == "where":
-            return self._kept(items, compile_steps(argument))
+            return self._kept(items, compile_user_steps(argument))
         if name == "extension":
-            wanted = [item.value for item in compile_steps(argument)(self._root.node, self._env)]
+            wanted = [item.value for item in compile_user_steps(argument)(self._root.node, self._env)]
             found = [extension for item in items for extension in below(item, "extension")]
             return [extension for extension in found if extension.node.value.get("url") in wanted]
         raise _computes(at)
