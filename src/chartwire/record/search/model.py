@@ -41,11 +41,16 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A resource that matches, its type, and its place in the order."""
+    """A resource that matches, its type, and the values by which it is sorted, as text."""
 
     type: str
     stored: Stored
-    position: Position
+    values: tuple[str | None, ...] = ()
+
+    @property
+    def position(self) -> Position:
+        """Its place in the order."""
+        return (*self.values, str(self.stored.id), self.type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from uuid import UUID
 
 from chartwire.core.access import Access
 from chartwire.record.read import stored_of
@@ -34,6 +33,10 @@ async def run(connection: Connection, access: Access, query: Query, after: Posit
     """
     with explaining():
         return await _Running(connection, access, query).page(after)
+
+
+_COLUMNS = 10
+"""How many stand before the values that rows are sorted by."""
 
 
 class _Running:
@@ -103,6 +106,4 @@ def _led(comparison: Comparison, names: Mapping[str, str]) -> Comparison:
 
 
 def _found(row: Row) -> Found:
-    resource_id: UUID = row["id"]
-    values = [value for name, value in row.items() if name.startswith("sort")]
-    return Found(row["type"], stored_of(row, resource_id), (*values, str(resource_id), row["type"]))
+    return Found(row["type"], stored_of(row, row["id"]), tuple(row[_COLUMNS:]))

@@ -1,27 +1,46 @@
 """Where a search starts: the resources that its most selective condition leaves, as a query of ids."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
-from chartwire.store.fhir_search.conditions import AllOf, AnyOf, Chain, Condition, Has, Ids, Rank, Rows
+from chartwire.store.fhir_search.conditions import AllOf, AnyOf, Chain, Condition, Has, Ids, Rank, Rows, Search
 from chartwire.store.fhir_search.filters import Candidate, all_hold, fits, referred
+from chartwire.store.fhir_search.ordering import valued
 from chartwire.store.fhir_search.statement import Statement
 
 
-def first_of(conditions: Iterable[Condition]) -> Condition | None:
-    """The most selective condition, if it is selective at all: where to start."""
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """An order of ids in which candidates are wanted, and the id behind which they are."""
+
+    descending: bool = False
+    after: UUID | None = None
+
+
+def selective(conditions: Iterable[Condition]) -> Condition | None:
+    """The most selective condition, if it is selective at all."""
     first = min(conditions, key=lambda one: one.rank, default=None)
     return first if first is not None and first.rank <= Rank.SELECTIVE else None
 
 
-def driven(statement: Statement, condition: Condition, after: UUID | None = None) -> str:
-    """A query of the ids that a condition leaves, some perhaps twice; with `after` only those behind it may be left.
+def first_of(search: Search) -> Condition | None:
+    """Where a search starts: from its most selective condition, if that is selective, or is all that there is and its
+    index rows have the order that is wanted."""
+    first = selective(search.conditions)
+    if first is None and len(search.conditions) == 1 and is_single(search.conditions[0]) and not valued(search.sorts):
+        return search.conditions[0]
+    return first
+
+
+def driven(statement: Statement, condition: Condition, walk: Walk | None = None) -> str:
+    """A query of the ids that a condition leaves, some perhaps twice; in an order where their index rows have it.
 
     Ids of resources that are not there may be among them where the condition is Ids or Has: see `is_certain`.
     """
     match condition:
         case Rows():
-            return _rows(statement, condition, after)
+            return _rows(statement, condition, walk if is_single(condition) else None)
         case Ids():
             kind = f", {statement.parameter(condition.type, 'text')} as type" if condition.type else ""
             return f"select unnest({statement.parameter(list(condition.ids), 'uuid[]')}) as id{kind}"
@@ -57,7 +76,7 @@ def is_typed(condition: Condition) -> bool:
 
 def is_single(condition: Condition) -> bool:
     """Whether `driven` gives no id twice."""
-    if not isinstance(condition, Rows) or len(condition.keys) > 1 or len(condition.any_of) > 1:
+    if not isinstance(condition, Rows) or condition.negated or len(condition.keys) > 1 or len(condition.any_of) > 1:
         return False
     return [(one.column, one.operator, type(one.value)) for one in condition.any_of[0]] == [("value", "=", str)]
 
@@ -73,7 +92,7 @@ def there(statement: Statement, candidate: Candidate) -> str:
 def matching(statement: Statement, resource_type: str, conditions: tuple[Condition, ...]) -> str:
     """A query of the ids of all resources of a type of which the conditions hold."""
     kind = statement.parameter(resource_type, "text")
-    first = first_of(conditions)
+    first = selective(conditions)
     if first is None:
         tests = all_hold(statement, conditions, Candidate("r.id", kind, "r.updated_at"))
         where = " and ".join([f"r.org_id = {statement.org}", f"r.type = {kind}", "not r.deleted", *tests])
@@ -88,7 +107,7 @@ def matching(statement: Statement, resource_type: str, conditions: tuple[Conditi
     return f"select {alias}.id from ({found} offset 0) {alias}{where}"
 
 
-def _rows(statement: Statement, rows: Rows, after: UUID | None) -> str:
+def _rows(statement: Statement, rows: Rows, walk: Walk | None) -> str:
     alias = statement.alias()
     columns, tables = f"{alias}.resource_id as id", f"fhir_{rows.table} {alias}"
     if rows.owners:
@@ -99,8 +118,12 @@ def _rows(statement: Statement, rows: Rows, after: UUID | None) -> str:
         where = f"h.org_id = {statement.org} and h.key = k.key and {fits(statement, rows, 'h')}"
         return f"select {columns} from {tables} where {where} offset 0) {alias}"
     where = f"{alias}.org_id = {statement.org} and {statement.keys(f'{alias}.key', rows.keys)}"
-    behind = f" and {alias}.resource_id > {statement.parameter(after, 'uuid')}" if after else ""
-    return f"select {columns} from {tables} where {where} and {fits(statement, rows, alias)}{behind}"
+    found = f"select {columns} from {tables} where {where} and {fits(statement, rows, alias)}"
+    if walk is None:
+        return found
+    comparison, direction = ("<", "desc") if walk.descending else (">", "asc")
+    behind = f" and {alias}.resource_id {comparison} {statement.parameter(walk.after, 'uuid')}" if walk.after else ""
+    return f"{found}{behind} order by {alias}.resource_id {direction}"
 
 
 def _all(statement: Statement, condition: AllOf) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from chartwire.store.fhir_search.conditions import Search
-from chartwire.store.fhir_search.drivers import first_of
+from chartwire.store.fhir_search.drivers import Walk, first_of
 from chartwire.store.fhir_search.ordering import NO_VALUE, behind, ids_descend, not_before, order_by, value_of, valued
 from chartwire.store.fhir_search.sources import Source, driven_source, driven_types_source, walked, without_value
 from chartwire.store.fhir_search.statement import Statement
@@ -32,7 +32,7 @@ def parts(search: Search) -> tuple[Part, ...]:
     behind them comes what has no such row.
     """
     sorts = valued(search.sorts)
-    if first_of(search.conditions) is not None or not sorts or sorts[0].by == "updated" or len(search.types) > 1:
+    if first_of(search) is not None or not sorts or sorts[0].by == "updated" or len(search.types) > 1:
         return ("all",)
     if search.after is not None and search.after[0] is None:
         return ("without value",)
@@ -58,7 +58,7 @@ class _Asking:
     def __init__(self, org: UUID, credential: UUID | None, search: Search, part: Part) -> None:
         self.search = search
         self.part = part
-        self.first = first_of(search.conditions)
+        self.first = first_of(search)
         self.statement = Statement(credential, org, planned=self.first is None)
         self.typed = len(search.types) == 1
         self.sorts = valued(search.sorts)
@@ -87,7 +87,7 @@ class _Asking:
     def _ids(self) -> str:
         """The ids, types and sort values of a page."""
         statement, search = self.statement, self.search
-        source = self._source(self._id_after())
+        source = self._source(self._walk())
         values = [
             f"{value_of(statement, sort, source.candidate)} as s{number}" for number, sort in enumerate(self.sorts)
         ]
@@ -108,14 +108,14 @@ class _Asking:
             f" order by {order} limit {limit}"
         )
 
-    def _id_after(self) -> UUID | None:
-        """The id behind which a page in rising order of ids goes on."""
-        after = self.search.after
-        if after is None or self.sorts or ids_descend(self.search.sorts) or not self.typed:
+    def _walk(self) -> Walk | None:
+        """The walk of a page in order of ids, None for one in another order."""
+        if self.sorts:
             return None
-        return UUID(after[-2])
+        after = self.search.after
+        return Walk(ids_descend(self.search.sorts), UUID(after[-2]) if after else None)
 
-    def _source(self, after: UUID | None) -> Source:
+    def _source(self, walk: Walk | None) -> Source:
         if self.part == "with value":
             return walked(self.statement, self.search, self.sorts[0])
         if self.part == "without value":
@@ -123,7 +123,7 @@ class _Asking:
         if self.first is None:
             return walked(self.statement, self.search, self.sorts[0] if self.sorts else None)
         if self.typed:
-            return driven_source(self.statement, self.search, self.first, after)
+            return driven_source(self.statement, self.search, self.first, walk)
         return driven_types_source(self.statement, self.search, self.first)
 
     def _merged(self) -> str:
