@@ -71,7 +71,7 @@ class Api:
         _SECONDS.observe(monotonic() - started, label)
 
     async def _answer(self, request: Request, query_string: bytes) -> tuple[Route | None, Answer]:
-        found = self._router.find(request.path)
+        found = self._router.find(request.path) or self._router.find(_without_slash(request.path))
         if found is None:
             error = ApiError("there is nothing at this address", code="not_found", error_class="not_found")
             return None, refusal(request, error)
@@ -131,6 +131,11 @@ def _token(request: Request) -> str:
     if key is None:
         raise ApiError("send `Authorization: Bearer <key>`", code="credential_missing", error_class="auth")
     return key.decode("latin-1").strip()
+
+
+def _without_slash(path: str) -> str:
+    """FHIR clients write `[base]/` where they mean the base."""
+    return path.removesuffix("/") if path.startswith(FHIR_PREFIX) else path
 
 
 def _wrong_method(request: Request, methods: dict[str, Route]) -> Answer:
