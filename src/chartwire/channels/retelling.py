@@ -8,10 +8,11 @@ from chartwire.channels.reading import Job, Reading, read
 from chartwire.core.source import Source
 from chartwire.mapping.conversion import Conversion
 from chartwire.mapping.convert import Mapper
+from chartwire.record.cases import Review
 from chartwire.record.identity import HeldForReviewError
 from chartwire.record.save import keys_of, save
 from chartwire.record.snapshots import scopes_of
-from chartwire.record.work import Review, Work
+from chartwire.record.work import Work
 from chartwire.store.pool import Row
 
 

@@ -88,7 +88,7 @@ async def _nothing(_tx: Connection, _access: Access, _case: Row, _decision: Deci
 
 async def _take(tx: Connection, access: Access, case: Row, _decision: Decision) -> None:
     at, events = await ties.take(tx, access, (case["resource_type"], case["resource_id"]), case["proposal"])
-    await route.announce(tx, access.org, at, events)
+    await route.deliver(tx, access.org, at, events)
 
 
 async def _requeue(tx: Connection, access: Access, case: Row, decision: Decision) -> None:

@@ -34,4 +34,9 @@ async def wake(tx: Connection, org: UUID, destinations: Sequence[UUID]) -> None:
 async def announce(tx: Connection, org: UUID, now: datetime, events: Sequence[Event]) -> None:
     """Events that no message made: write them, route them, wake who gets them; the end of a transaction."""
     await emit(tx, org, now, events)
+    await deliver(tx, org, now, events)
+
+
+async def deliver(tx: Connection, org: UUID, now: datetime, events: Sequence[Event]) -> None:
+    """The same for events that were written already."""
     await wake(tx, org, await route(tx, org, now, events))

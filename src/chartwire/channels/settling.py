@@ -10,9 +10,9 @@ from chartwire.channels.message_keys import MessageKey
 from chartwire.channels.reading import Fault, Job, Reading
 from chartwire.core.telemetry import Counter
 from chartwire.record.bodies import plain_json
+from chartwire.record.cases import Review
 from chartwire.record.identity import HeldForReviewError
 from chartwire.record.save import Outcome
-from chartwire.record.work import Review
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 

@@ -33,22 +33,25 @@ class Event:
 async def emit(tx: Connection, org: UUID, now: datetime, events: Sequence[Event]) -> None:
     """Write events to the outbox. `preview` events are nobody's business and are left out."""
     kept = [event for event in events if event.mode != "preview"]
-    if not kept:
-        return
-    await tx.execute(
-        q.insert_events,
+    if kept:
+        await tx.execute(q.insert_events, *event_columns(org, now, kept))
+
+
+def event_columns(org: UUID, now: datetime, events: Sequence[Event]) -> tuple[Any, ...]:
+    """Events as the parameters of insert_events."""
+    return (
         org,
         now,
-        [event.id for event in kept],
-        [event.type for event in kept],
-        [event.resource_type for event in kept],
-        [event.resource_id for event in kept],
-        [event.version for event in kept],
-        [event.patient_id for event in kept],
-        ["{" + ",".join(f'"{name}"' for name in event.changed) + "}" for event in kept],
-        [event.message_id for event in kept],
-        [event.mode for event in kept],
-        [orjson.dumps(event.detail).decode() for event in kept],
+        [event.id for event in events],
+        [event.type for event in events],
+        [event.resource_type for event in events],
+        [event.resource_id for event in events],
+        [event.version for event in events],
+        [event.patient_id for event in events],
+        ["{" + ",".join(f'"{name}"' for name in event.changed) + "}" for event in events],
+        [event.message_id for event in events],
+        [event.mode for event in events],
+        [orjson.dumps(event.detail).decode() for event in events],
     )
 
 

@@ -18,7 +18,8 @@ from chartwire.core.errors import ConflictError, TransientError
 from chartwire.core.ids import source_key_id, uuid7
 from chartwire.core.limits import PARKED_WRITES_PER_ORGANISATION_MAX
 from chartwire.events.outbox import Event
-from chartwire.record.writing import CHANGED_MEANWHILE, Key
+from chartwire.record.work import Key
+from chartwire.record.writing import CHANGED_MEANWHILE
 from chartwire.store.pool import Connection, Pool, Row
 from chartwire.store.queries import q
 

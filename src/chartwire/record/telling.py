@@ -10,6 +10,7 @@ from chartwire.events.outbox import Event
 from chartwire.mapping.conversion import Json, Mapped
 from chartwire.record import authority, documents, visits
 from chartwire.record.bodies import rewritten
+from chartwire.record.cases import Review
 from chartwire.record.happenings import event_types
 from chartwire.record.lineage import Stamp
 from chartwire.record.localtime import zone_extensions
@@ -18,7 +19,7 @@ from chartwire.record.results import regresses
 from chartwire.record.standing import Standing
 from chartwire.record.status import replaces_extensions, status_extensions
 from chartwire.record.ties import proposal_of
-from chartwire.record.work import Review, Work
+from chartwire.record.work import Work
 
 Touch = tuple[str, UUID, int, bool]
 

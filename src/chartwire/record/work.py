@@ -4,11 +4,11 @@ Everything that a batch of messages needs is read in a few statements (`prefetch
 for everyone, messages are then applied in memory, and `flush` writes all of it in a few statements more.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from chartwire.core.access import Access
@@ -16,9 +16,10 @@ from chartwire.core.clock import monotonic
 from chartwire.core.errors import ConflictError
 from chartwire.core.fhir_ids import store_id
 from chartwire.core.ids import source_key_id, uuid7
-from chartwire.events.outbox import Event
+from chartwire.events.outbox import Event, event_columns
 from chartwire.mapping.conversion import Content
-from chartwire.record.bodies import plain_json, write_body
+from chartwire.record.bodies import write_body
+from chartwire.record.cases import Review, write_reviews
 from chartwire.record.contents import store as store_contents
 from chartwire.record.fhir_index import RULES
 from chartwire.record.indexing import columns, fhir_columns, practice_columns
@@ -27,23 +28,11 @@ from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
 Ref = tuple[str, UUID]
+Key = tuple[str, str]
+"""A resource type and the text of a source key."""
+Use = Literal["written", "named", "number"]
+"""What becomes of what a source key leads to; of a `number` only whether it leads somewhere counts."""
 _BREATHE_EVERY_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """A case for a person. `detail` names places and rules, never values; `proposal` is the word that lost a tie."""
-
-    kind: str
-    message_id: UUID | None
-    lane_id: UUID | None
-    resource_type: str | None
-    resource_id: UUID | None
-    detail: dict[str, Any]
-    source_id: UUID | None = None
-    patient_id: UUID | None = None
-    proposal: dict[str, Any] | None = None
-    id: UUID = field(default_factory=uuid7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +104,6 @@ class Work:
         if led != [self._keys[ref] for ref in moved]:
             raise ConflictError("a patient was unmerged meanwhile", code="merged_meanwhile")
 
-    async def read_keys(self, keys: Iterable[tuple[str, str]]) -> set[Ref]:
-        """Read where source keys lead; answers the resources that they name. `check_keys` when these are locked."""
-        wanted = [(resource_type, source_key_id(resource_type, key)) for resource_type, key in keys]
-        await self._read_keys(wanted)
-        return {(ref[0], self._keys[ref]) for ref in wanted if ref in self._keys}
-
-    async def check_keys(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Raises ConflictError where one of these keys leads elsewhere since it was read: redo."""
-        refs = [(resource_type, source_key_id(resource_type, key)) for resource_type, key in keys]
-        await self._check_moved([ref for ref in refs if ref in self._moved])
-        if any(
-            ref[0] == "Patient" and self._standing[ref[0], self._keys[ref]].replaced
-            for ref in refs
-            if ref in self._keys
-        ):
-            raise ConflictError("a patient was merged meanwhile", code="merged_meanwhile")
-
     async def load(self, refs: Iterable[Ref], *, lock: bool = False, deleted: bool = False) -> None:
         """Read current versions that are not here yet; patients (and all, with `lock`) are locked first. What was
         deleted is not there, but for who asks for it too."""
@@ -143,6 +115,41 @@ class Work:
                 rows = await self.tx.fetch(query, self.access.org, [ref[0] for ref in group], [ref[1] for ref in group])
                 found = {(row["type"], row["id"]): Standing.read(row) for row in rows if deleted or not row["deleted"]}
                 self._standing.update(found)
+
+    async def read_for_writing(self, keys: Mapping[Key, Use], refs: Mapping[Ref, bool], *, deleted: bool) -> None:
+        """Read where keys lead, and what they lead to (but for a mere `number`), and the resources of `refs` (True: to
+        be written), locked as `load` does it and in one round trip; what is here already stays.
+
+        Raises ConflictError (`sql_40001`, `merged_meanwhile`) when another transaction was first: redo.
+        """
+        asked = [((kind, source_key_id(kind, text)), use) for (kind, text), use in keys.items()]
+        missing = [ref for ref in refs if ref not in self._standing]
+        if not asked and not missing:
+            return
+        columns = [
+            *([ref[part] for ref, _ in asked] for part in (0, 1)),
+            [use for _, use in asked],
+            *([ref[part] for ref in missing] for part in (0, 1)),
+            [refs[ref] for ref in missing],
+        ]
+        for row in await self.tx.fetch(q.write_read, *columns):
+            if row["what"] == "key":
+                self._learn(row["type"], row["key"], row["id"], row["original_id"])
+            elif deleted or not row["deleted"]:
+                self._standing.setdefault((row["type"], row["id"]), Standing.read(row))
+        for ref, use in asked:
+            if ref in self._keys and use != "number":
+                self._check_stands(ref[0], self._keys[ref])
+
+    def _learn(self, kind: str, key: UUID, resource_id: UUID, original_id: UUID) -> None:
+        self._keys[kind, key] = resource_id
+        if original_id != resource_id:
+            self._moved[kind, key] = original_id
+
+    def _check_stands(self, kind: str, resource_id: UUID) -> None:
+        held = self._standing.get((kind, resource_id))
+        if held is None or held.replaced:
+            raise ConflictError("a patient was merged, or a resource deleted, meanwhile", code="merged_meanwhile")
 
     async def load_compartment(self, patient_id: UUID) -> list[Standing]:
         """Everything that belongs to a patient now, as far as it is stored or in this unit of work."""
@@ -265,10 +272,11 @@ class Work:
             self._snapshots[scope] = members
             self._new_snapshots[scope] = (members, message_id)
 
-    async def flush(self, now: datetime) -> None:
+    async def flush(self, now: datetime, *, emitting: bool = False) -> bool:
         """Write everything as of `now`: keys, versions, contents, index, snapshots, merges, reviews; not the events.
 
-        Raises ConflictError or TransientError when another transaction was first: roll back and redo.
+        With `emitting` the events go along; answers whether anybody is to be told of them. Raises ConflictError or
+        TransientError when another transaction was first: roll back and redo.
         """
         org = self.access.org
         changed = [held for held in self._standing.values() if held.versions]
@@ -277,18 +285,20 @@ class Work:
             await self.tx.execute(q.delete_keys, org, types, keys)
         if self._forgotten:
             await self.tx.execute(q.delete_keys_of, org, self._forgotten)
-        await self._write_keys_and_versions(changed, now)
+        heard = await self._write_keys_and_versions(changed, now, emitting=emitting)
         await store_contents(self.tx, org, list(self.contents.values()), changed, now)
         await self._write_refreshed()
         await self._write_snapshots()
         await self._write_merges()
-        await self._write_reviews()
+        await write_reviews(self.tx, org, self.reviews)
+        return heard
 
-    async def _write_keys_and_versions(self, changed: list[Standing], now: datetime) -> None:
+    async def _write_keys_and_versions(self, changed: list[Standing], now: datetime, *, emitting: bool) -> bool:
         """A resource that changed twice in this unit gets both versions, in rounds; the first takes all else along."""
+        heard = False
         keys = [(*ref, id_, self._moved.get(ref, id_)) for ref, id_ in self._new_keys.items()]
         rounds = max((len(held.versions) for held in changed), default=0)
-        if keys or rounds:
+        if keys or rounds or (emitting and self.events):
             told = (
                 columns(keys, 4),
                 self._version_columns(changed, 0, now),
@@ -296,9 +306,16 @@ class Work:
                 [RULES],
                 fhir_columns(changed),
             )
-            await self.tx.execute(q.flush_record, *chain.from_iterable(told))
+            parameters = chain.from_iterable(told)
+            if emitting:
+                events = event_columns(self.access.org, now, self.events)
+                row = await self.tx.fetchrow(q.flush_and_emit, *parameters, *events)
+                heard = bool(row and row["heard"] and self.events)
+            else:
+                await self.tx.execute(q.flush_record, *parameters)
         for number in range(1, rounds):
             await self.tx.execute(q.save_resources, *self._version_columns(changed, number, now), RULES)
+        return heard
 
     def _version_columns(self, changed: list[Standing], number: int, now: datetime) -> list[list[Any]]:
         rows = [self._version_row(held, held.versions[number], now) for held in changed if len(held.versions) > number]
@@ -355,22 +372,4 @@ class Work:
             [merge.message_id for merge in self.merges],
             [self.access.actor for _ in self.merges],
             [merge.named_id for merge in self.merges],
-        )
-
-    async def _write_reviews(self) -> None:
-        if not self.reviews:
-            return
-        await self.tx.execute(
-            q.insert_reviews,
-            self.access.org,
-            [review.id for review in self.reviews],
-            [review.kind for review in self.reviews],
-            [review.message_id for review in self.reviews],
-            [review.lane_id for review in self.reviews],
-            [review.resource_type for review in self.reviews],
-            [review.resource_id for review in self.reviews],
-            [plain_json(review.detail) for review in self.reviews],
-            [review.source_id for review in self.reviews],
-            [review.patient_id for review in self.reviews],
-            [plain_json(review.proposal) if review.proposal else None for review in self.reviews],
         )

@@ -21,15 +21,11 @@ from chartwire.record.elements import shape_of
 from chartwire.record.happenings import deletion_type, event_types
 from chartwire.record.lineage import Stamp
 from chartwire.record.merge import overwrite
-from chartwire.record.owner import owner_paths
 from chartwire.record.standing import Standing
 from chartwire.record.visits import begin_course_anew
-from chartwire.record.work import Ref, Work
+from chartwire.record.work import Key, Ref, Use, Work
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
-
-Key = tuple[str, str]
-"""A resource type and the text of a source key."""
 
 EXTERNAL_ID = "https://chartwire.org/fhir/external-id"
 """The system of the identifier by which the practice's own software knows a resource: one each, unique by type."""
@@ -38,6 +34,9 @@ CHANGED_MEANWHILE = "changed_meanwhile"
 AUTHORITY = "urn:chartwire:authority:"
 _OID = "urn:oid:"
 _NPI, _NPI_OID = "http://hl7.org/fhir/sid/us-npi", "2.16.840.1.113883.4.6"
+_WRITTEN: Use = "written"
+_NAMED: Use = "named"
+_NUMBER: Use = "number"
 _REDO = frozenset({"sql_23505", "merged_meanwhile"})
 
 
@@ -88,6 +87,7 @@ class Writer:
     access: Access
     tx: Connection
     work: Work = field(init=False)
+    heard: bool = False
     _asked: set[Key] = field(default_factory=set)
     _led: list[Key] = field(default_factory=list)
     _spoken: str = field(default_factory=lambda: instant(clock.now()))
@@ -101,39 +101,24 @@ class Writer:
 
         Raises TransientError (`changed_meanwhile`) when a patient was merged while its lock was waited for: redo.
         """
-        found = await self._resolve(asked)
-        written = asked.targets | {(kind, one) for kind, key in asked.keys for one in self.work.resolve(kind, (key,))}
-        named = asked.named | {(kind, one) for kind, key in asked.named_keys for one in self.work.resolve(kind, (key,))}
-        owned = {ref for ref in written if owner_paths(ref[0])}
-        patients = {ref for ref in written | named if ref[0] == "Patient"} | await self._owners(owned)
-        await self.work.load(patients, deleted=deleted)
-        await self.work.load(written - patients, lock=True, deleted=deleted)
-        await self.work.load(named - patients)
-        with _redoing():
-            await self.work.check_keys(found)
-        owners = {held.patient_id for ref in owned if (held := self.work.known(*ref)) is not None}
-        if any(one and ("Patient", one) not in patients for one in owners):
-            raise TransientError("a resource went to another patient meanwhile", code=CHANGED_MEANWHILE)
+        uses = dict.fromkeys(asked.numbers, _NUMBER) | dict.fromkeys(asked.named_keys, _NAMED)
+        uses |= dict.fromkeys(asked.keys, _WRITTEN)
+        refs = dict.fromkeys(asked.named, False)
+        for (kind, key), use in uses.items():
+            if (kind, key) in self._asked and use != _NUMBER:
+                refs |= {(kind, one): use == _WRITTEN for one in self.work.resolve(kind, (key,))}
+        refs |= dict.fromkeys(asked.targets, True)
+        await self._read({key: use for key, use in uses.items() if key not in self._asked}, refs, deleted=deleted)
 
     async def ask(self, resource_type: str, keys: Iterable[str]) -> None:
         """Read where numbers lead, as far as this was not asked before."""
-        await self._resolve(Asked(numbers={(resource_type, key) for key in keys}))
+        fresh = {(resource_type, key) for key in keys} - self._asked
+        await self._read(dict.fromkeys(fresh, _NUMBER), {}, deleted=False)
 
-    async def _resolve(self, asked: Asked) -> set[Key]:
-        """Answers the keys whose resources are going to be read."""
-        fresh = (asked.keys | asked.named_keys | asked.numbers) - self._asked
-        if fresh:
-            await self.work.read_keys(fresh)
-            self._asked |= fresh
-        return asked.keys | asked.named_keys
-
-    async def _owners(self, owned: set[Ref]) -> set[Ref]:
-        """The patients whose resources these are."""
-        if not owned:
-            return set()
-        types, ids = [ref[0] for ref in owned], [ref[1] for ref in owned]
-        rows = await self.tx.fetch(q.patients_of, self.access.org, types, ids)
-        return {("Patient", row["patient_id"]) for row in rows}
+    async def _read(self, keys: Mapping[Key, Use], refs: Mapping[Ref, bool], *, deleted: bool) -> None:
+        with _redoing():
+            await self.work.read_for_writing(keys, refs, deleted=deleted)
+        self._asked |= keys.keys()
 
     def take_led(self) -> list[Key]:
         """The external ids that lead somewhere since this was asked last."""
@@ -196,13 +181,14 @@ class Writer:
         self._announce(held, [deletion_type(held.type)], ())
 
     async def finish(self) -> datetime:
-        """Write everything; the events are in `work.events`, for the outbox. Answers the time of the versions.
+        """Write everything, its events too. Answers the time of the versions; `heard` says whether anybody is to be
+        told of `work.events`.
 
         Raises TransientError (`changed_meanwhile`) when another transaction was first: roll back and redo.
         """
         at = clock.now()  # after every id was made: nothing is changed before it was created
         with _redoing():
-            await self.work.flush(at)
+            self.heard = await self.work.flush(at, emitting=True)
         return at
 
     def _follow_keys(self, held: Standing, body: Json) -> None:

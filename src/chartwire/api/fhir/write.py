@@ -35,11 +35,14 @@ _CREATED, _NO_CONTENT = 201, 204
 
 
 async def create(request: Request, services: Services) -> Answer:
-    """`POST /fhir/R4/{type}`: a new resource with a new id; with If-None-Exist only where none meets that condition."""
+    """`POST /fhir/R4/{type}`: a new resource with a new id; with If-None-Exist only where none meets that condition.
+
+    fhirpy and others write the condition into the address, where it means the same.
+    """
     kind = known(request.parts[0])
     body, issues = await sent_resource(request, kind, services.base_url + BASE)
-    unless = request.headers.get(b"if-none-exist")
-    condition = None if unless is None else _needed(unless.decode("latin-1").rpartition("?")[2], "If-None-Exist")
+    unless, addressed = request.headers.get(b"if-none-exist"), urlencode(request.pairs) or None
+    condition = addressed if unless is None else _needed(unless.decode("latin-1").rpartition("?")[2], "If-None-Exist")
     return await perform(request, services, Write("create", kind, body=body), condition, issues)
 
 
@@ -92,7 +95,8 @@ async def perform(
 async def finished(writer: FhirWriter) -> datetime:
     """Write what changed, its events and their deliveries; answers the time of the versions."""
     at = await writer.finish()
-    await route.announce(writer.tx, writer.access.org, at, writer.writer.work.events)
+    if writer.writer.heard:
+        await route.deliver(writer.tx, writer.access.org, at, writer.writer.work.events)
     return at
 
 

@@ -104,7 +104,8 @@ class Desk:
             for waiting in await parking.waiting_for(self.tx, self.access, led):
                 await self._unpark(waiting)
         at = await self.writer.finish()
-        await route.announce(self.tx, self.access.org, at, self.writer.work.events)
+        if self.writer.heard:
+            await route.deliver(self.tx, self.access.org, at, self.writer.work.events)
         return at
 
     async def park(self, order: Order, missing: NotThereYetError, kept_s: float) -> Row:

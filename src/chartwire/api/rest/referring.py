@@ -15,8 +15,8 @@ from chartwire.api.rest.ordering import Order
 from chartwire.api.rest.people import Name
 from chartwire.api.rest.settling import Values
 from chartwire.record.standing import Standing
-from chartwire.record.work import Ref
-from chartwire.record.writing import Key, Writer, external_key
+from chartwire.record.work import Key, Ref
+from chartwire.record.writing import Writer, external_key
 
 _NAME = Name()
 

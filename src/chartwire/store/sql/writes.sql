@@ -1,12 +1,3 @@
--- name: patients_of
--- Whose these resources are; looked up as in resolve_keys.
-select distinct r.patient_id
-  from unnest((select $2::text[]), (select $3::uuid[])) as wanted (type, id)
- cross join lateral (
-        select patient_id from resource where org_id = $1 and type = wanted.type and id = wanted.id limit 1
-       ) r
- where r.patient_id is not null;
-
 -- name: delete_keys_of
 -- Nothing leads to these resources any more: they are deleted.
 delete from source_key where resource_id = any($2::uuid[]) and org_id = $1;
