@@ -14,6 +14,7 @@ _BROKEN: Final = {
     "extensible": "code-extensible",
     "maximum": "code-beyond-maximum",
 }
+_WITH_SYSTEM: Final = frozenset({"Coding", "Quantity", "Age", "Distance", "Duration"})
 _CODES_TOLD_MAX: Final = 12
 
 
@@ -35,7 +36,7 @@ class Binding:
         """A plain code, whose system only the value set knows. `place` is its own."""
         if type(value) is not str or value in self.codes:
             return
-        verdict = False if self.complete else _asked(run, self.url, "", value)
+        verdict = False if self.complete else run.terminology.contains(self.url, None, value)
         self._tell(verdict, place, run)
 
     def check_coding(self, value: Any, _: Json, place: Place, run: Run) -> None:
@@ -62,7 +63,7 @@ class Binding:
             return False
         if (system, code) in self.members:
             return True
-        return False if self.complete else _asked(run, self.url, system, code)
+        return False if self.complete else run.terminology.contains(self.url, system, code)
 
     def _tell(self, verdict: bool | None, place: Place, run: Run) -> None:
         if verdict is None:
@@ -72,10 +73,6 @@ class Binding:
             run.findings.add(
                 _BROKEN[self.strength], place, value_set=self.name, codes=f": {', '.join(few)}" if few else ""
             )
-
-
-def _asked(run: Run, url: str, system: str, code: str) -> bool | None:
-    return run.terminology.contains(url, system, code) if run.terminology else None
 
 
 @cache
@@ -100,6 +97,6 @@ def binding_check(binding: Binding, type_name: str) -> Check | None:
     """How values of a type are checked against a binding; None for types that have no codes."""
     if type_name in {"code", "string", "uri"}:
         return binding.check_code
-    if type_name in {"Coding", "Quantity"}:
+    if type_name in _WITH_SYSTEM:
         return binding.check_coding
     return binding.check_concept if type_name == "CodeableConcept" else None

@@ -21,14 +21,16 @@ _REFERENCES: Final = frozenset({"Reference", "canonical"})
 
 
 class Profile:
-    """One profile. `check` tells of what an object of its type lacks or has too much by it."""
+    """One profile. `check` tells of what an object of its type lacks or has too much by it. `home` is the element that
+    the extension belongs into, where it defines one."""
 
-    __slots__ = ("_checks", "canonical", "name", "type")
+    __slots__ = ("_checks", "canonical", "home", "name", "type")
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         self.canonical = f"{told['url']}|{told['version']}"
         self.name = f"{told['name']} {told['version']}"
         self.type: str = told["type"]
+        self.home = "modifierExtension" if told["snapshot"]["element"][0].get("isModifier") else "extension"
         self._checks: _Level | None = None
 
     def check(self, held: Json, place: Place, run: Run) -> None:
@@ -67,8 +69,11 @@ def check_known_extension(held: Json, place: Place, run: Run) -> None:
     """Check an extension by its definition, where it is one of R4 or US Core."""
     url = held.get("url")
     profile = profile_of(url) if type(url) is str and ":" in url else None
-    if profile is not None and profile.type == _EXTENSION:
-        profile.check(held, place, run)
+    if profile is None or profile.type != _EXTENSION:
+        return
+    if place[1] not in {profile.home, _EXTENSION}:
+        run.findings.add("extension-place", place, right=profile.home)
+    profile.check(held, place, run)
 
 
 class _Level:

@@ -1,8 +1,9 @@
 """What a check carries with it while it walks through one resource."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from chartwire.formats.fhir.terminology import Terminology
 from chartwire.formats.fhir.validate.issues import Findings, Place
 
 Json = dict[str, Any]
@@ -12,21 +13,13 @@ NOTHING: Final[Mapping[str, str]] = {}
 NO_VARIABLES: Final[Mapping[str, Any]] = {}
 
 
-class Terminology(Protocol):
-    """Who knows more codes than ship with us: content that the user has loaded."""
-
-    def contains(self, value_set: str, system: str, code: str) -> bool | None:
-        """Whether a value set holds a code; None where that cannot be decided here."""
-        ...
-
-
 class Run:
     """One resource under check. `root` is the outermost resource (of a Bundle: of its entry), `resource` the one that
     the walk is in, `contained` the types of the root's contained resources by id."""
 
     __slots__ = ("contained", "findings", "resource", "root", "terminology", "variables")
 
-    def __init__(self, findings: Findings, resource: Json, terminology: Terminology | None) -> None:
+    def __init__(self, findings: Findings, resource: Json, terminology: Terminology) -> None:
         self.findings = findings
         self.terminology = terminology
         self.root = self.resource = resource

@@ -153,11 +153,13 @@ def _member(child: Child, told: Mapping[str, Any]) -> Check:
 
 def _extra(child: Child, told: Mapping[str, Any]) -> list[Check]:
     """What the place of use adds to the type: bindings, targets, invariants."""
-    checks = [binding_check(binding, child.type) for binding in bindings_of(told.get("binding"))]
+    of_type = elements_of(child.type).get("", {})
+    bound = told.get("binding") or of_type.get("binding")
+    checks = [binding_check(binding, child.type) for binding in bindings_of(bound)]
     found = [check for check in checks if check is not None]
     if child.type == _REFERENCE:
         found.append(_targets(child.targets))
-    own = constraint_keys(elements_of(child.type).get("", {}))
+    own = constraint_keys(of_type)
     return found + invariants_of(told.get("constraint", ()), child.type, own) + _profiled(child, told)
 
 
