@@ -9,6 +9,7 @@ from chartwire.api.clients import Clients
 from chartwire.api.http import Answer, Request
 from chartwire.api.limits import Limits, Quotas
 from chartwire.channels.harness import Answerer
+from chartwire.record.terminology import Terminologies
 from chartwire.store.pool import Pool
 from chartwire.trust.audit import AuditTrail
 from chartwire.trust.credentials import Credentials
@@ -33,7 +34,7 @@ class Services:
     Idempotency-Key is kept. `preview_ack` tells which answer a listener would give. `clients` knows whose word counts
     for a client's address, `base_url` is where clients reach this API, without a slash at the end (empty: nobody said).
     `leaving`: whether this process ends soon and tells balancers so. Without `carriers` this process carries large
-    Bundles itself.
+    Bundles itself. `codes_pool` is where code systems are read, where `pool` is bound to one transaction.
     """
 
     pool: Pool
@@ -54,3 +55,9 @@ class Services:
     base_url: str = ""
     leaving: Callable[[], bool] = lambda: False
     carriers: BundleCarriers | None = None
+    codes_pool: Pool | None = None
+
+    @property
+    def terminologies(self) -> Terminologies:
+        """The code systems of this installation."""
+        return Terminologies(self.codes_pool or self.pool)

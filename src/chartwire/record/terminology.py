@@ -137,6 +137,10 @@ class Terminologies:
         """
         return _bounded(await store.below(self._pool, system, code, EXPANSION_CODES_MAX + 1))
 
+    async def neighbours(self, system: str, code: str, most: int) -> list[tuple[str, str, str]]:
+        """(`parent` or `child`, code, display) of up to `most` concepts of a loaded system, one step away."""
+        return await store.neighbours(self._pool, system, code, most)
+
     async def listed(self, told: ValueSet, words: Sequence[str] = ()) -> Listed:
         """The codes of a value set with their displays, and whether these are all; with `words`, those of them whose
         code or display has every word.

@@ -46,7 +46,8 @@ class Inner:
     async def ask(self, entry: Entry, tx: Connection) -> Answer:
         """What the entry is answered as an open transaction sees it. Raises ChartwireError where it is refused."""
         request, route, access = *self._routed(entry), self.outer.access
-        services = replace(self.services, pool=Within(tx, access.org, access.credential_id))
+        within = Within(tx, access.org, access.credential_id)
+        services = replace(self.services, pool=within, codes_pool=self.services.pool)
         return await served(request, route, services, entry.query.encode())
 
     def request(self, entry: Entry) -> Request:

@@ -46,6 +46,14 @@ class CodeSystem(msgspec.Struct, frozen=True, dict=True):
         """What the concept is called."""
         return self.displays[place] or self.codes[place]
 
+    def above(self, place: int) -> tuple[int, ...]:
+        """The places of the concepts one step up."""
+        return self._above.get(place, ())
+
+    def children(self, place: int) -> list[int]:
+        """The places of the concepts one step down."""
+        return [child for child, parents in sorted(self._above.items()) if place in parents]
+
     @cached_property
     def _above(self) -> Mapping[int, tuple[int, ...]]:
         above = {place: (parent,) for place, parent in enumerate(self.parents) if parent >= 0}
@@ -58,7 +66,7 @@ class CodeSystem(msgspec.Struct, frozen=True, dict=True):
         found: set[int] = set()
         waiting = [place]
         while waiting:
-            new = {*self._above.get(waiting.pop(), ())} - found
+            new = {*self.above(waiting.pop())} - found
             found |= new
             waiting.extend(new)
         return found
