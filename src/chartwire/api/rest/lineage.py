@@ -1,21 +1,26 @@
 """Where the values of a resource came from, version by version."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from chartwire.api.fhir.types import known
 from chartwire.api.http import Answer, Request
 from chartwire.api.problem import not_found
+from chartwire.api.rest.element_lineage import ElementChange, told
 from chartwire.api.rest.ids import in_path, shown, shown_or_none
-from chartwire.api.routes import ANY_RESOURCE, Route
+from chartwire.api.routes import ANY_RESOURCE, Parameter, Route
 from chartwire.api.services import Services
 from chartwire.core.clock import instant
 from chartwire.core.fhir_ids import store_id
 from chartwire.core.ids import PREFIXES
 from chartwire.record import read
+from chartwire.record.element_history import changes_of
 from chartwire.record.lineage import Lineage
+from chartwire.store.pool import Row
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,6 +39,12 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 Elements = dict[str, list[Part]]
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_PATH = Parameter(
+    "path",
+    "One element, as FHIRPath that selects elements: `Patient.telecom`, `name[0].family`, `Observation.value`. Answers "
+    "every value that it had, and which message and HL7 field, or which key, set it and when.",
+)
 
 
 class LineageVersion(msgspec.Struct, frozen=True):
@@ -47,12 +58,17 @@ class LineageVersion(msgspec.Struct, frozen=True):
 
 
 class LineageOf(msgspec.Struct, frozen=True):
-    """The lineage of a resource, newest version first, at most 100 versions."""
+    """The lineage of a resource, newest version first, at most 100 versions.
+
+    Where a `path` was asked for: `changes`, every value that this element had, newest first, and no `versions`.
+    """
 
     type: str
     id: str
     versions: list[LineageVersion]
     object: str = "lineage"
+    path: str | UnsetType = UNSET
+    changes: list[ElementChange] | UnsetType = UNSET
 
 
 def elements_of(text: str) -> Elements:
@@ -61,10 +77,12 @@ def elements_of(text: str) -> Elements:
 
 
 async def one(request: Request, services: Services) -> Answer:
-    """`GET /api/v1/lineage/{Type}/{id}`: the id with its prefix, or as FHIR writes it."""
+    """`GET /api/v1/lineage/{Type}/{id}`: the id with its prefix, or as FHIR writes it; `?path=` of one element."""
     kind, text = known(request.parts[0]), request.parts[1]
     prefixed = kind in PREFIXES and text.startswith(f"{PREFIXES[kind]}_")
     wanted = in_path(kind, text) if prefixed else store_id(text)
+    if "path" in request.query:
+        return await _of_element(request, services, kind, wanted)
     rows = await read.lineage(services.pool, request.access, kind, wanted)
     if not rows:
         raise not_found()
@@ -78,9 +96,24 @@ async def one(request: Request, services: Services) -> Answer:
         )
         for row in rows
     ]
-    patients = {wanted} if kind == "Patient" else {row["patient_id"] for row in rows if row["patient_id"]}
     body = msgspec.json.encode(LineageOf(kind, shown(kind, wanted), versions))
-    return Answer(body, count=len(rows), patients=patients)
+    return Answer(body, count=len(rows), patients=_patients(kind, wanted, rows))
+
+
+async def _of_element(request: Request, services: Services, kind: str, wanted: UUID) -> Answer:
+    path = request.query["path"]
+    found = await changes_of(services.pool, request.access, kind, wanted, path)
+    if found is None:
+        raise not_found()
+    changes, writers = found
+    told_changes = told(changes, writers, with_values=request.access.allows("fhir.read"))
+    body = _encoder.encode(LineageOf(kind, shown(kind, wanted), [], path=path, changes=told_changes))
+    rows = [change.row for change in changes]
+    return Answer(body, count=len(changes), patients=_patients(kind, wanted, rows))
+
+
+def _patients(kind: str, wanted: UUID, rows: Iterable[Row]) -> set[UUID]:
+    return {wanted} if kind == "Patient" else {row["patient_id"] for row in rows if row["patient_id"]}
 
 
 def _part(part: dict[str, Any]) -> Part:
@@ -113,6 +146,7 @@ ROUTES = (
         "Where the values of a resource came from",
         "lineage.read",
         ANY_RESOURCE,
+        parameters=(_PATH,),
         answer=LineageOf,
         tag="lineage",
     ),

@@ -63,7 +63,9 @@ def _call(call: syntax.Call, items: Types, this: Types) -> Types:
 
 def _member(member: syntax.Member, items: Types, *, first: bool) -> Types:
     if first and member.name[0].isupper() and nodes.is_known(member.name):
-        return frozenset({member.name})
+        if items and not any(nodes.is_kind_of(one, member.name) for one in items):
+            raise FhirPathError(f"what stands here is no {member.name}", position=member.at)
+        return items
     if items is None or not all(nodes.slots(one) for one in items) or "Resource" in items:
         return None
     found = {slot.type for one in items for slot in nodes.slots(one).get(member.name, ())}

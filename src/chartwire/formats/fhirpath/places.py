@@ -46,6 +46,23 @@ def places(text: str, body: Json) -> list[Place]:
     return _Walk(env, Place(root)).at(read_user_expression(text))
 
 
+def names_on_the_way(text: str) -> list[str]:
+    """The elements that a path goes through, from the resource down; without its type, indexes and conditions."""
+    names = _names(read_user_expression(text))
+    return names[1:] if names and names[0][0].isupper() and nodes.is_known(names[0]) else names
+
+
+def _names(expression: Expression) -> list[str]:
+    match expression:
+        case syntax.Member(name=name):
+            return [name]
+        case syntax.Invoke(left=left, right=right):
+            return _names(left) + _names(right)
+        case syntax.Indexer(left=inner) | syntax.TypeTest(operand=inner):
+            return _names(inner)
+    return []
+
+
 def below(place: Place, element: str) -> list[Place]:
     """The places of one element of a value."""
     return [found for slot in nodes.slots(place.node.type).get(element, ()) for found in _items(place, element, slot)]
