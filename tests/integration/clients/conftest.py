@@ -1,0 +1,30 @@
+"""A server process with a sandbox's key, for clients that people use."""
+
+import asyncio
+
+import pytest
+from tests.integration.api.hub import services_of
+from tests.integration.api.server_process import server
+
+from chartwire.core.access import Access
+from chartwire.core.ids import uuid7
+from chartwire.store.pool import Pool
+
+
+@pytest.fixture
+def hub(database):
+    """The base URL of a running FHIR server, and a key."""
+    key = asyncio.run(_key(database.app_dsn))
+    with server(database.app_dsn) as (_, base):
+        yield f"{base}/fhir/R4", key
+
+
+async def _key(dsn):
+    pool, org = Pool(dsn, size=1), uuid7()
+    async with pool.transaction(org) as tx:
+        await tx.execute("insert into organisation (org_id, name, kind) values ($1, 'Sandbox', 'sandbox')", org)
+        await tx.execute("insert into route (kind, org_id) values ('organisation', $1)", org)
+    operator = Access(org, "cli:test", "HOPERAT", frozenset({"*"}))
+    issued = await services_of(pool, None).credentials.create(operator, name="clients", scopes=["*"])
+    await pool.close()
+    return issued.token
