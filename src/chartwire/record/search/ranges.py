@@ -114,7 +114,10 @@ def _shifted(moment: datetime, by: timedelta) -> datetime:
 
 
 def _number(text: str) -> tuple[float, float, float]:
-    """The number, and the ends of what rounds to it at its precision."""
+    """The number, and the ends of what rounds to it at its precision: half of what its last digit counts.
+
+    With an exponent the digit behind counts: R4 has 1e2 reach from 95 to 105.
+    """
     try:
         number = Decimal(text)
         if not number.is_finite() or abs(number.adjusted()) > 300:
@@ -123,7 +126,7 @@ def _number(text: str) -> tuple[float, float, float]:
         raise InvalidValueError("a number is needed, such as 5.4 or 1e3") from None
     exponent = number.as_tuple().exponent
     assert isinstance(exponent, int)
-    half = Decimal((0, (5,), exponent - 1))
+    half = Decimal((0, (5,), exponent - 2 if exponent > 0 else exponent - 1))
     return float(number), float(number - half), float(number + half)
 
 

@@ -26,7 +26,7 @@ def condition(parameter: Parameter, modifier: str, values: list[str], context: C
         case "below" | "above":
             codes = [code for value in values for code in _related(value, modifier, context)]
             return _equal(parameter.under(), codes, Rank.CODE)
-    context.names_records |= identifies(parameter)
+    context.names_records |= identifies(parameter) and not modifier
     rank = Rank.IDENTIFIER if identifies(parameter) else Rank.CODE
     return _matching(parameter.under(), values, rank, negated=modifier == "not")
 
@@ -53,6 +53,8 @@ def _matching(keys: tuple[int, ...], values: list[str], rank: Rank, *, negated: 
         whole.append((Comparison("value", ">=", f"{name}|"), Comparison("value", "<", name + _BEHIND_BAR)))
     if systems:
         rank = Rank.CODE
+    if negated:
+        rank = Rank.EVERYTHING
     return Rows("token", keys, (*equal(codes), *whole), negated, rank)
 
 
@@ -64,7 +66,7 @@ def equal(values: list[str]) -> tuple[Alternative, ...]:
 
 
 def _equal(keys: tuple[int, ...], values: list[str], rank: Rank, *, negated: bool = False) -> Rows:
-    return Rows("token", keys, equal(values), negated, rank)
+    return Rows("token", keys, equal(values), negated, Rank.EVERYTHING if negated else rank)
 
 
 def _of_type(value: str) -> str:

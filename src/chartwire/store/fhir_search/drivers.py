@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from chartwire.store.fhir_search.conditions import AllOf, AnyOf, Chain, Condition, Has, Ids, Rank, Rows, Search
-from chartwire.store.fhir_search.filters import Candidate, all_hold, fits, referred
+from chartwire.store.fhir_search.filters import Candidate, all_hold, fits, is_certain, referred, there
 from chartwire.store.fhir_search.ordering import valued
 from chartwire.store.fhir_search.statement import Statement
 
@@ -56,15 +56,6 @@ def driven(statement: Statement, condition: Condition, walk: Walk | None = None)
             raise ValueError("no search starts from this condition")
 
 
-def is_certain(condition: Condition) -> bool:
-    """Whether whatever `driven` gives is a resource that is there."""
-    if isinstance(condition, AnyOf):
-        return all(is_certain(one) for one in condition.conditions)
-    if isinstance(condition, AllOf):
-        return any(is_certain(one) for one in condition.conditions)
-    return isinstance(condition, Rows | Chain)
-
-
 def is_typed(condition: Condition) -> bool:
     """Whether `driven` gives the type of each id, too."""
     if isinstance(condition, AnyOf):
@@ -79,14 +70,6 @@ def is_single(condition: Condition) -> bool:
     if not isinstance(condition, Rows) or condition.negated or len(condition.keys) > 1 or len(condition.any_of) > 1:
         return False
     return [(one.column, one.operator, type(one.value)) for one in condition.any_of[0]] == [("value", "=", str)]
-
-
-def there(statement: Statement, candidate: Candidate) -> str:
-    """That a resource is there, and was not deleted."""
-    return (
-        f"exists (select from resource e where e.org_id = {statement.org} and e.type = {candidate.type}"
-        f" and e.id = {candidate.id} and not e.deleted offset 0)"
-    )
 
 
 def matching(statement: Statement, resource_type: str, conditions: tuple[Condition, ...]) -> str:

@@ -64,6 +64,28 @@ def all_hold(statement: Statement, conditions: tuple[Condition, ...], candidate:
     return [holds(statement, one, candidate) for one in sorted(conditions, key=lambda one: one.rank)]
 
 
+def is_certain(condition: Condition) -> bool:
+    """Whether only of a resource that is there the condition can hold."""
+    match condition:
+        case Rows():
+            return not condition.negated
+        case Updated() | Chain() | Words():
+            return True
+        case AnyOf():
+            return all(is_certain(one) for one in condition.conditions)
+        case AllOf():
+            return any(is_certain(one) for one in condition.conditions)
+    return False
+
+
+def there(statement: Statement, candidate: Candidate) -> str:
+    """That a resource is there, and was not deleted."""
+    return (
+        f"exists (select from resource e where e.org_id = {statement.org} and e.type = {candidate.type}"
+        f" and e.id = {candidate.id} and not e.deleted{_FENCE})"
+    )
+
+
 def fits(statement: Statement, rows: Rows, alias: str) -> str:
     """That an index row fits one of the alternatives."""
     return _any(_alternative(statement, rows.table, one, alias) for one in rows.any_of)
@@ -131,7 +153,7 @@ def _updated(statement: Statement, updated: Updated, candidate: Candidate) -> st
         return test
     return (
         f"exists (select from resource u where u.org_id = {statement.org} and u.type = {candidate.type}"
-        f" and u.id = {candidate.id} and {test}{_FENCE})"
+        f" and u.id = {candidate.id} and not u.deleted and {test}{_FENCE})"
     )
 
 
@@ -139,7 +161,10 @@ def _chain(statement: Statement, chain: Chain, candidate: Candidate) -> str:
     alias = statement.alias()
     within, target = referred(statement, f"{alias}.value", chain.type)
     kind = statement.parameter(chain.type, "text")
-    inner = all_hold(statement, chain.conditions, Candidate(target, kind))
+    led = Candidate(target, kind)
+    inner = all_hold(statement, chain.conditions, led)
+    if not any(is_certain(one) for one in chain.conditions):
+        inner.append(there(statement, led))
     keys = statement.keys(f"{alias}.key", chain.keys)
     where = " and ".join([f"{alias}.resource_id = {candidate.id}", keys, within, *inner])
     return f"exists (select from fhir_token {alias} where {alias}.org_id = {statement.org} and {where}{_FENCE})"
@@ -159,7 +184,7 @@ def _words(statement: Statement, words: Words, candidate: Candidate) -> str:
     each = " and ".join(f"strpos({text}, {statement.parameter(word, 'text')}) > 0" for word in words.words)
     return (
         f"exists (select from resource w where w.org_id = {statement.org} and w.type = {candidate.type}"
-        f" and w.id = {candidate.id} and {each}{_FENCE})"
+        f" and w.id = {candidate.id} and not w.deleted and {each}{_FENCE})"
     )
 
 
