@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chartwire.formats.fhir import definitions
-from chartwire.formats.fhir.patching.faults import OPERATIONS_MAX, failed, invalid
+from chartwire.formats.fhir.patching.faults import OPERATIONS_MAX, failed, invalid, measured
 from chartwire.formats.fhirpath import nodes
 from chartwire.formats.fhirpath.nodes import Json
 from chartwire.formats.fhirpath.places import Place, places
@@ -24,6 +24,7 @@ def fhirpath_patch(body: Json, parameters: Json) -> Json:
     for at, parameter in enumerate(listed):
         operation = _read(parameter, f"/parameter/{at}")
         _OPERATIONS[operation.kind](patched, operation)
+    measured(patched, "/parameter")
     return patched
 
 

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from chartwire.core.errors import FaultsError
-from chartwire.formats.fhir.patching.faults import OPERATIONS_MAX, failed, invalid
+from chartwire.formats.fhir.patching.faults import OPERATIONS_MAX, failed, invalid, measured
 from chartwire.formats.fhirpath.nodes import Json
 
+COPIED_VALUES_MAX = 100_000
 _INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
 _BAD_TILDE = re.compile(r"~(?![01])")
 
@@ -20,16 +21,23 @@ def json_patch(body: Json, operations: Sequence[Any]) -> Json:
         raise invalid("", "must be a JSON array of operations (RFC 6902)")
     if len(operations) > OPERATIONS_MAX:
         raise invalid("", f"has more than {OPERATIONS_MAX} operations")
-    held = {"": deepcopy(body)}
+    held = _Held({"": deepcopy(body)})
     for at, operation in enumerate(operations):
         _apply(held, operation, f"/{at}")
+    last = f"/{len(operations) - 1}"
+    measured(held, last)
     if not isinstance(held[""], dict):
-        raise failed(f"/{len(operations) - 1}", "must leave a JSON object")
-    return held[""]
+        raise failed(last, "must leave a JSON object")
+    return dict(held[""])
 
 
-def _apply(held: Json, operation: Any, place: str) -> None:
-    """One operation. The body stands in `held` under the empty name, so that the root has a parent too."""
+class _Held(dict[str, Any]):
+    """The body under the empty name, so that the root has a parent too. `copied` counts the values that copies made."""
+
+    copied = 0
+
+
+def _apply(held: _Held, operation: Any, place: str) -> None:
     if not isinstance(operation, dict):
         raise invalid(place, "must be an object")
     run = _OPERATIONS.get(operation.get("op", ""))
@@ -38,40 +46,43 @@ def _apply(held: Json, operation: Any, place: str) -> None:
     run(held, operation, place)
 
 
-def _add(held: Json, operation: Json, place: str) -> None:
+def _add(held: _Held, operation: Json, place: str) -> None:
     _put(held, _tokens(operation, "path", place), deepcopy(_value(operation, place)), place)
 
 
-def _remove(held: Json, operation: Json, place: str) -> None:
+def _remove(held: _Held, operation: Json, place: str) -> None:
     _take(held, _tokens(operation, "path", place), place)
 
 
-def _replace(held: Json, operation: Json, place: str) -> None:
+def _replace(held: _Held, operation: Json, place: str) -> None:
     tokens, value = _tokens(operation, "path", place), deepcopy(_value(operation, place))
     parent, key = _found(held, tokens, place)
     parent[key] = value
 
 
-def _move(held: Json, operation: Json, place: str) -> None:
+def _move(held: _Held, operation: Json, place: str) -> None:
     source, target = _tokens(operation, "from", place), _tokens(operation, "path", place)
     if target[: len(source)] == source and len(target) > len(source):
         raise failed(place, "cannot move a value into itself")
     _put(held, target, _take(held, source, place), place)
 
 
-def _copy(held: Json, operation: Json, place: str) -> None:
+def _copy(held: _Held, operation: Json, place: str) -> None:
     parent, key = _found(held, _tokens(operation, "from", place), place)
+    held.copied += measured(parent[key], place)
+    if held.copied > COPIED_VALUES_MAX:
+        raise failed(place, f"is one copy too many: all together copy more than {COPIED_VALUES_MAX} values")
     _put(held, _tokens(operation, "path", place), deepcopy(parent[key]), place)
 
 
-def _test(held: Json, operation: Json, place: str) -> None:
+def _test(held: _Held, operation: Json, place: str) -> None:
     wanted = _value(operation, place)
     parent, key = _found(held, _tokens(operation, "path", place), place)
     if not same(parent[key], wanted):
         raise failed(place, "found another value than the one tested for", code="patch_test_failed")
 
 
-_OPERATIONS: dict[str, Callable[[Json, Json, str], None]] = {
+_OPERATIONS: dict[str, Callable[[_Held, Json, str], None]] = {
     "add": _add,
     "remove": _remove,
     "replace": _replace,
@@ -110,7 +121,7 @@ def _tokens(operation: Json, name: str, place: str) -> list[str]:
     return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")]
 
 
-def _put(held: Json, tokens: list[str], value: Any, place: str) -> None:
+def _put(held: _Held, tokens: list[str], value: Any, place: str) -> None:
     parent = _parent(held, tokens, place)
     if isinstance(parent, dict):
         parent[tokens[-1]] = value
@@ -118,14 +129,14 @@ def _put(held: Json, tokens: list[str], value: Any, place: str) -> None:
     parent.insert(len(parent) if tokens[-1] == "-" else _index(tokens[-1], len(parent), place), value)
 
 
-def _take(held: Json, tokens: list[str], place: str) -> Any:
+def _take(held: _Held, tokens: list[str], place: str) -> Any:
     parent, key = _found(held, tokens, place)
     if tokens == [""]:
         raise failed(place, "cannot remove the resource itself")
     return parent.pop(key)
 
 
-def _found(held: Json, tokens: list[str], place: str) -> tuple[Any, Any]:
+def _found(held: _Held, tokens: list[str], place: str) -> tuple[Any, Any]:
     """Parent and key of a value that is there."""
     parent = _parent(held, tokens, place)
     if isinstance(parent, list):
@@ -135,7 +146,7 @@ def _found(held: Json, tokens: list[str], place: str) -> tuple[Any, Any]:
     return parent, tokens[-1]
 
 
-def _parent(held: Json, tokens: list[str], place: str) -> Any:
+def _parent(held: _Held, tokens: list[str], place: str) -> Any:
     value: Any = held
     for token in tokens[:-1]:
         if isinstance(value, list):
