@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from tests.mapping_soundness import problems, source
 
+from chartwire.channels.soundness import Examiner
 from chartwire.core.errors import MappingError, ParseError
 from chartwire.core.source import IdentifierRule
 from chartwire.formats.hl7v2 import Document, parse, split
@@ -70,3 +71,18 @@ def test_the_same_bytes_give_the_same_bundle(documents):
         again = parse(document.raw, charset=document.charset)
         one, other = (to_bundle(load_maps().convert(read, feed, anonymous=True)) for read in (document, again))
         assert msgspec.json.encode(one) == msgspec.json.encode(other)
+
+
+def test_what_the_maps_make_of_every_message_is_fhir(documents):
+    """No structural error in any resource, so no message of the corpora would become a dead letter by it."""
+    feed, examiner = source(identifiers=ANY), Examiner()
+    flagged: Counter[str] = Counter()
+    faults = {}
+    for name, document in documents:
+        sound = examiner.examine(load_maps().convert(document, feed, anonymous=True).resources)
+        if sound.fault is not None:
+            faults[name] = (sound.fault.rule, sound.fault.location)
+        flagged.update(rule for rule, _ in sound.flagged)
+    assert not faults
+    assert set(flagged) <= {"code-beyond-maximum", "code-required", "pat-1", "per-1"}
+    assert sum(flagged.values()) <= 25

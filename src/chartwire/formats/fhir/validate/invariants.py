@@ -21,6 +21,8 @@ MENDED: Final = {
 """What the definitions misspell: `Boolean` is FHIRPath's own type, and answers are FHIR's; `or` takes no lists."""
 _BROKEN: Final = [False]
 """What an invariant that does not hold gives. An empty answer breaks nothing: bdl-8 of an entry without fullUrl."""
+_UNFIT: Final = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+"""What evaluation over values of a wrong kind ends in, which are errors of their own."""
 _DATE_CHARACTERS: Final = 10
 _VALUES: Final = ("value", "_value")
 
@@ -106,7 +108,7 @@ def _invariant(key: str, severity: str, human: str, expression: str, type_name: 
     def check_path(held: Any, _: Json, place: Place, run: Run) -> None:
         try:
             values = path.evaluate(run.resource, held, run.variables)
-        except FhirPathError:
+        except (FhirPathError, *_UNFIT):
             run.findings.add("invariant-not-checked", place, key=key, human=human)
             return
         if values == _BROKEN:
