@@ -59,6 +59,7 @@ PAGE_TOKEN_TTL_S = 86_400
 FHIR_PAGE_SIZE_DEFAULT = 50
 FHIR_PAGE_SIZE_MAX = 1_000
 FHIR_INCLUDE_RULES_MAX = 50
+FHIR_LASTN_READ_MAX = 10_000
 FHIR_INCLUDED_MAX = 2_000
 """Resources that `_include` and `_revinclude` add to one page."""
 

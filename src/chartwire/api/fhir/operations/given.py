@@ -16,23 +16,23 @@ Given = Mapping[str, Sequence[Any]]
 """Values by parameter, in their order: text of the address, JSON of the body."""
 
 
-async def given(request: Request, known: Collection[str], *, bare: str = "") -> Given:
-    """What `request` gives, of the parameters `known`. A body that is no Parameters is the value of `bare`.
+async def given(request: Request, known: Collection[str] | None, *, bare: str = "") -> Given:
+    """What `request` gives, of the parameters `known` (None: any). A body that is no Parameters is the value of `bare`.
 
     Raises ApiError (`invalid_parameter` for what is not known, `body_malformed`, `media_type_unsupported`), ParseError.
     """
     found: dict[str, list[Any]] = {}
     for name, value in [*request.pairs, *await _of_body(request, bare)]:
-        if name not in known:
+        if known is not None and name not in known:
             raise ApiError(f"a parameter is not known; known are: {', '.join(known)}", code="unknown_parameter")
         found.setdefault(name, []).append(value)
-    request.asked = found.keys()
+    request.asked = () if known is None else found.keys()
     return found
 
 
-async def texts(request: Request, known: Collection[str]) -> list[tuple[str, str]]:
+async def texts(request: Request, known: Collection[str] | None = None) -> list[tuple[str, str]]:
     """`given` as pairs of text, for operations that are all told by primitive values; `_page` is known, too."""
-    found = await given(request, (*known, PAGE))
+    found = await given(request, None if known is None else (*known, PAGE))
     return [(name, _text(name, value)) for name, values in found.items() for value in values]
 
 
