@@ -1,6 +1,6 @@
 """Writes of what meets a condition: which resources that comes to (R4 3.1.0.4.3, 3.1.0.5.1, 3.1.0.6.1, 3.1.0.7.1)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from chartwire.core.errors import ConflictError, FaultsError, NotFoundError
@@ -10,16 +10,36 @@ from chartwire.store.queries import q
 
 
 async def settled(writer: FhirWriter, asked: Write, query: str) -> list[Write]:
-    """The writes that `asked` comes to: of a create whose condition is met, that of the resource as it stands.
+    """As `writes_of`, of what meets the condition now.
 
     Waits until no other write of the same condition is under way, so that of two conditional creates the second finds
-    what the first made. Raises ConflictError (`multiple_matches`) where more meet it than may be written, NotFoundError
-    for a patch of nothing, FaultsError for a body that names another resource and for a condition that cannot be.
+    what the first made.
     """
     condition = Condition(asked.type, query).plain
-    await writer.tx.execute(q.condition_turn, writer.access.org, asked.type, condition.query)
-    most = writer.policy.deletes_max if asked.method == "delete" else 1
-    found = (await matches(writer.tx, writer.access, [condition], most + 1))[condition]
+    await turn_of(writer, [condition])
+    most = matches_max(writer, asked)
+    return writes_of(asked, (await matches(writer.tx, writer.access, [condition], most + 1))[condition], most)
+
+
+async def turn_of(writer: FhirWriter, conditions: Collection[Condition]) -> None:
+    """Wait until no other write of these conditions is under way, and let others wait until this transaction ends; the
+    writer's policy is known from then on."""
+    await writer.know_policy()
+    types, queries = [condition.type for condition in conditions], [condition.query for condition in conditions]
+    await writer.tx.execute(q.condition_turns, writer.access.org, types, queries)
+
+
+def matches_max(writer: FhirWriter, asked: Write) -> int:
+    """How many resources may meet the condition of a write."""
+    return writer.policy.deletes_max if asked.method == "delete" else 1
+
+
+def writes_of(asked: Write, found: Sequence[str], most: int) -> list[Write]:
+    """The writes that `asked` comes to: of a create whose condition is met, that of the resource as it stands.
+
+    Raises ConflictError (`multiple_matches`) where more meet it than may be written, NotFoundError
+    for a patch of nothing, FaultsError for a body that names another resource and for a condition that cannot be.
+    """
     if len(found) > most:
         raise ConflictError("more resources meet the condition than may be written", code="multiple_matches")
     return _SETTLED[asked.method](asked, found)

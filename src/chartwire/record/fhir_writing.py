@@ -17,7 +17,7 @@ from chartwire.core.fhir_ids import is_fhir_id, store_id
 from chartwire.mapping.conversion import Json
 from chartwire.record import merging, status
 from chartwire.record.bodies import said_meta
-from chartwire.record.fhir_policy import Policy
+from chartwire.record.fhir_policy import Policy, policy_of, read_policy
 from chartwire.record.owner import owner_of
 from chartwire.record.references import missing, references_of
 from chartwire.record.standing import Standing
@@ -37,7 +37,8 @@ class Write:
 
     `id` is the logical id that it is about, None for a new resource. `body` is what is to stand; `change` makes it of
     what stands (a patch). `version` is the one that If-Match wants, `absent` is If-None-Match: *. `references` to what
-    is not there are stored, told after `finish`, or refused by it; at least what the policy says.
+    is not there are stored, told after `finish`, or refused by it; at least what the policy says. `place` is where the
+    body stands in something larger.
     """
 
     method: Method
@@ -48,6 +49,7 @@ class Write:
     version: int | None = None
     absent: bool = False
     references: Integrity = "stored"
+    place: str = ""
 
     @property
     def target(self) -> Ref | None:
@@ -75,26 +77,34 @@ class PreconditionError(ConflictError):
 
 @dataclass(slots=True)
 class FhirWriter:
-    """The FHIR writes of one transaction, by one actor."""
+    """The FHIR writes of one transaction, by one actor. The organisation's `policy` comes with the first `read`."""
 
     access: Access
     tx: Connection
     policy: Policy = field(default_factory=Policy)
     writer: Writer = field(init=False)
-    _looked_at: list[tuple[Integrity, Standing]] = field(default_factory=list)
+    _knows_policy: bool = False
+    _looked_at: list[tuple[Integrity, Standing, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.writer = Writer(self.access, self.tx)
 
     async def read(self, writes: Iterable[Write]) -> None:
-        """Read what these writes need, in a few statements for all: what they change, whose it is, whose numbers."""
+        """Read what these writes need, in one round trip for all: what they change, whose it is, whose numbers."""
         asked = Asked()
         for write in writes:
             if write.target is not None:
                 asked.targets.add(write.target)
             if write.body is not None:
                 _ask(asked, write.type, write.body)
-        await self.writer.read(asked, deleted=True)
+        told = await self.writer.read(asked, deleted=True, policy=not self._knows_policy)
+        if not self._knows_policy:
+            self.policy, self._knows_policy = read_policy(told), True
+
+    async def know_policy(self) -> None:
+        """Read the organisation's policy, for who needs it before the first `read`."""
+        if not self._knows_policy:
+            self.policy, self._knows_policy = await policy_of(self.tx, self.access), True
 
     async def apply(self, write: Write) -> Done:
         """Make one write; a create of what is there leaves that as it stands. Raises ChartwireError with nothing
@@ -112,7 +122,7 @@ class FhirWriter:
         done = await self._put(write, held, body)
         integrity: Integrity = "strict" if self.policy.strict_references else write.references
         if integrity != "stored":
-            self._looked_at.append((integrity, done.held))
+            self._looked_at.append((integrity, done.held, write.place or write.type))
         return done
 
     async def finish(self) -> datetime:
@@ -134,8 +144,8 @@ class FhirWriter:
     async def _dangling(self) -> list[tuple[Integrity, str]]:
         told = [
             (integrity, place, ref)
-            for integrity, held in self._looked_at
-            for place, ref in references_of(held.body, held.type)
+            for integrity, held, root in self._looked_at
+            for place, ref in references_of(held.body, root)
         ]
         if not told:
             return []

@@ -62,8 +62,14 @@ class Inner:
         request.fill(b"", FHIR_JSON)
         return request
 
-    def _routed(self, entry: Entry) -> tuple[Request, Route]:
+    def filled(self, entry: Entry) -> Request:
+        """The entry as a request with its body."""
         request = self.request(entry)
+        request.fill(*_content(entry))
+        return request
+
+    def _routed(self, entry: Entry) -> tuple[Request, Route]:
+        request = self.filled(entry)
         found = self.router.find(request.path)
         if found is None:
             raise ApiError("there is nothing at this address", code="not_found", error_class="not_found")
@@ -72,7 +78,6 @@ class Inner:
         if route is None:
             raise ApiError("this address does not do that in a Bundle", code="method_not_allowed")
         request.route = route.path
-        request.fill(*_content(entry))
         return request, route
 
 

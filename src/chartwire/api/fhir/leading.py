@@ -1,7 +1,8 @@
 """Where the links of a transaction lead once it is known which resource each entry is about (R4 3.1.0.11.2)."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from chartwire.api.fhir.steps import Step, at_entry
 from chartwire.core.errors import ConflictError
@@ -17,38 +18,37 @@ class Leads:
 
     A link to the full URL of another entry leads to its resource; a relative one is first taken as relative to its own
     entry's full URL. A reference by a condition (`Patient?identifier=...`) leads to the one resource that meets it,
-    be it stored or in this transaction.
+    be it stored or in this transaction. An absolute reference to this server, below `base`, becomes relative.
     """
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], base: str) -> None:
         """Find the links. Raises ApiError where two entries have one full URL."""
-        self._steps = steps
+        self._steps, self._base = steps, f"{base}/"
         urls: dict[str, Step] = {}
         for step in steps:
             if step.entry.full_url and urls.setdefault(step.entry.full_url, step) is not step:
                 at_entry(step.entry, refused(f"{step.entry.place}.fullUrl", "is that of another entry, too"))
         for step in steps:
-            if step.method in {"create", "update"}:
-                step.links = find_links(step.body, urls)
+            step.links = find_links(step.body, urls)
 
     def conditions(self) -> Iterator[Condition]:
         """Every condition of a reference."""
-        return (condition for _, _, condition in self._conditional())
+        return (condition.plain for _, _, condition in self._conditional())
 
     def lead(self, found: Matches) -> None:
         """Lead every link. Raises ApiError where not exactly one resource meets a condition."""
-        targets = {step.entry.full_url: step.reference for step in self._steps if step.method != "delete"}
+        targets = {step.entry.full_url: step.reference for step in self._steps if step.asked.method != "delete"}
         targets |= self._met(found)
         for step in self._steps:
-            base = _IN_A_SERVER.fullmatch(step.entry.full_url)
-            beginning = f"{base[1]}/" if base else None
-
-            def lead(value: str, beginning: str | None = beginning) -> str | None:
-                near = targets.get(beginning + value) if beginning else None
-                return near or targets.get(value)
-
+            near = _IN_A_SERVER.fullmatch(step.entry.full_url)
+            lead = partial(self._led, targets, near[1] if near else None)
             for link in step.links:
                 link.lead(lead)
+
+    def _led(self, targets: Mapping[str, str], near: str | None, value: str) -> str | None:
+        """Where a link leads; `near` is the server that its entry came from."""
+        target = targets.get(value) or (targets.get(f"{near}/{value}") if near else None)
+        return target or (value.removeprefix(self._base) if value.startswith(self._base) else None)
 
     def _conditional(self) -> Iterator[tuple[Step, str, Condition]]:
         for step in self._steps:
@@ -62,7 +62,7 @@ class Leads:
         own: dict[Condition, set[str]] | None = None
         for step, value, condition in self._conditional():
             own = own or self._own()
-            targets = {f"{condition.type}/{one}" for one in found[condition]} | own.get(condition.plain, set())
+            targets = {f"{condition.type}/{one}" for one in found[condition.plain]} | own.get(condition.plain, set())
             if len(targets) != 1:
                 several = "several resources meet" if targets else "nothing meets"
                 at_entry(step.entry, ConflictError(f"{several} the condition of a reference", code="reference_unmet"))
@@ -73,12 +73,12 @@ class Leads:
         """By the conditions that they meet, what the steps make: their own conditions, and their identifiers."""
         own: dict[Condition, set[str]] = {}
         for step in self._steps:
-            if step.method == "delete":
+            if step.asked.method == "delete":
                 continue
             if step.condition is not None:
-                own.setdefault(step.condition.plain, set()).add(step.reference)
+                own.setdefault(step.condition, set()).add(step.reference)
             for one in step.body.get("identifier", ()):
                 if isinstance(one, dict) and "value" in one:
-                    condition = Condition(step.type, f"identifier={one.get('system', '')}|{one['value']}")
+                    condition = Condition(step.asked.type, f"identifier={one.get('system', '')}|{one['value']}")
                     own.setdefault(condition.plain, set()).add(step.reference)
         return own

@@ -2,20 +2,24 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from chartwire.api.fhir.inner import Inner
+from chartwire.api.fhir.outcome import InvalidResourceError
+from chartwire.api.fhir.patch import sent_patch
 from chartwire.api.fhir.types import known
 from chartwire.api.fhir.write import wanted_version, wants_absent
-from chartwire.api.problem import ApiError, Fault, not_found
-from chartwire.core.errors import ChartwireError, ConflictError, FaultsError
-from chartwire.core.fhir_ids import is_fhir_id, store_id
+from chartwire.api.problem import ApiError, Fault
+from chartwire.core.errors import ChartwireError, FaultsError
+from chartwire.core.fhir_ids import is_fhir_id
 from chartwire.core.ids import uuid7
 from chartwire.formats.fhir.bundles import Entry, Json, refused
 from chartwire.formats.fhir.links import Link
+from chartwire.formats.fhir.validate import Issue
+from chartwire.record.fhir_conditions import matches_max, writes_of
 from chartwire.record.fhir_matching import Condition, Matches
-from chartwire.record.fhir_writing import Method, PreconditionError, Write
+from chartwire.record.fhir_writing import FhirWriter, Integrity, Method, Write
 from chartwire.record.work import Ref
 
 _METHODS: Mapping[str, Method] = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -26,104 +30,93 @@ _TYPE = re.compile(r"[A-Z][A-Za-z]+")
 
 @dataclass(slots=True)
 class Step:
-    """One write. `id` is the logical id that it is about, told by the entry or settled by its `condition`.
+    """One entry that writes. `asked` is its write; under a `condition`, `writes` is what that comes to.
 
-    It is `idle` where there is nothing to do: a create whose resource is there, a delete of nothing.
+    `issues` are what is worth knowing about its resource.
     """
 
     entry: Entry
-    method: Method
-    type: str
-    id: str
+    asked: Write
     condition: Condition | None
-    version: int | None
-    absent: bool
+    writes: Sequence[Write] = ()
     links: Sequence[Link] = ()
-    idle: bool = False
+    issues: Sequence[Issue] = ()
 
     @property
     def reference(self) -> str:
-        """`Type/id`."""
-        return f"{self.type}/{self.id}"
-
-    @property
-    def ref(self) -> Ref:
-        """Type and key of the store."""
-        return self.type, store_id(self.id)
+        """`Type/id` of what it is about, once that is settled."""
+        return f"{self.asked.type}/{self.writes[0].id}" if self.writes else ""
 
     @property
     def body(self) -> Json:
-        """The resource that it came with; empty for a delete."""
-        return self.entry.resource or {}
-
-    def write(self) -> Write:
-        """The write as the record takes it."""
-        body = self.entry.resource
-        if self.method == "update" and self.condition is not None:
-            body = {**self.body, "id": self.id}
-        return Write(self.method, self.type, self.id, body, version=self.version, absent=self.absent)
+        """The resource that it brings; empty where it brings none."""
+        return self.asked.body or {}
 
 
-def step_of(inner: Inner, entry: Entry) -> Step | None:
-    """What an entry writes; None for one that asks. Raises ChartwireError."""
+async def step_of(inner: Inner, entry: Entry, integrity: Integrity) -> Step | None:
+    """What an entry writes; None for one that asks. Raises ApiError that names the entry."""
+    try:
+        return await _step_of(inner, entry, integrity)
+    except ChartwireError as error:
+        at_entry(entry, error)
+
+
+async def _step_of(inner: Inner, entry: Entry, integrity: Integrity) -> Step | None:
     method = _METHODS.get(entry.method)
     if method is None or (method == "create" and not _TYPE.fullmatch(entry.path)):
         return None
     kind, _, logical_id = entry.path.partition("/")
     known(kind)
-    query = entry.conditions.get("ifNoneExist", "").lstrip("?") if method == "create" else entry.query
-    if method == "create":
-        logical_id = str(uuid7())
-    elif bool(query) == bool(logical_id) or (logical_id and not is_fhir_id(logical_id)):
+    query = entry.conditions.get("ifNoneExist", "").rpartition("?")[2] if method == "create" else entry.query
+    if method != "create" and (bool(query) == bool(logical_id) or (logical_id and not is_fhir_id(logical_id))):
         raise refused(f"{entry.place}.request.url", "is `Type/id`, or `Type?` with a condition")
-    if entry.resource is not None and method != "patch" and entry.resource.get("resourceType") != kind:
+    if method in {"create", "update"} and entry.resource and entry.resource.get("resourceType") != kind:
         raise refused(f"{entry.place}.resource.resourceType", "is the type that the url names")
-    request, condition = inner.request(entry), Condition(kind, query) if query else None
-    return Step(entry, method, kind, logical_id, condition, wanted_version(request), wants_absent(request))
+    request = inner.request(entry)
+    write = Write(
+        method,
+        kind,
+        logical_id or str(uuid7()),
+        entry.resource if method in {"create", "update"} else None,
+        await sent_patch(inner.filled(entry)) if method == "patch" else None,
+        wanted_version(request),
+        wants_absent(request),
+        integrity,
+        f"{entry.place}.resource",
+    )
+    return Step(entry, write, Condition(kind, query).plain if query else None)
 
 
-def settle(steps: Sequence[Step], found: Matches) -> None:
-    """Settle which resource each step is about, by what meets its condition (R4 3.1.0.4.3, 3.1.0.7.1).
+def settle(writer: FhirWriter, steps: Sequence[Step], found: Matches) -> None:
+    """Settle which resources each step is about, by what meets its condition.
 
-    Creates of one condition make one resource. Raises ApiError where a condition is met by several resources, or two
-    steps are about one.
+    Creates of one condition make one resource. Raises ApiError that names the entry whose condition is met by too many
+    or by nothing that could be patched, and of two that are about one resource the latter.
     """
-    made: dict[Condition, str] = {}
-    for step in steps:
-        if step.condition is not None:
-            try:
-                _settle(step, found[step.condition], made.get(step.condition))
-            except ChartwireError as error:
-                at_entry(step.entry, error)
-            if step.method == "create":
-                made[step.condition] = step.id
+    made: dict[Condition, list[str]] = {}
     about: dict[Ref, Step] = {}
     for step in steps:
-        if not step.idle and (other := about.setdefault(step.ref, step)) is not step:
-            fault = refused(f"{step.entry.place}.request.url", f"names the resource of {other.entry.place}, too")
-            at_entry(step.entry, fault)
-
-
-def _settle(step: Step, found: Sequence[str], made: str | None) -> None:
-    if len(found) > 1:
-        raise PreconditionError("several resources meet the condition", 0)
-    step.idle = step.method == "delete" and not found
-    if step.method == "create":
-        step.idle = bool(found or made)
-        step.id = found[0] if found else made or step.id
-    elif step.method == "update":
-        told = step.body.get("id")
-        if found and told not in {None, found[0]}:
-            raise ConflictError("the condition is met by a resource of another id", code="id_mismatch")
-        step.id = found[0] if found else told or step.id or str(uuid7())
-    elif found:
-        step.id = found[0]
-    elif step.method == "patch":
-        raise not_found()
+        step.writes = [step.asked]
+        if step.condition is not None:
+            already = found[step.condition] or made.get(step.condition, [])
+            try:
+                step.writes = writes_of(step.asked, already, matches_max(writer, step.asked))
+            except ChartwireError as error:
+                at_entry(step.entry, error)
+            if step.asked.method == "create":
+                made[step.condition] = [str(step.writes[0].id)]
+                if already:
+                    continue  # it stands: this is no write
+        for write in step.writes:
+            if write.target is not None and (other := about.setdefault(write.target, step)) is not step:
+                place = f"{step.entry.place}.request.url"
+                at_entry(step.entry, refused(place, f"names the resource of {other.entry.place}, too"))
 
 
 def at_entry(entry: Entry, error: ChartwireError) -> NoReturn:
     """Raise an error again, with the place of the entry that it is about."""
+    if isinstance(error, InvalidResourceError):
+        raise InvalidResourceError([_moved(entry, issue) for issue in error.issues]) from None
     faults = [Fault(_within(entry, pointer), code, detail) for pointer, code, detail in _faults(error)]
     raise ApiError(
         f"{entry.place}: {error.message}",
@@ -132,6 +125,11 @@ def at_entry(entry: Entry, error: ChartwireError) -> NoReturn:
         faults=faults or [Fault(entry.place, error.code, error.message)],
         headers=error.headers if isinstance(error, ApiError) else (),
     ) from None
+
+
+def _moved(entry: Entry, issue: Issue) -> Issue:
+    _, dot, inside = issue.location.partition(".")
+    return replace(issue, location=f"{entry.place}.resource{dot}{inside}")
 
 
 def _faults(error: ChartwireError) -> Iterable[tuple[str, str, str]]:

@@ -4,29 +4,42 @@ Every write is settled before the first is made: which resource it is about, and
 creates, updates and patches are made, then what the Bundle asks for, which sees all of that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from chartwire.api.fhir.assembling import base_of
 from chartwire.api.fhir.inner import BASE, Inner
+from chartwire.api.fhir.judging import judged
 from chartwire.api.fhir.leading import Leads
 from chartwire.api.fhir.negotiation import preferences
+from chartwire.api.fhir.outcome import outcome_of
 from chartwire.api.fhir.responding import Response, bundle_answer
 from chartwire.api.fhir.steps import ORDER, Step, at_entry, settle, step_of
-from chartwire.api.fhir.write import finished
+from chartwire.api.fhir.write import dangling_issue, finished, integrity_of
 from chartwire.api.http import Answer
 from chartwire.api.idempotency import performed
 from chartwire.api.problem import ApiError, Fault
 from chartwire.core.errors import AuthError, ChartwireError, FaultsError
 from chartwire.formats.fhir.bundles import Entry
+from chartwire.formats.fhir.validate import Issue
+from chartwire.record.fhir_conditions import turn_of
 from chartwire.record.fhir_matching import matches
-from chartwire.record.fhir_writing import Done, FhirWriter, Write
+from chartwire.record.fhir_writing import Done, FhirWriter
+from chartwire.record.standing import Standing
 from chartwire.store.pool import Connection
+
+_NO_CONTENT = 204
 
 
 async def carry_transaction(inner: Inner, entries: Sequence[Entry | FaultsError]) -> Answer:
     """Carry a transaction, once for its Idempotency-Key. Raises ChartwireError, with nothing changed, where an entry
     cannot be carried; its faults name the entry."""
-    transaction = _Transaction(inner, _readable(entries))
+    readable, preferred = _readable(entries), preferences(inner.outer)
+    found = [await step_of(inner, entry, integrity_of(preferred)) for entry in readable]
+    steps = sorted((step for step in found if step is not None), key=lambda step: ORDER[step.asked.method])
+    if steps and not inner.outer.access.allows("fhir.write"):
+        raise AuthError("the key lacks the scope `fhir.write`", code="scope_missing")
+    transaction = _Transaction(inner, readable, steps)
     answer = await performed(inner.outer, inner.services, transaction.carry)
     inner.services.wake()
     return answer
@@ -44,62 +57,81 @@ def _readable(entries: Sequence[Entry | FaultsError]) -> list[Entry]:
 
 
 class _Transaction:
-    """The entries of a transaction, settled anew each time that it is tried."""
+    """The entries of a transaction with its writes in their order, settled anew each time that it is tried."""
 
-    def __init__(self, inner: Inner, entries: Sequence[Entry]) -> None:
+    def __init__(self, inner: Inner, entries: Sequence[Entry], steps: Sequence[Step]) -> None:
         self._inner = inner
         self._entries = entries
-        self._steps = {entry.index: step for entry in entries if (step := _step(inner, entry)) is not None}
-        self._writes = sorted(self._steps.values(), key=lambda step: ORDER[step.method])
-        self._leads = Leads(self._writes)
-        self._shows = preferences(inner.outer).returning == "representation"
-        if self._writes and not inner.outer.access.allows("fhir.write"):
-            raise AuthError("the key lacks the scope `fhir.write`", code="scope_missing")
+        self._steps = steps
+        self._leads = Leads(steps, base_of(inner.outer, inner.services))
+        self._returning = preferences(inner.outer).returning
 
     async def carry(self, tx: Connection) -> Answer:
         """All of it. Raises ChartwireError: roll back."""
         writer = FhirWriter(self._inner.outer.access, tx)
-        await self._settle(tx)
+        await self._settle(writer)
         responses = await self._write(writer)
         for entry in self._entries:
             if entry.index not in responses:
                 responses[entry.index] = await self._ask(entry, tx)
         return bundle_answer("transaction", [responses[entry.index] for entry in self._entries])
 
-    async def _settle(self, tx: Connection) -> None:
-        conditions = {step.condition for step in self._writes if step.condition is not None}
-        found = await matches(tx, self._inner.outer.access, conditions.union(self._leads.conditions()))
-        settle(self._writes, found)
+    async def _settle(self, writer: FhirWriter) -> None:
+        """Settle what every write is about and where its links lead, and judge the resource that this makes."""
+        own = {step.condition for step in self._steps if step.condition is not None}
+        if own:
+            await writer.know_policy()
+            await turn_of(writer, own)
+        most = 1 + max((writer.policy.deletes_max for step in self._steps if step.asked.method == "delete"), default=1)
+        found = await matches(writer.tx, writer.access, own.union(self._leads.conditions()), most)
+        settle(writer, self._steps, found)
         self._leads.lead(found)
+        for step in self._steps:
+            await writer.writer.work.breathe()
+            self._judge(step)
+
+    def _judge(self, step: Step) -> None:
+        try:
+            step.issues = judged(step.body) if step.body else ()
+        except ChartwireError as error:
+            at_entry(step.entry, error)
 
     async def _write(self, writer: FhirWriter) -> dict[int, Response]:
-        """Make every write, in their order; what each is answered, by the index of its entry."""
-        writes = {step.entry.index: step.write() for step in self._writes if not step.idle}
-        await writer.read(writes.values())
-        await writer.writer.work.load({step.ref for step in self._writes if step.idle and step.method == "create"})
-        done: dict[int, Done] = {}
-        for step in self._writes:
-            if not step.idle:
-                await writer.writer.work.breathe()
-                done[step.entry.index] = await _made(writer, step.entry, writes[step.entry.index])
+        """Make every write; what each is answered, by the index of its entry."""
+        await writer.read([write for step in self._steps for write in step.writes])
+        done: dict[int, list[Done]] = {}
+        for step in self._steps:
+            await writer.writer.work.breathe()
+            done[step.entry.index] = await _made(writer, step)
+        dangling = _by_entry(await writer.dangling())
         at = await finished(writer)
-        return {step.entry.index: self._written(step, writer, done.get(step.entry.index), at) for step in self._writes}
+        responses: dict[int, Response] = {}
+        for step in self._steps:
+            issues = [*step.issues, *dangling.get(step.entry.place, ())]
+            responses[step.entry.index] = self._written(done[step.entry.index], at, issues)
+        return responses
 
-    def _written(self, step: Step, writer: FhirWriter, done: Done | None, at: datetime) -> Response:
-        """What stands after a write; of a step that had nothing to do, what stood."""
-        if step.method == "delete":
-            patients = done.patients if done else ()
-            return Response(204, count=len(patients), patients=patients)
-        held = done.held if done else writer.writer.work.standing(*step.ref)
+    def _written(self, done: Sequence[Done], at: datetime, issues: Sequence[Issue]) -> Response:
+        """What stands after the writes of one entry, by Prefer: return."""
+        patients = dict.fromkeys(patient for one in done for patient in one.patients)
+        count = sum(one.changed for one in done)
+        if not done or done[0].status == _NO_CONTENT:
+            return Response(_NO_CONTENT, count=count, patients=patients)
+        held = done[0].held
         return Response(
-            done.status if done else 200,
+            done[0].status,
             f"{BASE}/{held.reference}/_history/{held.version}",
             f'W/"{held.version}"',
-            at if done and done.changed else held.stored_at or at,
-            held.text.encode() if self._shows else b"",
+            at if done[0].changed else held.stored_at or at,
+            self._shown(held, issues),
             1,
-            done.patients if done else (held.patient_id,) if held.patient_id else (),
+            patients,
         )
+
+    def _shown(self, held: Standing, issues: Sequence[Issue]) -> bytes:
+        if self._returning == "representation":
+            return held.text.encode()
+        return outcome_of(issues) if self._returning == "OperationOutcome" else b""
 
     async def _ask(self, entry: Entry, tx: Connection) -> Response:
         try:
@@ -108,15 +140,16 @@ class _Transaction:
             at_entry(entry, error)
 
 
-async def _made(writer: FhirWriter, entry: Entry, write: Write) -> Done:
+async def _made(writer: FhirWriter, step: Step) -> list[Done]:
     try:
-        return await writer.apply(write)
+        return [await writer.apply(write) for write in step.writes]
     except ChartwireError as error:
-        at_entry(entry, error)
+        at_entry(step.entry, error)
 
 
-def _step(inner: Inner, entry: Entry) -> Step | None:
-    try:
-        return step_of(inner, entry)
-    except ChartwireError as error:
-        at_entry(entry, error)
+def _by_entry(places: Sequence[str]) -> Mapping[str, list[Issue]]:
+    """References that lead nowhere (`Bundle.entry[3].resource.subject`), by the entry that holds them."""
+    told: dict[str, list[Issue]] = {}
+    for place in places:
+        told.setdefault(place.partition(".resource")[0], []).append(dangling_issue(place))
+    return told

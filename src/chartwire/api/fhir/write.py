@@ -25,7 +25,6 @@ from chartwire.channels import route
 from chartwire.core.limits import HTTP_BODY_BYTES_MAX
 from chartwire.formats.fhir.validate import Issue
 from chartwire.record.fhir_conditions import settled
-from chartwire.record.fhir_policy import policy_of
 from chartwire.record.fhir_writing import Done, FhirWriter, Integrity, Method, PreconditionError, Write
 from chartwire.store.pool import Connection
 
@@ -40,7 +39,7 @@ async def create(request: Request, services: Services) -> Answer:
     fhirpy and others write the condition into the address, where it means the same.
     """
     kind = known(request.parts[0])
-    body, issues = await sent_resource(request, kind, services.base_url + BASE)
+    body, issues = await sent_resource(request, kind, services.base_url + BASE, services.terminologies)
     unless, addressed = request.headers.get(b"if-none-exist"), urlencode(request.pairs) or None
     condition = addressed if unless is None else _needed(unless.decode("latin-1").rpartition("?")[2], "If-None-Exist")
     return await perform(request, services, Write("create", kind, body=body), condition, issues)
@@ -49,7 +48,7 @@ async def create(request: Request, services: Services) -> Answer:
 async def update(request: Request, services: Services) -> Answer:
     """`PUT /fhir/R4/{type}/{id}` or `{type}?{condition}`: the resource as it is to be; a new one where none stands."""
     write, condition = _addressed(request, "update")
-    body, issues = await sent_resource(request, write.type, services.base_url + BASE)
+    body, issues = await sent_resource(request, write.type, services.base_url + BASE, services.terminologies)
     write = replace(write, body=body, absent=wants_absent(request))
     return await perform(request, services, write, condition, issues)
 
@@ -75,17 +74,17 @@ async def perform(
     """Make one write (of what meets the condition, where there is one), once for its Idempotency-Key, and answer with
     what stands then. `issues` are what is worth knowing about its body."""
     preferred = preferences(request)
-    asked = replace(write, references=_integrity(preferred))
+    asked = replace(write, references=integrity_of(preferred))
 
     async def effect(tx: Connection) -> Answer:
-        writer = FhirWriter(request.access, tx, await policy_of(tx, request.access))
+        writer = FhirWriter(request.access, tx)
         try:
             done = await _made(writer, asked, condition)
         except PreconditionError as error:
             raise precondition_failed(error) from None
         dangling = await writer.dangling()
         at = await finished(writer)
-        return _answer(done, at, preferred, [*issues, *map(_dangling, dangling)])
+        return _answer(done, at, preferred, [*issues, *map(dangling_issue, dangling)])
 
     answer = await performed(request, services, effect)
     services.wake()
@@ -142,7 +141,8 @@ def wants_absent(request: Request) -> bool:
     return given is not None
 
 
-def _integrity(preferred: Preferences) -> Integrity:
+def integrity_of(preferred: Preferences) -> Integrity:
+    """What is to become of references that lead nowhere, by what a request prefers."""
     if preferred.strict:
         return "strict"
     return "told" if preferred.returning == "OperationOutcome" else "stored"
@@ -176,7 +176,8 @@ def _body(done: Done, preferred: Preferences, issues: Sequence[Issue]) -> bytes:
     return done.held.text.encode()
 
 
-def _dangling(place: str) -> Issue:
+def dangling_issue(place: str) -> Issue:
+    """A reference that leads nowhere, told to who asked."""
     return Issue("warning", "not-found", place, "reference_not_found", "leads to nothing that is there now")
 
 

@@ -2,7 +2,7 @@
 -- What the writes of one transaction need to know, locked; see write_read.
 select what, type, id, key, original_id, version, updated_at, deleted, patient_id, original_subject, body, lineage,
        indexed
-  from write_read($1, $2, $3, $4, $5, $6);
+  from write_read($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: flush_and_emit
 -- What a unit of work of an actor writes, its events too; answers whether this organisation tells anybody of them.
@@ -42,6 +42,12 @@ select r.type, r.id
 -- How this organisation wants to be written to through FHIR, as JSON; null where it never said.
 select (settings::jsonb -> 'fhir')::text from organisation where org_id = $1;
 
--- name: condition_turn
--- Wait for the turn of a condition until the transaction ends, so that of two conditional creates one finds the other.
-select pg_advisory_xact_lock(hashtextextended($1::uuid::text || ' ' || $2 || '?' || $3, 9));
+-- name: condition_turns
+-- Wait for the turns of conditions (types $2, queries $3) until the transaction ends, so that of two conditional creates
+-- one finds the other. 512 turns an organisation, taken in one order: some conditions share one.
+select pg_advisory_xact_lock(hashtextextended($1::uuid::text, turns.turn))
+  from (
+        select distinct hashtext(i.type || '?' || i.query) & 511 as turn
+          from unnest($2::text[], $3::text[]) as i (type, query)
+         order by turn
+       ) as turns;
