@@ -7,13 +7,17 @@ from chartwire.api.http import Request
 from chartwire.api.problem import ApiError
 from chartwire.formats.fhir.links import find_links
 from chartwire.formats.fhir.reading import read_resource
+from chartwire.formats.fhir.terminology import TERMINOLOGY, Terminology
 from chartwire.formats.fhir.validate import Issue, check
 from chartwire.mapping.conversion import Json
+from chartwire.record.terminology import Terminologies
 
 
-async def sent_resource(request: Request, kind: str, base: str) -> tuple[Json, list[Issue]]:
-    """The body as a resource of this type, and what is worth knowing about it. Absolute references to this server
-    (below `base`) are relative from then on.
+async def sent_resource(
+    request: Request, kind: str, base: str, terminologies: Terminologies
+) -> tuple[Json, list[Issue]]:
+    """The body as a resource of this type, and what is worth knowing about it, codes of loaded systems too. Absolute
+    references to this server (below `base`) are relative from then on.
 
     Raises ParseError (400), ApiError (415, and 400 for another type), InvalidResourceError.
     """
@@ -24,12 +28,12 @@ async def sent_resource(request: Request, kind: str, base: str) -> tuple[Json, l
         raise ApiError(f"this address takes {known(kind)}; the body is another type", code="type_mismatch")
     if base and base.encode() in content:
         make_relative(body, base)
-    return body, judged(body)
+    return body, judged(body, await terminologies.for_resource(body))
 
 
-def judged(body: Json) -> list[Issue]:
+def judged(body: Json, terminology: Terminology = TERMINOLOGY) -> list[Issue]:
     """What is worth knowing about a resource. Raises InvalidResourceError with every issue where one is an error."""
-    issues = check(body)
+    issues = check(body, (), terminology)
     if any(issue.severity == "error" for issue in issues):
         raise InvalidResourceError(issues)
     return issues

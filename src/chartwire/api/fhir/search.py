@@ -33,6 +33,7 @@ from chartwire.api.services import Services
 from chartwire.core.access import Access
 from chartwire.core.limits import FHIR_INCLUDED_MAX
 from chartwire.formats.fhir.definitions import compartments
+from chartwire.formats.fhir.terminology import Terminology
 from chartwire.record.history import Version
 from chartwire.record.linked import Rule, linked
 from chartwire.record.search import Context, Page, Position, Query, parse, run
@@ -83,7 +84,7 @@ async def of_compartment(request: Request, services: Services) -> Answer:
 async def searched(request: Request, services: Services, place: Place) -> Answer:
     """The searchset of a request. Raises ApiError and SearchError for what cannot be asked."""
     pairs, after = resumed(request, services, await _pairs(request), list[str | None])
-    asked = _asked(request, services, pairs, place)
+    asked = _asked(request, services, pairs, place, await services.terminologies.for_search(pairs))
     async with services.pool.connection() as connection:
         page = await _page(connection, request, services, asked.query, None if after is None else tuple(after))
         included, whole = await _included(connection, request.access, services, asked, page)
@@ -99,14 +100,14 @@ async def _pairs(request: Request) -> Pairs:
     return [*request.pairs, *without_form(parameter_pairs(await request.content(), repeated=True))]
 
 
-def _asked(request: Request, services: Services, pairs: Pairs, place: Place) -> _Asked:
+def _asked(request: Request, services: Services, pairs: Pairs, place: Place, terminology: Terminology) -> _Asked:
     added = [pair for pair in pairs if including.is_inclusion(pair[0])]
     about = {name: value for name, value in pairs if name in shaping.NAMES}
     rest = [pair for pair in pairs if pair not in added and pair[0] not in shaping.NAMES]
     shape = shaping.shape_of(about)
     if added and shape.summary == "text":
         raise bad_parameter("_summary", "is not `text` where further resources are included")
-    context = Context(bases=(f"{base_of(request, services)}/",))
+    context = Context(bases=(f"{base_of(request, services)}/",), terminology=terminology)
     strict = preferences(request).strict
     query = parse(place.type, rest, strict=strict, context=context, compartment=place.compartment)
     if shape.summary == "count":

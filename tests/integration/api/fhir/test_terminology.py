@@ -247,3 +247,45 @@ async def test_operations_answer_inside_a_transaction_too(client, loaded):
     answer = await client.post("/fhir/R4", bundle, **FHIR)
     assert answer.status == 200, answer.json
     assert answer.json["entry"][0]["resource"]["resourceType"] == "Parameters"
+
+
+def a_condition(code):
+    return {
+        "resourceType": "Condition",
+        "id": f"c{code}",
+        "clinicalStatus": {
+            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "active"}]
+        },
+        "category": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/condition-category",
+                        "code": "encounter-diagnosis",
+                    }
+                ]
+            }
+        ],
+        "code": {"coding": [{"system": SNOMED, "code": code}]},
+        "subject": {"display": "somebody"},
+    }
+
+
+async def test_searches_go_below_loaded_concepts_and_into_value_sets_over_them(client, loaded):
+    for code in (FINDING, "91", "92", "77"):
+        assert (await client.put(f"/fhir/R4/Condition/c{code}", a_condition(code), **FHIR)).status == 201
+    below = await ask(client, "Condition", **{"code:below": f"{SNOMED}|91"})
+    assert {one["resource"]["id"] for one in below["entry"]} == {"c91", "c92"}
+    inside = await ask(client, "Condition", **{"code:in": f"{R4}clinical-findings"})
+    assert {one["resource"]["id"] for one in inside["entry"]} == {f"c{FINDING}", "c91", "c92"}
+
+
+async def test_validation_decides_codes_of_loaded_systems_and_says_what_it_cannot_decide(client, loaded):
+    profile = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-condition-encounter-diagnosis"
+
+    async def issues(code):
+        answer = await client.post(f"/fhir/R4/Condition/$validate?profile={profile}", a_condition(code), **FHIR)
+        return {issue["severity"] for issue in answer.json["issue"] if issue.get("expression") == ["Condition.code"]}
+
+    assert await issues("92") == set()
+    assert await issues("77") == {"warning"}

@@ -64,7 +64,8 @@ async def validate(request: Request, services: Services) -> Answer:
         raise ApiError("the body has another id than the address", code="id_mismatch")
     if resource.get("resourceType") != kind:
         raise ApiError(f"this address takes {kind}; the body is another type", code="type_mismatch")
-    issues = check(resource, question.profiles, strict=preferences(request).strict)
+    terminology = await services.terminologies.for_resource(resource)
+    issues = check(resource, question.profiles, terminology, strict=preferences(request).strict)
     return Answer(outcome_of(issues), 200, FHIR_JSON, count=len(patients), patients=tuple(patients))
 
 
