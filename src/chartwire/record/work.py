@@ -116,30 +116,39 @@ class Work:
                 found = {(row["type"], row["id"]): Standing.read(row) for row in rows if deleted or not row["deleted"]}
                 self._standing.update(found)
 
-    async def read_for_writing(self, keys: Mapping[Key, Use], refs: Mapping[Ref, bool], *, deleted: bool) -> None:
+    async def read_for_writing(
+        self, keys: Mapping[Key, Use], refs: Mapping[Ref, bool], *, deleted: bool, policy: bool = False
+    ) -> str | None:
         """Read where keys lead, and what they lead to (but for a mere `number`), and the resources of `refs` (True: to
-        be written), locked as `load` does it and in one round trip; what is here already stays.
+        be written), locked as `load` does it and in one round trip; what is here already stays. With `policy` answers
+        what the organisation says of FHIR writes, as JSON.
 
         Raises ConflictError (`sql_40001`, `merged_meanwhile`) when another transaction was first: redo.
         """
         asked = [((kind, source_key_id(kind, text)), use) for (kind, text), use in keys.items()]
         missing = [ref for ref in refs if ref not in self._standing]
-        if not asked and not missing:
-            return
-        columns = [
-            *([ref[part] for ref, _ in asked] for part in (0, 1)),
-            [use for _, use in asked],
-            *([ref[part] for ref in missing] for part in (0, 1)),
-            [refs[ref] for ref in missing],
-        ]
-        for row in await self.tx.fetch(q.write_read, *columns):
+        if not asked and not missing and not policy:
+            return None
+        told: str | None = None
+        others = [ref for ref in missing if ref[0] != "Patient"]
+        for row in await self.tx.fetch(
+            q.write_read,
+            *columns([(*ref, use) for ref, use in asked], 3),
+            [ref[1] for ref in missing if ref[0] == "Patient"],
+            *columns([ref for ref in others if refs[ref]], 2),
+            *columns([ref for ref in others if not refs[ref]], 2),
+            policy,
+        ):
             if row["what"] == "key":
                 self._learn(row["type"], row["key"], row["id"], row["original_id"])
+            elif row["what"] == "policy":
+                told = row["body"]
             elif deleted or not row["deleted"]:
                 self._standing.setdefault((row["type"], row["id"]), Standing.read(row))
         for ref, use in asked:
             if ref in self._keys and use != "number":
                 self._check_stands(ref[0], self._keys[ref])
+        return told
 
     def _learn(self, kind: str, key: UUID, resource_id: UUID, original_id: UUID) -> None:
         self._keys[kind, key] = resource_id

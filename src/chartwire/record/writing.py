@@ -95,9 +95,9 @@ class Writer:
     def __post_init__(self) -> None:
         self.work = Work(self.access, self.tx)
 
-    async def read(self, asked: Asked, *, deleted: bool = False) -> None:
+    async def read(self, asked: Asked, *, deleted: bool = False, policy: bool = False) -> str | None:
         """Read what is to be written (locked, its patient first; what was deleted only where asked for) and what it
-        refers to.
+        refers to. With `policy` answers what the organisation says of FHIR writes, as JSON.
 
         Raises TransientError (`changed_meanwhile`) when a patient was merged while its lock was waited for: redo.
         """
@@ -108,17 +108,21 @@ class Writer:
             if (kind, key) in self._asked and use != _NUMBER:
                 refs |= {(kind, one): use == _WRITTEN for one in self.work.resolve(kind, (key,))}
         refs |= dict.fromkeys(asked.targets, True)
-        await self._read({key: use for key, use in uses.items() if key not in self._asked}, refs, deleted=deleted)
+        fresh = {key: use for key, use in uses.items() if key not in self._asked}
+        return await self._read(fresh, refs, deleted=deleted, policy=policy)
 
     async def ask(self, resource_type: str, keys: Iterable[str]) -> None:
         """Read where numbers lead, as far as this was not asked before."""
         fresh = {(resource_type, key) for key in keys} - self._asked
-        await self._read(dict.fromkeys(fresh, _NUMBER), {}, deleted=False)
+        await self._read(dict.fromkeys(fresh, _NUMBER), {})
 
-    async def _read(self, keys: Mapping[Key, Use], refs: Mapping[Ref, bool], *, deleted: bool) -> None:
+    async def _read(
+        self, keys: Mapping[Key, Use], refs: Mapping[Ref, bool], *, deleted: bool = False, policy: bool = False
+    ) -> str | None:
         with _redoing():
-            await self.work.read_for_writing(keys, refs, deleted=deleted)
+            told = await self.work.read_for_writing(keys, refs, deleted=deleted, policy=policy)
         self._asked |= keys.keys()
+        return told
 
     def take_led(self) -> list[Key]:
         """The external ids that lead somewhere since this was asked last."""
