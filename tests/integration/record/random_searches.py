@@ -143,6 +143,8 @@ def _plain(random: Random, kind: str) -> tuple[str, str]:
     if how == "code-text":
         return f"{code}:text", random.choice(("heart", "RATE", "rate of", "sugar", "blood sugar"))
     value = _many(random, lambda: _VALUES[how](random))
+    if modifier == "exact":
+        value = random.choice((*FAMILIES, *GIVEN))
     if modifier == "contains":
         value = random.choice(("ull", "Web", "neil s", "ann", "eber", "nna"))
     return f"{code}:{modifier}" if modifier else code, value

@@ -7,10 +7,11 @@ looks under all of its `keys`; `RULES` is the version of all this, which `resour
 
 Read: `expressions.py` (what a parameter's expression says, as steps), `keys.py` (names in eight bytes), `places.py`
 (who stores what), `names.py` (what `:contains` finds), `tree.py` (the steps of all parameters of a type as one walk
-over the body), `rows.py`, and the values of each kind: `tokens.py`, `references.py`, `strings.py`, `dates.py`,
+over the body), `rows.py`, `columns.py` (many rows on their way to the store), and the values of each kind: `tokens.py`, `references.py`, `strings.py`, `dates.py`,
 `numbers.py`, `composites.py`.
 """
 
+from chartwire.record.fhir_index.columns import IndexChanges
 from chartwire.record.fhir_index.keys import key_of
 from chartwire.record.fhir_index.names import trigram_keys
 from chartwire.record.fhir_index.places import RULES, Place, keys_of_type, place_of
@@ -19,6 +20,7 @@ from chartwire.record.fhir_index.tree import index_changes, index_rows
 
 __all__ = [
     "RULES",
+    "IndexChanges",
     "IndexRows",
     "Place",
     "index_changes",

@@ -1,10 +1,10 @@
-"""String parameters (R4 3.1.1.4.8): folded text, as written where that differs, and the trigrams of names."""
+"""String parameters (R4 3.1.1.4.8): folded text, as written, and the trigrams of names."""
 
 from typing import Any
 
 from chartwire.record.fhir_index.keys import key_of
 from chartwire.record.fhir_index.rows import IndexRows
-from chartwire.record.fhir_index.values import STRING_CHARACTERS_MAX, Emit, string_text
+from chartwire.record.fhir_index.values import STRING_CHARACTERS_MAX, Emit, storable, string_text
 
 _PRIMITIVES = frozenset({"string", "markdown", "code", "uri", "url", "id"})
 _PARTS = {
@@ -32,8 +32,7 @@ def _text(key: int, exact: int) -> Emit:
     def emit(value: Any, rows: IndexRows) -> None:
         if type(value) is str and (folded := string_text(value)):
             rows.strings.add((key, folded))
-            if folded != value:
-                rows.strings.add((exact, value[:STRING_CHARACTERS_MAX].replace("\0", "")))
+            rows.strings.add((exact, storable(value[:STRING_CHARACTERS_MAX])))
 
     return emit
 

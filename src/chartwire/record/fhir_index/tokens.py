@@ -49,7 +49,7 @@ def add_text(rows: IndexRows, key: int, text: Any) -> None:
 
 def _primitive(key: int) -> Emit:
     def emit(value: Any, rows: IndexRows) -> None:
-        if type(value) is str:
+        if type(value) is str and value:
             rows.tokens.add((key, token_text(value)))
         elif type(value) is int:
             rows.tokens.add((key, str(value)))

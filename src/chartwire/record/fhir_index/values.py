@@ -11,6 +11,10 @@ from chartwire.record.identity import folded
 Emit = Callable[[Any, IndexRows], None]
 """Adds the rows of one value; none for a value that is broken."""
 
+PARTED = "\x1f"
+"""Stands between values on their way to the store, so that none may hold it."""
+
+_NOT_STORED = dict.fromkeys(map(ord, ("\0", PARTED)))
 _TOKEN_CHARACTERS_MAX = 400
 STRING_CHARACTERS_MAX = 200
 _SUFFIXES_MAX = 5
@@ -18,16 +22,21 @@ _SUFFIXES_MAX = 5
 
 def token_text(value: str) -> str:
     """A token as the index holds it: as written; one beyond 400 characters as its beginning and a digest."""
-    if len(value) <= _TOKEN_CHARACTERS_MAX and "\0" not in value:
-        return value
-    digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return f"{value[: _TOKEN_CHARACTERS_MAX - 33]}~{digest}".replace("\0", "")
+    if len(value) > _TOKEN_CHARACTERS_MAX:
+        digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        value = f"{value[: _TOKEN_CHARACTERS_MAX - 33]}~{digest}"
+    return storable(value)
+
+
+def storable(text: str) -> str:
+    """Without the two characters that no value of the index may hold."""
+    return text if text.isprintable() else text.translate(_NOT_STORED)
 
 
 @lru_cache(maxsize=16_384)
 def string_text(text: str) -> str:
     """A string as the index holds it: without case and accents, white space as one blank, 200 characters at most."""
-    return " ".join(folded(text).replace("\0", "").split())[:STRING_CHARACTERS_MAX]
+    return " ".join(storable(folded(text)).split())[:STRING_CHARACTERS_MAX]
 
 
 @lru_cache(maxsize=16_384)
