@@ -7,8 +7,7 @@ may do so at once, and stop anywhere.
 from uuid import UUID
 
 from chartwire.record.bodies import read_json
-from chartwire.record.fhir_index import RULES
-from chartwire.record.indexing import replaced_columns
+from chartwire.record.fhir_index import RULES, IndexChanges
 from chartwire.store.pool import Pool
 from chartwire.store.queries import q
 
@@ -22,8 +21,10 @@ async def index_batch(pool: Pool, org: UUID) -> int:
     async with pool.transaction(org) as tx:
         rows = await tx.fetch(q.take_unindexed, org, RESOURCES_PER_BATCH)
         if rows:
-            told = [(row["type"], row["id"], None if row["deleted"] else read_json(row["body"])) for row in rows]
-            await tx.execute(q.write_fhir_index, *replaced_columns(told))
+            changes = IndexChanges()
+            for row in rows:
+                changes.replace(row["type"], row["id"], None if row["deleted"] else read_json(row["body"]))
+            await tx.execute(q.write_fhir_index, *changes.columns())
             types, ids = [row["type"] for row in rows], [row["id"] for row in rows]
             await tx.execute(q.mark_indexed, org, types, ids, RULES)
     return len(rows)

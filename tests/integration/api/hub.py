@@ -10,9 +10,8 @@ from chartwire.api.services import Services
 from chartwire.core.access import Access
 from chartwire.core.ids import uuid7
 from chartwire.mllp.verdicts import preview
-from chartwire.record.fhir_index import RULES
+from chartwire.record.fhir_index import RULES, IndexChanges
 from chartwire.record.index import index_values
-from chartwire.record.indexing import replaced_columns
 from chartwire.store.queries import q
 from chartwire.trust.audit import AuditTrail
 from chartwire.trust.credentials import Credentials
@@ -114,7 +113,9 @@ class Record:
                 [lineage],
             ]
             await tx.execute(q.save_resources, *row, RULES)
-            await tx.execute(q.write_fhir_index, *replaced_columns([(kind, resource_id, None if deleted else stored)]))
+            changes = IndexChanges()
+            changes.replace(kind, resource_id, None if deleted else stored)
+            await tx.execute(q.write_fhir_index, *changes.columns())
             await tx.execute("delete from search_value where org_id = $1 and resource_id = $2", self.org, resource_id)
             if not deleted:
                 values = sorted(index_values(kind, stored, at))
