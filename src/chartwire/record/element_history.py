@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from chartwire.core.access import Access
-from chartwire.core.errors import FaultsError
 from chartwire.formats.fhir.definitions import choices
-from chartwire.formats.fhirpath import FhirPathError, compile_user_path
+from chartwire.formats.fhirpath import compile_user_path
 from chartwire.formats.fhirpath.places import names_on_the_way, places
 from chartwire.mapping.conversion import Json
 from chartwire.record.bodies import read_json, same_text
@@ -48,7 +47,7 @@ async def changes_of(
 ) -> tuple[list[Change], Writers] | None:
     """The changes of an element, newest first, with who made them; None where there is no resource.
 
-    `path` is FHIRPath that selects elements (`Patient.telecom`, `name[0].family`). Raises FaultsError (`invalid_path`)
+    `path` is FHIRPath that selects elements (`Patient.telecom`, `name[0].family`). Raises FhirPathError
     for any other. At most the newest 1,000 versions are looked at.
     """
     wanted = _wanted(resource_type, path)
@@ -74,12 +73,8 @@ def id_in(text: str) -> UUID | None:
 
 
 def _wanted(resource_type: str, path: str) -> _Wanted:
-    try:
-        compile_user_path(path, type_name=resource_type)
-        places(path, {"resourceType": resource_type})
-    except FhirPathError as error:
-        rule = f"is no path to an element: {error.message}"
-        raise FaultsError(f"`path` {rule}", code="invalid_path", faults=[("/path", "invalid_path", rule)]) from None
+    compile_user_path(path, type_name=resource_type)
+    places(path, {"resourceType": resource_type})
     return _Wanted(resource_type, path, frozenset(_elements(resource_type, path)))
 
 

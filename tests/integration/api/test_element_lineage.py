@@ -100,7 +100,7 @@ async def test_a_value_that_was_taken_away_is_a_change_to_nothing(client):
 async def test_what_is_no_path_to_an_element_is_refused_with_the_reason(client, path):
     await client.put("/fhir/R4/Patient/p1", {"resourceType": "Patient", "id": "p1", "name": [{"family": "W"}]}, **FHIR)
     reply = await client.get("/api/v1/lineage/Patient/p1", {"path": path})
-    assert (reply.status, reply.json["code"]) == (400, "invalid_path")
+    assert (reply.status, reply.json["code"]) == (400, "invalid_parameter")
 
 
 async def test_values_are_for_keys_that_may_read_them_and_never_for_other_organisations(

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from chartwire.api.fhir.types import known
 from chartwire.api.http import Answer, Request
-from chartwire.api.problem import not_found
+from chartwire.api.problem import bad_parameter, not_found
 from chartwire.api.rest.element_lineage import ElementChange, told
 from chartwire.api.rest.ids import in_path, shown, shown_or_none
 from chartwire.api.routes import ANY_RESOURCE, Parameter, Route
@@ -17,6 +17,7 @@ from chartwire.api.services import Services
 from chartwire.core.clock import instant
 from chartwire.core.fhir_ids import store_id
 from chartwire.core.ids import PREFIXES
+from chartwire.formats.fhirpath import FhirPathError
 from chartwire.record import read
 from chartwire.record.element_history import changes_of
 from chartwire.record.lineage import Lineage
@@ -102,7 +103,10 @@ async def one(request: Request, services: Services) -> Answer:
 
 async def _of_element(request: Request, services: Services, kind: str, wanted: UUID) -> Answer:
     path = request.query["path"]
-    found = await changes_of(services.pool, request.access, kind, wanted, path)
+    try:
+        found = await changes_of(services.pool, request.access, kind, wanted, path)
+    except FhirPathError as error:
+        raise bad_parameter("path", f"must lead to an element of {kind}: {error.message}") from None
     if found is None:
         raise not_found()
     changes, writers = found
