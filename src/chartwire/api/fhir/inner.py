@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -23,6 +24,7 @@ _HEADERS = {
     "ifModifiedSince": b"if-modified-since",
     "ifNoneExist": b"if-none-exist",
 }
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PATCHES = frozenset({"application/json-patch+json", "application/merge-patch+json"})
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -54,6 +56,8 @@ class Inner:
         """The entry as a request without its body: address, conditions, preferences, and who asks."""
         outer = self.outer
         headers = [(b"accept", FHIR_JSON), (b"prefer", _preferred(outer))]
+        if (key := outer.headers.get(b"idempotency-key")) is not None and entry.method in _CHANGING:
+            headers.append((b"idempotency-key", _key_of(key, entry.index)))
         headers += [(_HEADERS[name], value.encode()) for name, value in entry.conditions.items()]
         path = f"{BASE}/{entry.path}".removesuffix("/")
         request = Request({"method": entry.method, "path": path, "headers": headers}, outer.receive)
@@ -79,6 +83,11 @@ class Inner:
             raise ApiError("this address does not do that in a Bundle", code="method_not_allowed")
         request.route = route.path
         return request, route
+
+
+def _key_of(key: bytes, index: int) -> bytes:
+    """The Idempotency-Key of an entry that a batch carries by itself: what went well is not done again by a retry."""
+    return hashlib.sha256(key + b"\x00%d" % index).hexdigest().encode()
 
 
 def _preferred(outer: Request) -> bytes:

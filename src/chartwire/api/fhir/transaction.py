@@ -21,6 +21,7 @@ from chartwire.api.idempotency import performed
 from chartwire.api.problem import ApiError, Fault
 from chartwire.core.errors import AuthError, ChartwireError, FaultsError
 from chartwire.formats.fhir.bundles import Entry
+from chartwire.formats.fhir.terminology import Terminology
 from chartwire.formats.fhir.validate import Issue
 from chartwire.record.fhir_conditions import turn_of
 from chartwire.record.fhir_matching import matches
@@ -39,7 +40,8 @@ async def carry_transaction(inner: Inner, entries: Sequence[Entry | FaultsError]
     steps = sorted((step for step in found if step is not None), key=lambda step: ORDER[step.asked.method])
     if steps and not inner.outer.access.allows("fhir.write"):
         raise AuthError("the key lacks the scope `fhir.write`", code="scope_missing")
-    transaction = _Transaction(inner, readable, steps)
+    terminology = await inner.services.terminologies.for_resource([step.body for step in steps])
+    transaction = _Transaction(inner, readable, steps, terminology)
     answer = await performed(inner.outer, inner.services, transaction.carry)
     inner.services.wake()
     return answer
@@ -59,11 +61,12 @@ def _readable(entries: Sequence[Entry | FaultsError]) -> list[Entry]:
 class _Transaction:
     """The entries of a transaction with its writes in their order, settled anew each time that it is tried."""
 
-    def __init__(self, inner: Inner, entries: Sequence[Entry], steps: Sequence[Step]) -> None:
+    def __init__(self, inner: Inner, entries: Sequence[Entry], steps: Sequence[Step], terminology: Terminology) -> None:
         self._inner = inner
         self._entries = entries
         self._steps = steps
         self._leads = Leads(steps, base_of(inner.outer, inner.services))
+        self._terminology = terminology
         self._returning = preferences(inner.outer).returning
 
     async def carry(self, tx: Connection) -> Answer:
@@ -92,7 +95,7 @@ class _Transaction:
 
     def _judge(self, step: Step) -> None:
         try:
-            step.issues = judged(step.body) if step.body else ()
+            step.issues = judged(step.body, self._terminology) if step.body else ()
         except ChartwireError as error:
             at_entry(step.entry, error)
 

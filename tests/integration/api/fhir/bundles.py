@@ -57,6 +57,10 @@ def an_observation(subject=PATIENT, **more):
     }
 
 
+def patch(url, resource):
+    return {"resource": resource, "request": {"method": "PATCH", "url": url}}
+
+
 def statuses(reply):
     return [entry["response"]["status"][:3] for entry in reply.json["entry"]]
 

@@ -1,6 +1,6 @@
 """A batch Bundle is its entries one by one, each as if it came alone."""
 
-from tests.integration.api.fhir.bundles import batch, get
+from tests.integration.api.fhir.bundles import an_observation, batch, get, places, post, put, statuses
 from tests.integration.api.hub import a_patient, new_client
 
 
@@ -37,3 +37,20 @@ async def test_an_entry_needs_the_scope_of_its_own_request(services, app, org_id
     stranger = await new_client(services, app, other_org_id, "fhir.read")
     reply = await stranger.post("/fhir/R4", batch(get(f"Patient/{patient}")))
     assert reply.json["entry"][0]["response"]["status"].startswith("404")
+
+
+async def test_writes_of_a_batch_stand_by_themselves(client):
+    good, bad = an_observation("Patient/x"), an_observation("Patient/x", status="unknowable")
+    reply = await client.post("/fhir/R4", batch(post(good), post(bad), put({**good, "id": "kept"})))
+    assert statuses(reply) == ["201", "422", "201"]
+    assert (await client.get(f"/fhir/R4/{places(reply)[0]}")).status == 200
+    assert (await client.get("/fhir/R4/Observation/kept")).status == 200
+
+
+async def test_a_retry_under_the_same_key_does_not_do_again_what_went_well(client):
+    sent = batch(post(an_observation("Patient/x")), post(an_observation("Patient/x", status="unknowable")))
+    first = await client.post("/fhir/R4", sent, idempotency_key="k-1")
+    again = await client.post("/fhir/R4", sent, idempotency_key="k-1")
+    assert statuses(first) == statuses(again) == ["201", "422"]
+    assert places(first)[0] == places(again)[0]
+    assert (await client.get("/fhir/R4/Observation?_summary=count")).json["total"] == 1

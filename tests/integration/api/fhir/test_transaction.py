@@ -1,5 +1,8 @@
 """A transaction Bundle is carried whole or not at all, and its links lead to what its entries became."""
 
+import base64
+import json
+
 from tests.integration.api.fhir.bundles import (
     PATIENT,
     a_patient,
@@ -7,6 +10,7 @@ from tests.integration.api.fhir.bundles import (
     delete,
     faults,
     get,
+    patch,
     places,
     post,
     put,
@@ -191,3 +195,55 @@ async def test_the_audit_row_lists_every_patient_and_counts_every_resource(clien
     [row] = [row for row in await record.audit_rows() if row["query_shape"].startswith("POST /fhir/R4")]
     assert row["row_count"] == 2
     assert places(reply)[0].removeprefix("Patient/") in str(dict(row))
+
+
+async def test_patches_of_every_format_are_entries(client):
+    await client.post("/fhir/R4", transaction(put(a_patient(id="one")), put(a_patient("M-2", id="two"))))
+    operations = json.dumps([{"op": "replace", "path": "/gender", "value": "other"}]).encode()
+    binary = {
+        "resourceType": "Binary",
+        "contentType": "application/json-patch+json",
+        "data": base64.b64encode(operations).decode(),
+    }
+    parts = [
+        {"name": "type", "valueCode": "replace"},
+        {"name": "path", "valueString": "Patient.birthDate"},
+        {"name": "value", "valueDate": "1990-01-01"},
+    ]
+    parameters = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
+    reply = await client.post("/fhir/R4", transaction(patch("Patient/one", binary), patch("Patient/two", parameters)))
+    assert statuses(reply) == ["200", "200"], reply.json
+    assert (await read(client, "Patient/one"))["gender"] == "other"
+    assert (await read(client, "Patient/two"))["birthDate"] == "1990-01-01"
+
+
+async def test_an_invalid_resource_undoes_all_and_its_fault_is_told_at_its_place(client):
+    bad = an_observation(status="unknowable")
+    reply = await client.post("/fhir/R4", transaction(post(a_patient(), PATIENT), post(bad)))
+    assert reply.status == 422
+    assert faults(reply) == ["Bundle.entry[1].resource.status"]
+    assert (await client.get("/fhir/R4/Patient?_summary=count")).json["total"] == 0
+
+
+async def test_a_reference_to_nothing_is_refused_where_strictness_is_asked_for_and_told_where_an_outcome_is(client):
+    sent = transaction(post(a_patient(), PATIENT), post(an_observation("Patient/nobody")))
+    strict = await client.post("/fhir/R4", sent, prefer="handling=strict")
+    assert strict.status == 422
+    assert faults(strict) == ["Bundle.entry[1].resource.subject"]
+    told = await client.post("/fhir/R4", sent, prefer="return=OperationOutcome")
+    outcomes = [entry["response"]["outcome"]["issue"] for entry in told.json["entry"]]
+    assert [issue["expression"] for issue in outcomes[1]][-1:] == [["Bundle.entry[1].resource.subject"]]
+    assert statuses(told) == ["201", "201"]
+
+
+async def test_absolute_references_to_this_server_become_relative(client):
+    await client.post("/fhir/R4", transaction(put(a_patient(id="one"))))
+    absolute = an_observation("http://localhost/fhir/R4/Patient/one")
+    reply = await client.post("/fhir/R4", transaction(post(absolute)))
+    assert (await read(client, places(reply)[0]))["subject"]["reference"] == "Patient/one"
+
+
+async def test_a_patient_of_one_organisation_is_nothing_to_a_condition_of_another(client, other_client):
+    await other_client.post("/fhir/R4", transaction(post(a_patient())))
+    reply = await client.post("/fhir/R4", transaction(post(a_patient(), ifNoneExist="identifier=urn:x:number|M-1")))
+    assert statuses(reply) == ["201"]
