@@ -67,7 +67,7 @@ def is_typed(condition: Condition) -> bool:
 
 def is_single(condition: Condition) -> bool:
     """Whether `driven` gives no id twice."""
-    if not isinstance(condition, Rows) or condition.negated or len(condition.keys) > 1 or len(condition.any_of) > 1:
+    if not isinstance(condition, Rows) or condition.negated or len(condition.keys) > 1 or len(condition.any_of) != 1:
         return False
     return [(one.column, one.operator, type(one.value)) for one in condition.any_of[0]] == [("value", "=", str)]
 
