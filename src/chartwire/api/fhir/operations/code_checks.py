@@ -20,6 +20,7 @@ from chartwire.api.fhir.operations.coded import (
 from chartwire.api.fhir.operations.given import Given, given
 from chartwire.api.fhir.operations.registry import Operation
 from chartwire.api.http import Answer, Request
+from chartwire.api.problem import bad_parameter
 from chartwire.api.services import Services
 from chartwire.core.errors import ValidationError
 from chartwire.core.limits import HTTP_BODY_BYTES_MAX
@@ -50,7 +51,7 @@ async def in_system(request: Request, services: Services) -> Answer:
     told = [_with_system(coding, text(found, "url")) for coding in codings(found, needs_system=False)]
     content = await services.terminologies.content(asked_pairs(told))
     if not any(is_known(content, coding.system) for coding in told):
-        raise unknown("code_system", NOT_KNOWN)
+        raise unknown("unknown_code_system", NOT_KNOWN)
     return _judged(told, content, lambda coding: content.has(coding.system, coding.code), "the code system")
 
 
@@ -111,13 +112,13 @@ async def subsumes(request: Request, services: Services) -> Answer:
     found = await given(request, ("codeA", "codeB", "system", "version", "codingA", "codingB"))
     first, second = (_side(found, side) for side in "AB")
     if first.system != second.system:
-        raise ValidationError("both codes are of one system", code="invalid_parameter")
+        raise bad_parameter("codingB", "is of the same system as `codingA`")
     content = await services.terminologies.content(asked_pairs([first, second]))
     if not is_known(content, first.system):
-        raise unknown("code_system", NOT_KNOWN)
+        raise unknown("unknown_code_system", NOT_KNOWN)
     for coding in (first, second):
         if content.has(coding.system, coding.code) is not True:
-            raise unknown("code", "the code system has no such code")
+            raise unknown("unknown_code", "the code system has no such code")
     return parameters(("outcome", "valueCode", _outcome(content, first, second)))
 
 
@@ -127,9 +128,7 @@ def _side(found: Given, side: str) -> Coding:
         return coding
     code, system = text(found, f"code{side}"), text(found, "system")
     if not (code and system):
-        raise ValidationError(
-            "`codeA`, `codeB` and `system` are needed, or `codingA` and `codingB`", code="invalid_parameter"
-        )
+        raise bad_parameter("codeA", "is needed with `codeB` and `system`; or `codingA` and `codingB`")
     return Coding(code, system)
 
 

@@ -107,7 +107,7 @@ async def value_set(request: Request, services: Services, found: Given) -> Named
     if request.parts:
         stored = await read_one(services.pool, request.access, "ValueSet", store_id(request.parts[0]))
         if stored is None or stored.deleted:
-            raise unknown("value_set", "no value set has this id")
+            raise unknown("unknown_value_set", "no value set has this id")
         return Named(value_set_of(read_json(stored.body)))
     if (sent := one(found, "valueSet")) is not None:
         return Named(value_set_of(sent))
@@ -117,13 +117,13 @@ async def value_set(request: Request, services: Services, found: Given) -> Named
     wanted = f"{url}|{version}" if version and "|" not in url else url
     told = value_set_definition(wanted)
     if told is None:
-        raise unknown("value_set", "no such value set comes with R4 or US Core; send it as `valueSet`")
+        raise unknown("unknown_value_set", "no such value set comes with R4 or US Core; send it as `valueSet`")
     return Named(told, wanted if "|" in wanted else canonical_of(wanted))
 
 
-def unknown(what: str, message: str) -> ApiError:
-    """That something named in a request is not known."""
-    return ApiError(message, code=f"unknown_{what}", error_class="not_found")
+def unknown(code: str, message: str) -> ApiError:
+    """That something named in a request is not known: 404 with `code`."""
+    return ApiError(message, code=code, error_class="not_found")
 
 
 def parameters(*pairs: tuple[str, str, Any] | None) -> Answer:

@@ -25,9 +25,9 @@ async def lookup(request: Request, services: Services) -> Answer:
     coding = codings(found, needs_system=True)[0]
     content = await services.terminologies.content(asked_pairs([coding]))
     if not is_known(content, coding.system):
-        raise unknown("code_system", NOT_KNOWN)
+        raise unknown("unknown_code_system", NOT_KNOWN)
     if content.has(coding.system, coding.code) is not True:
-        raise unknown("code", "the code system has no such code, as far as is known here")
+        raise unknown("unknown_code", "the code system has no such code, as far as is known here")
     told = await _properties(services.terminologies, content, coding)
     wanted = {*found.get("property", ())}
     return parameters(
