@@ -1,14 +1,16 @@
 """Invariants of the definitions: those that every resource meets by hand, all others by FHIRPath."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
+from chartwire.formats.fhir.definitions import children, is_primitive
 from chartwire.formats.fhir.validate.issues import Place
 from chartwire.formats.fhir.validate.narrative import narrative_fault
 from chartwire.formats.fhir.validate.run import Check, Json, Run
-from chartwire.formats.fhirpath import FhirPathError, compile_path
+from chartwire.formats.fhirpath import FhirPathError, Path, compile_path
 
 ELSEWHERE: Final = frozenset({"ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-5", "ref-1", "txt-1", "txt-2"})
 """Those that the walk itself checks: shapes.py, references.py."""
@@ -23,6 +25,9 @@ _BROKEN: Final = [False]
 """What an invariant that does not hold gives. An empty answer breaks nothing: bdl-8 of an entry without fullUrl."""
 _UNFIT: Final = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 """What evaluation over values of a wrong kind ends in, which are errors of their own."""
+_LOOKS_ELSEWHERE: Final = ("%", "$this", "descendants", "children", "hasValue", "resolve", "repeat", "ofType")
+_QUOTED: Final = re.compile(r"'(?:\\.|[^'\\])*'")
+_WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _DATE_CHARACTERS: Final = 10
 _VALUES: Final = ("value", "_value")
 
@@ -104,8 +109,11 @@ def _invariant(key: str, severity: str, human: str, expression: str, type_name: 
     if key in BY_HAND:
         return _by_hand(BY_HAND[key], key, severity, human)
     path = compile_path(MENDED.get(expression, expression), type_name=type_name)
+    idle_without = _idle_without(path, type_name)
 
     def check_path(held: Any, _: Json, place: Place, run: Run) -> None:
+        if idle_without is not None and idle_without.isdisjoint(held):
+            return
         try:
             values = path.evaluate(run.resource, held, run.variables)
         except (FhirPathError, *_UNFIT):
@@ -115,6 +123,18 @@ def _invariant(key: str, severity: str, human: str, expression: str, type_name: 
             run.findings.add_invariant(key, severity, human, place)
 
     return check_path
+
+
+def _idle_without(path: Path, type_name: str) -> frozenset[str] | None:
+    """The members without any of which an invariant holds, since they are all that it looks at; None where it looks
+    elsewhere, too, or where it asks for one of them."""
+    if is_primitive(type_name) or any(word in path.text for word in _LOOKS_ELSEWHERE):
+        return None
+    if path.evaluate({"resourceType": "Basic"}, {}) == _BROKEN:
+        return None
+    words = {*_WORD.findall(_QUOTED.sub("", path.text))}
+    known = {*children(type_name).items()}
+    return frozenset(form for name, child in known if child.element in words for form in (name, f"_{name}"))
 
 
 def _by_hand(holds: Callable[[Json], bool], key: str, severity: str, human: str) -> Check:

@@ -55,7 +55,7 @@ class Shape:
         for element, names in self._needed_choices:
             if names.isdisjoint(held):
                 run.findings.add("required", (place, f"{element}[x]", -1), minimum=1, where="")
-        if len(self._grouped.intersection(held)) > 1:
+        if self._grouped and len(self._grouped.intersection(held)) > 1:
             self._several(held, place, run)
         for invariant in self._invariants:
             invariant(held, held, place, run)
