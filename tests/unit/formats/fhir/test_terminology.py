@@ -2,11 +2,11 @@ import pytest
 
 from chartwire.formats.fhir import definitions
 from chartwire.formats.fhir.definitions.codes import Part, ValueSet, value_set_definition
+from chartwire.formats.fhir.definitions.grammars import subtag
 from chartwire.formats.fhir.definitions.listing import Lister, packaged_codes
 from chartwire.formats.fhir.definitions.membership import Evaluator, PackagedContent
-from chartwire.formats.fhir.grammars import subtag
+from chartwire.formats.fhir.definitions.units import is_unit
 from chartwire.formats.fhir.terminology import TERMINOLOGY
-from chartwire.formats.fhir.units import is_unit
 
 R4 = "http://hl7.org/fhir/ValueSet/"
 US_CORE = "http://hl7.org/fhir/us/core/ValueSet/"

@@ -25,8 +25,8 @@ from chartwire.api.services import Services
 from chartwire.core.errors import ValidationError
 from chartwire.core.limits import HTTP_BODY_BYTES_MAX
 from chartwire.formats.fhir.definitions import code_system
+from chartwire.formats.fhir.definitions.grammars import GRAMMARS
 from chartwire.formats.fhir.definitions.membership import Evaluator
-from chartwire.formats.fhir.grammars import GRAMMARS
 from chartwire.record.terminology import LoadedContent
 
 _IN_VALUE_SET = ("url", "valueSet", "valueSetVersion", *CODING_PARAMETERS, "systemVersion", "abstract")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from chartwire.formats.fhir.definitions.codes import Part, ValueSet, code_system, value_set_definition
-from chartwire.formats.fhir.grammars import GRAMMARS, LANGUAGES, subtag
+from chartwire.formats.fhir.definitions.grammars import GRAMMARS, LANGUAGES, subtag
 
 DEPTH_MAX = 12
 """How deep value sets may name each other."""

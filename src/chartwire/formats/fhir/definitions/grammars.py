@@ -6,7 +6,7 @@ from functools import cache, lru_cache
 from zoneinfo import available_timezones
 
 from chartwire.formats.fhir.definitions.codes import languages
-from chartwire.formats.fhir.units import UCUM, is_unit
+from chartwire.formats.fhir.definitions.units import UCUM, is_unit
 
 LANGUAGES = "urn:ietf:bcp:47"
 _TAG = re.compile(
