@@ -30,7 +30,11 @@ _HEAD_ID = re.compile(r'"id":"([A-Za-z0-9\-.]{1,64})"')
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
 _OPERATIONS = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
-_PARTICIPANTS = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+_AUTHOR = {"system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "author"}
+_TRANSMITTER = {
+    "system": "http://hl7.org/fhir/us/core/CodeSystem/us-core-provenance-participant-type",
+    "code": "transmitter",
+}
 _IDS = "https://chartwire.org/fhir"
 """`{_IDS}/source`, `/key`, `/message`: the systems of our prefixed ids."""
 
@@ -138,10 +142,10 @@ def _activity(row: Row) -> Json:
 
 def _agents(row: Row) -> list[Json]:
     """Who spoke; what a feed said was also transmitted by it (US Core asks for both)."""
-    who, parts = _who(row), ["author"]
+    who, parts = _who(row), [_AUTHOR]
     if row["message_id"] is not None:
-        parts.append("transmitter")
-    return [{"type": {"coding": [{"system": _PARTICIPANTS, "code": part}]}, "who": who} for part in parts]
+        parts.append(_TRANSMITTER)
+    return [{"type": {"coding": [part]}, "who": who} for part in parts]
 
 
 def _who(row: Row) -> Json:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -70,8 +70,8 @@ class _Kinds(dict[str, str]):
 
 
 def root(resource: Json) -> Node:
-    """A resource as the node that an expression starts from."""
-    return Node(resource, str(resource.get("resourceType", "Resource")))
+    """A resource as the node that an expression starts from; one of an unknown type has the elements of any."""
+    return Node(resource, _dynamic(resource, "Resource"))
 
 
 @cache
@@ -118,7 +118,7 @@ def descendants(items: Iterable[Node]) -> Iterator[Node]:
             yield from descendants((child,))
 
 
-@cache
+@lru_cache(maxsize=8192)
 def is_kind_of(actual: str, wanted: str) -> bool:
     """Whether a type is another one or derives from it; System.Quantity counts as Quantity."""
     if wanted == "Quantity" and actual == "System.Quantity":
@@ -131,11 +131,11 @@ def is_kind_of(actual: str, wanted: str) -> bool:
     return False
 
 
-@cache
+@lru_cache(maxsize=1024)
 def named_type(name: str) -> str:
     """The type that `is`, `as` and `ofType` mean: FHIR types before System types. Raises FhirPathError."""
     if name.startswith("System."):
-        return name
+        return name if name in _SYSTEM_KINDS else "System.Nothing"
     plain = name.removeprefix("FHIR.")
     if is_known(plain):
         return plain

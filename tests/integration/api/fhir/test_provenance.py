@@ -7,9 +7,11 @@ from tests.integration.feed import Feed, hl7, pid
 
 from chartwire.core.access import Access
 from chartwire.core.fhir_ids import store_id
+from chartwire.formats.fhir.validate import check
 from chartwire.record.provenance import Version, provenance_id, provenances, version_of
 
 FHIR = {"content-type": "application/fhir+json"}
+US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-provenance|7.0.0"
 PATIENT = {"resourceType": "Patient", "id": "p1", "name": [{"family": "Okonkwo"}]}
 
 
@@ -44,6 +46,9 @@ async def test_what_a_feed_said_names_its_source_and_the_message(client, pool, e
     [found] = await told(("Patient", store_id(patient["id"])))
     assert [one["who"]["display"] for one in found["agent"]] == ["City Hospital ADT"] * 2
     assert found["entity"][0]["what"]["display"] == "HL7 v2 message ADT^A01"
+    parts = [one["type"]["coding"][0]["code"] for one in found["agent"]]
+    wrong = [issue for issue in check(found, (US_CORE,)) if issue.severity == "error"]
+    assert (parts, wrong) == (["author", "transmitter"], [])
     linked = found["entity"][0]["what"]["identifier"]["value"]
     assert (await client.get(f"/api/v1/hl7/messages/{linked}")).status == 200
 
