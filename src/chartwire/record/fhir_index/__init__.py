@@ -6,17 +6,18 @@ where `subject` is stored, `combo-code` where `code` and `component-code` are), 
 looks under all of its `keys`; `RULES` is the version of all this, which `resource.indexed` holds.
 
 Read: `expressions.py` (what a parameter's expression says, as steps), `keys.py` (names in eight bytes), `places.py`
-(who stores what), `names.py` (what `:contains` finds), `tree.py` (the steps of all parameters of a type as one walk
-over the body), `rows.py`, `columns.py` (many rows on their way to the store), and the values of each kind: `tokens.py`,
-`references.py`, `strings.py`, `dates.py`, `numbers.py`, `composites.py`.
+(who stores what), `names.py` (what `:contains` finds), `tree.py` (the steps of all parameters of a type, for one
+walk over the body), `extraction.py` (the walk, and changes), `rows.py`, `columns.py` (many rows on their way to the
+store), and the values of each kind: `tokens.py`, `references.py`, `strings.py`, `dates.py`, `numbers.py`,
+`composites.py`.
 """
 
 from chartwire.record.fhir_index.columns import IndexChanges
+from chartwire.record.fhir_index.extraction import index_changes, index_rows
 from chartwire.record.fhir_index.keys import key_of
 from chartwire.record.fhir_index.names import trigram_keys
 from chartwire.record.fhir_index.places import RULES, Place, keys_of_type, place_of
 from chartwire.record.fhir_index.rows import IndexRows
-from chartwire.record.fhir_index.tree import index_changes, index_rows
 
 __all__ = [
     "RULES",

@@ -12,9 +12,9 @@ from uuid import UUID
 
 from chartwire.mapping.conversion import Json
 from chartwire.record.fhir_index.dates import UNBOUNDED_HIGH, UNBOUNDED_LOW
+from chartwire.record.fhir_index.extraction import index_changes
 from chartwire.record.fhir_index.places import keys_of_type
 from chartwire.record.fhir_index.rows import IndexRows
-from chartwire.record.fhir_index.tree import index_changes
 from chartwire.record.fhir_index.values import PARTED
 
 Side = list[tuple[str, IndexRows]]

@@ -4,7 +4,7 @@ A value is stored once. Where a parameter reads nothing that others do not read 
 Observation's `combo-code` is `code` or `component-code`; `patient` is `subject` as far as that begins with `Patient/`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -71,12 +71,17 @@ def place_of(resource_type: str, code: str) -> Place | None:
 def keys_of_type(resource_type: str) -> tuple[tuple[str, int], ...]:
     """(table, key) of all rows that a resource of a type can have."""
     return tuple(
-        (table, key_of(resource_type, code, variant))
+        (table, key)
         for code, own in stored(resource_type).items()
-        for kind in dict.fromkeys(alternative.kind for alternative in own)
-        for table, variants in _ROWS_OF_KIND[kind].items()
-        for variant in variants
+        for table, key in keys_of_kind(own[0].kind, resource_type, code)
     )
+
+
+def keys_of_kind(kind: str, resource_type: str, code: str) -> Iterator[tuple[str, int]]:
+    """(table, key) of all rows that a parameter of a kind can have."""
+    for table, variants in _ROWS_OF_KIND[kind].items():
+        for variant in variants:
+            yield table, key_of(resource_type, code, variant)
 
 
 @cache

@@ -31,5 +31,9 @@ class IndexRows:
             self.numbers - other.numbers,
         )
 
+    def keys(self) -> set[int]:
+        """The keys that there are rows under."""
+        return {row[0] for table in (self.tokens, self.strings, self.dates, self.numbers) for row in table}
+
     def __len__(self) -> int:
         return len(self.tokens) + len(self.strings) + len(self.dates) + len(self.numbers)

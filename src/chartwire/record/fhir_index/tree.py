@@ -1,21 +1,22 @@
-"""All parameters of a type as one walk over a body: each element that is there is visited once.
+"""All parameters of a type as one tree, for one walk over a body: each element that is there is visited once.
 
 A node stands for an element; it has the emitters of values that end there, the elements that the walk goes on to, and
 conditions that open further nodes.
 """
 
-from collections.abc import Callable, Collection
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 from chartwire.formats.fhir.definitions import Child, base_of, choices
 from chartwire.formats.fhirpath import FhirPathError, compile_path
-from chartwire.mapping.conversion import Json
 from chartwire.record.fhir_index import composites, dates, numbers, references, strings, tokens
 from chartwire.record.fhir_index.expressions import Chain, Step
 from chartwire.record.fhir_index.names import has_trigrams
-from chartwire.record.fhir_index.places import Alternative, rooted, stored
+from chartwire.record.fhir_index.places import Alternative, keys_of_kind, rooted, stored
 from chartwire.record.fhir_index.rows import IndexRows
 from chartwire.record.fhir_index.values import Emit
 
@@ -57,72 +58,61 @@ class Node:
                     child.visit(inner, rows)
 
 
-def index_rows(resource_type: str, body: Json) -> IndexRows:
-    """The rows of a resource as it stands, `meta` included; broken values make none, and it never raises for them."""
-    return _rows(_root(resource_type), body, body.keys())
+@dataclass(slots=True)
+class Root(Node):
+    """The resource itself.
 
+    `readers` are the elements that can make rows under a key. `wholes` add rows of the body as a whole, each with the
+    elements that it looks at.
+    """
 
-def index_changes(resource_type: str, stood: Json | None, stands: Json | None) -> tuple[IndexRows, IndexRows]:
-    """(rows that are gone, new rows) from one body to the next; None is no resource."""
-    if stood is None or stands is None:
-        gone, new = (IndexRows() if body is None else index_rows(resource_type, body) for body in (stood, stands))
-        return gone, new
-    root = _root(resource_type)
-    told = stood.keys() | stands.keys()
-    changed = {name for name in told if stood.get(name) != stands.get(name)}
-    before, after = _rows(root, stood, changed), _rows(root, stands, changed)
-    gone, new = before - after, after - before
-    if gone or new:
-        kept = IndexRows()
-        _visit(root, stands, told - changed, kept)
-        gone, new = gone - kept, new - kept
-    return gone, new
-
-
-def _rows(root: Node, body: Json, names: Collection[str]) -> IndexRows:
-    """The rows of the body as a whole and of some of its elements."""
-    rows = IndexRows()
-    for emit in root.emits:
-        emit(body, rows)
-    _visit(root, body, names, rows)
-    return rows
-
-
-def _visit(root: Node, body: Json, names: Collection[str], rows: IndexRows) -> None:
-    children = root.children
-    for name in names:
-        if (child := children.get(name)) and (value := body.get(name)) is not None:
-            child.visit(value, rows)
+    readers: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    wholes: list[tuple[frozenset[str], Emit]] = field(default_factory=list)
 
 
 @cache
-def _root(resource_type: str) -> Node:
-    root = Node()
+def root_of(resource_type: str) -> Root:
+    """The tree of all parameters of a type."""
+    root = Root()
     for code, told in stored(resource_type).items():
         for alternative in told:
             _plant(root, resource_type, code, alternative)
     return root
 
 
-def _plant(root: Node, resource_type: str, code: str, alternative: Alternative) -> None:
+def _plant(root: Root, resource_type: str, code: str, alternative: Alternative) -> None:
     if alternative.chain is None:
-        root.emits.append(_evaluated(resource_type, code, alternative))
+        names = re.findall(rf"\b{resource_type}\.(\w+)", alternative.text)
+        reads = _properties(resource_type, [(Step("member", name),) for name in names])
+        root.wholes.append((reads, _evaluated(resource_type, code, alternative)))
         return
     chain = rooted(resource_type, alternative.chain)
+    if not chain:
+        reads = _properties(resource_type, [part for _, parts in alternative.components for part in parts])
+        root.wholes.append((reads, _composite(resource_type, resource_type, code, alternative)))
+        return
+    for name in _properties(resource_type, [chain]):
+        for _, key in keys_of_kind(alternative.kind, resource_type, code):
+            root.readers[key].add(name)
     if alternative.target:
         chain = (*chain, Step("resolves", alternative.target))
 
     def leaf(node: Node, type_name: str) -> None:
         if alternative.kind == "composite":
-            _composite(node, type_name, resource_type, code, alternative)
+            node.emits.append(_composite(type_name, resource_type, code, alternative))
             return
         _value(node, alternative.kind, type_name, resource_type, code)
-        if has_trigrams(resource_type, alternative) and (
-            emit := strings.trigram_emitter(type_name, resource_type, code)
-        ):
-            node.emits.append(emit)
+        trigrams = strings.trigram_emitter(type_name, resource_type, code)
+        if trigrams and has_trigrams(resource_type, alternative):
+            node.emits.append(trigrams)
 
     _grow(root, resource_type, chain, leaf)
+
+
+def _properties(resource_type: str, chains: Iterable[Chain]) -> frozenset[str]:
+    """The JSON properties of a resource that chains begin with."""
+    firsts = [chain[0].word if chain[0].kind == "member" else "extension" for chain in chains]
+    return frozenset(child.name for first in firsts for child in choices(resource_type, first))
 
 
 def _evaluated(resource_type: str, code: str, alternative: Alternative) -> Emit:
@@ -150,9 +140,10 @@ def _value(node: Node, kind: str, type_name: str, resource_type: str, code: str)
         node.emits.append(emit)
 
 
-def _composite(node: Node, type_name: str, resource_type: str, code: str, alternative: Alternative) -> None:
+def _composite(type_name: str, resource_type: str, code: str, alternative: Alternative) -> Emit:
+    """What adds the rows of a composite at a node of a type."""
     first, second = (_part(type_name, kind, chains) for kind, chains in alternative.components)
-    node.emits.append(composites.emitter(first, second, resource_type, code))
+    return composites.emitter(first, second, resource_type, code)
 
 
 def _part(type_name: str, kind: str, chains: tuple[Chain, ...]) -> Emit:
