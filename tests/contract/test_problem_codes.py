@@ -11,8 +11,9 @@ SOURCE = Path(chartwire.__file__).parent
 BEHIND_THE_API = ("api", "alerts", "channels", "delivery", "record", "trust", "store/pool.py", "store/errors.py")
 CLASSES = {"ApiError": None, "FaultsError": 422, "ValidationError": 422, "NotFoundError": 404, "ConflictError": 409,
            "TransientError": 503}  # fmt: skip
-NOT_TOLD = {"master_key_malformed", "source_not_known_yet", "intake_full", "ledger_expired", "merge_carried"}
-"""At the start, and in workers and listeners."""
+NOT_TOLD = {"master_key_malformed", "source_not_known_yet", "intake_full", "ledger_expired", "merge_carried",
+            "bad_policy"}  # fmt: skip
+"""At the start, in workers and listeners, on the command line."""
 
 
 def coded_errors():

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from chartwire.core.errors import ConflictError, FaultsError, NotFoundError
+from chartwire.core.errors import NotFoundError
 from chartwire.record.fhir_matching import Condition, matches
+from chartwire.record.fhir_refusals import MismatchError, PreconditionError
 from chartwire.record.fhir_writing import FhirWriter, Method, Write
 from chartwire.store.queries import q
 
@@ -37,11 +38,11 @@ def matches_max(writer: FhirWriter, asked: Write) -> int:
 def writes_of(asked: Write, found: Sequence[str], most: int) -> list[Write]:
     """The writes that `asked` comes to: of a create whose condition is met, that of the resource as it stands.
 
-    Raises ConflictError (`multiple_matches`) where more meet it than may be written, NotFoundError
-    for a patch of nothing, FaultsError for a body that names another resource and for a condition that cannot be.
+    Raises PreconditionError (`multiple_matches`) where more meet it than may be written, NotFoundError for a patch of
+    nothing, MismatchError for a body that names another resource.
     """
     if len(found) > most:
-        raise ConflictError("more resources meet the condition than may be written", code="multiple_matches")
+        raise PreconditionError("more resources meet the condition than may be written", code="multiple_matches")
     return _SETTLED[asked.method](asked, found)
 
 
@@ -55,8 +56,7 @@ def _update(asked: Write, found: Sequence[str]) -> list[Write]:
     if not found:
         return [replace(asked, method="create") if told is None else replace(asked, id=told, absent=True)]
     if told not in {None, found[0]}:
-        fault = ("/id", "id_mismatch", "is that of the resource that meets the condition")
-        raise FaultsError("the body names another resource than the condition", code="id_mismatch", faults=[fault])
+        raise MismatchError(("/id", "id_mismatch", "is that of the resource that meets the condition"))
     return [replace(asked, id=found[0], body={**body, "id": found[0]})]
 
 

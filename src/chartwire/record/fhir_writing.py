@@ -18,6 +18,7 @@ from chartwire.mapping.conversion import Json
 from chartwire.record import merging, status
 from chartwire.record.bodies import said_meta
 from chartwire.record.fhir_policy import Policy, policy_of, read_policy
+from chartwire.record.fhir_refusals import GoneError, IdNotGivenError, MismatchError, PreconditionError
 from chartwire.record.owner import owner_of
 from chartwire.record.references import missing, references_of
 from chartwire.record.standing import Standing
@@ -65,14 +66,6 @@ class Done:
     held: Standing
     changed: bool
     patients: tuple[UUID, ...]
-
-
-class PreconditionError(ConflictError):
-    """What stands is not what the write was about. `version` is the present one, 0 where nothing stands."""
-
-    def __init__(self, message: str, version: int) -> None:
-        super().__init__(message, code="precondition_failed")
-        self.version = version
 
 
 @dataclass(slots=True)
@@ -167,11 +160,7 @@ class FhirWriter:
         if write.method == "patch" and not there:
             raise _gone(held)
         if write.method == "update" and held is None and not self.policy.update_creates:
-            raise FaultsError(
-                "this organisation gives its resources their ids: POST a new one",
-                code="update_create_not_allowed",
-                faults=(),
-            )
+            raise IdNotGivenError
         if held is not None and write.id != held.logical_id:
             raise ConflictError(f"this id is another name of {held.reference}: write to that", code="id_taken")
 
@@ -301,7 +290,7 @@ def _check_identity(write: Write, body: Json) -> None:
     if body.get("id") != write.id or not is_fhir_id(str(write.id)):
         faults.append(("/id", "id_mismatch", "is the id of the address"))
     if faults:
-        raise FaultsError("the body and its address name different resources", code="id_mismatch", faults=faults)
+        raise MismatchError(*faults)
 
 
 def _labelled(meta: Json, standing: Json) -> Json:
@@ -318,7 +307,7 @@ def _united(standing: Sequence[Json], told: Sequence[Json]) -> list[Json]:
 def _gone(held: Standing | None) -> NotFoundError:
     if held is None:
         return NotFoundError("nothing that this key may see has this id", code="unknown_id")
-    return NotFoundError("the resource was deleted", code="gone")
+    return GoneError()
 
 
 def _patients(held: Standing) -> tuple[UUID, ...]:

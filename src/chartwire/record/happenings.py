@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from chartwire.formats.fhir.definitions import served_types
 from chartwire.mapping.conversion import Json
 from chartwire.record.status import practice_status
 
@@ -94,11 +95,12 @@ def _status(resource_type: str, body: Json | None) -> str | None:
 
 def event_words() -> list[tuple[str, str, list[str]]]:
     """What each resource type's changes can be called: (type, first word of its events, all second words)."""
-    return [(resource_type, rules["name"], _words(rules)) for resource_type, rules in _table().items()]
+    named = [(resource_type, _rules(resource_type)) for resource_type in dict.fromkeys((*_table(), *served_types()))]
+    return [(resource_type, rules["name"], _words(rules)) for resource_type, rules in named]
 
 
 def _words(rules: dict[str, Any]) -> list[str]:
-    plain = [rules.get("words", {}).get(word, word) for word in ("created", "updated")]
+    plain = [rules.get("words", {}).get(word, word) for word in ("created", "updated", "deleted")]
     single = [rules[name] for name in ("start", "place", "inactive") if name in rules]
     told = [*plain, *rules.get("status", {}).values(), *single, *rules.get("undone", {}).values()]
     return list(dict.fromkeys(told))

@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from chartwire.core.errors import ValidationError
+from chartwire.core.fhir_ids import store_id
 from chartwire.core.ids import to_prefixed
 from chartwire.delivery import catalogue
 from chartwire.delivery.filters import Facts, check_filters, compiled, references_in
@@ -55,7 +56,7 @@ def test_an_event_about_the_place_itself_fits_a_filter_on_the_place() -> None:
 
 def test_references_are_found_wherever_they_stand() -> None:
     body = '{"participant":[{"actor":{"reference":"Location/a"}}],"location":[{"location":{"reference":"Location/b"}}],"x":1}'
-    assert references_in(body) == {"Location/a", "Location/b"}
+    assert references_in(body) == {f"Location/{store_id('a')}", f"Location/{store_id('b')}"}
 
 
 @pytest.mark.parametrize(

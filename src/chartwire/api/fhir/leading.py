@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from chartwire.api.fhir.steps import Step, at_entry
-from chartwire.core.errors import ConflictError
 from chartwire.formats.fhir.bundles import refused
 from chartwire.formats.fhir.links import find_links
 from chartwire.record.fhir_matching import Condition, Matches
+from chartwire.record.fhir_refusals import PreconditionError
 
 _IN_A_SERVER = re.compile(r"(https?://.+)/[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}")
 
@@ -65,7 +65,8 @@ class Leads:
             targets = {f"{condition.type}/{one}" for one in found[condition.plain]} | own.get(condition.plain, set())
             if len(targets) != 1:
                 several = "several resources meet" if targets else "nothing meets"
-                at_entry(step.entry, ConflictError(f"{several} the condition of a reference", code="reference_unmet"))
+                unmet = PreconditionError(f"{several} the condition of a reference", code="reference_unmet")
+                at_entry(step.entry, unmet)
             met[value] = targets.pop()
         return met
 

@@ -25,7 +25,8 @@ from chartwire.channels import route
 from chartwire.core.limits import HTTP_BODY_BYTES_MAX
 from chartwire.formats.fhir.validate import Issue
 from chartwire.record.fhir_conditions import settled
-from chartwire.record.fhir_writing import Done, FhirWriter, Integrity, Method, PreconditionError, Write
+from chartwire.record.fhir_refusals import PreconditionError
+from chartwire.record.fhir_writing import Done, FhirWriter, Integrity, Method, Write
 from chartwire.store.pool import Connection
 
 BASE = "/fhir/R4"

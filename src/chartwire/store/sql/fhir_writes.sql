@@ -39,8 +39,13 @@ select r.type, r.id
        ) r;
 
 -- name: fhir_policy
--- How this organisation wants to be written to through FHIR, as JSON; null where it never said.
-select (settings::jsonb -> 'fhir')::text from organisation where org_id = $1;
+-- How this organisation wants to be written to through FHIR, as JSON.
+select coalesce(settings::jsonb -> 'fhir', '{}')::text from organisation where org_id = $1;
+
+-- name: set_fhir_policy
+-- Replace how this organisation wants to be written to through FHIR.
+update organisation set settings = (settings::jsonb || jsonb_build_object('fhir', $2::text::jsonb))::text
+ where org_id = $1 returning org_id;
 
 -- name: condition_turns
 -- Wait for the turns of conditions (types $2, queries $3) until the transaction ends, so that of two conditional creates
