@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chartwire.app import fhir_validation_reference
 from chartwire.app.validation_reference import page
 from chartwire.formats.hl7v2.validate.dictionary import Version, version_of
 from chartwire.formats.hl7v2.validate.structure import ANY, Structure
@@ -58,3 +59,8 @@ def test_the_reference_of_the_rules_is_made_from_them():
     told = (REPOSITORY / "docs" / "reference" / "hl7-validation.md").read_text("utf-8")
     assert told == page(), "run: python -m chartwire.app.validation_reference > the page"
     assert not re.search(r"\{\w+\}.*\{\w+\} \{", told)
+
+
+def test_the_reference_of_the_fhir_rules_is_made_from_them():
+    told = (REPOSITORY / "docs" / "reference" / "fhir-validation.md").read_text("utf-8")
+    assert told == fhir_validation_reference.page(), "run: python -m chartwire.app.fhir_validation_reference > the page"
