@@ -1,7 +1,9 @@
 """The FHIR index agrees with the bodies, whoever wrote them, and comes to agree where a release before wrote them."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,18 +11,20 @@ from tests.integration.feed import Feed, hl7, pid
 from tests.integration.record.fhir_index_checks import assert_index_is_right, expected_rows, stored_rows
 from tests.integration.record.test_unmerge_histories import carry_all, history
 
+from chartwire.app.cli import main
 from chartwire.channels.reindexing import keep_indexed
 from chartwire.core.access import Access
 from chartwire.core.ids import uuid7
 from chartwire.core.source import IdentifierRule
 from chartwire.record.fhir_index import RULES
 from chartwire.record.lineage import Lineage
-from chartwire.record.reindexing import index_batch, to_index
+from chartwire.record.reindexing import RESOURCES_PER_BATCH, index_batch, to_index
 from chartwire.record.work import Work
 from chartwire.store.pool import Pool
 from chartwire.store.queries import q
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ROWS_OF_AN_OBSERVATION = 13
 
 
 @pytest.fixture
@@ -134,6 +138,38 @@ async def test_indexing_again_leaves_alone_what_another_type_stores_under_the_sa
     rows = await stored_rows(feed.pool, feed.org)
     assert rows == await expected_rows(feed.pool, feed.org)
     assert len(rows["tokens"][held.id]) > 2
+
+
+async def test_the_command_indexes_what_is_left_and_says_how_much(
+    feed: Feed, database: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CHARTWIRE_DATABASE_APP_URL", database.app_dsn)
+    monkeypatch.setenv("CHARTWIRE_DATABASE_ENGINE_URL", database.engine_dsn)
+
+    async def reindex(*words: str) -> tuple[int, dict[str, int]]:
+        code = await asyncio.to_thread(main, ["fhir", "reindex", "--org", str(feed.org), "--json", *words])
+        return code, json.loads(capsys.readouterr().out)
+
+    for value in range(RESOURCES_PER_BATCH + 1):
+        await observe(feed, value)
+    await feed.rows("update resource set indexed = null returning 1")
+    assert await reindex("--check") == (1, {"indexed": 0, "left": RESOURCES_PER_BATCH + 1})
+    assert await reindex() == (0, {"indexed": RESOURCES_PER_BATCH + 1, "left": 0})
+    await assert_index_is_right(feed.pool, feed.org)
+
+
+async def test_rows_are_written_and_taken_out_by_their_keys_however_many_there_are(feed: Feed) -> None:
+    observations = [await observe(feed, value) for value in range(300)]
+    tables = "'fhir_token', 'fhir_string', 'fhir_date', 'fhir_number'"
+    read = f"select sum(seq_scan), sum(seq_tup_read), sum(idx_tup_fetch) from pg_stat_xact_user_tables where relname in ({tables})"
+    async with feed.pool.transaction(feed.org) as tx:
+        work = writing(feed, tx)
+        await work.load([("Observation", observations[150])], lock=True)
+        work.standing("Observation", observations[150]).delete("key:test")
+        await work.flush(NOW)
+        scans, read_by_scans, fetched = tuple(await tx.fetchrow(read))
+    assert (scans, read_by_scans) == (0, 0)
+    assert fetched <= 3 * ROWS_OF_AN_OBSERVATION
 
 
 async def test_workers_bring_the_index_up_while_feeds_write(feed: Feed, engine_pool: Pool) -> None:
