@@ -17,5 +17,3 @@ class Context:
     terminology: Terminology = TERMINOLOGY
     moment: datetime = field(default_factory=now)
     people: set[UUID] = field(default_factory=set)
-    names_records: bool = False
-    """Whether the search names records by id or identifier: then it finds those, too, that were merged away."""

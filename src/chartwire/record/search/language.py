@@ -105,7 +105,7 @@ class _Reading:
             tuple(self.conditions),
             self.sorts,
             self.count,
-            with_merged=self.context.names_records,
+            with_merged=any(one.rank <= Rank.IDENTIFIER for one in self.conditions),
             people=tuple(sorted(self.context.people)),
         )
         return Query(search, self.count, self.total, tuple(self.pairs), tuple(self.warnings))

@@ -19,7 +19,7 @@ def condition(parameter: Parameter, modifier: str, values: list[str], context: C
     """The condition of a reference; its modifier may be the name of a type. Raises InvalidValueError."""
     if modifier == "identifier":
         keys = parameter.under("identifier")
-        return Rows("token", keys, tokens.equal([tokens.form(value) for value in values]), rank=Rank.IDENTIFIER)
+        return Rows("token", keys, tokens.equal([tokens.form(value) for value in values]), rank=Rank.ADDRESS)
     if modifier == "text":
         return beginning(parameter.under("text"), values)
     targets = (modifier,) if modifier else parameter.targets

@@ -68,7 +68,7 @@ def condition_of(resource_type: str, name: str, value: str, context: Context, li
     if len(values) > FHIR_SEARCH_VALUES_MAX:
         raise SearchError(name, f"at most {FHIR_SEARCH_VALUES_MAX} alternatives", code="search_too_complex")
     if code in OF_THE_ROW:
-        return _of_the_row(code, values, context)
+        return ranges.updated(values, context) if code == "_lastUpdated" else _ids(values)
     return _KINDS[parameter.kind](parameter, modifier, values, context)
 
 
@@ -94,10 +94,7 @@ def _check_modifier(parameter: Parameter, modifier: str) -> None:
     raise UnknownError(f"this modifier is not known here; those of {parameter.code} are {shown}")
 
 
-def _of_the_row(code: str, values: list[str], context: Context) -> Condition:
-    if code == "_lastUpdated":
-        return ranges.updated(values, context)
-    context.names_records = True
+def _ids(values: list[str]) -> Condition:
     try:
         return Ids(tuple(dict.fromkeys(store_id(unescaped(value)) for value in values)))
     except NotFoundError:

@@ -1,6 +1,9 @@
 """Token values (R4 3.1.1.4.10): `code`, `system|code`, `|code`, `system|`; and codes that a terminology lists."""
 
+from collections.abc import Collection
+
 from chartwire.record.fhir_index.values import token_text
+from chartwire.record.search.codes import Coding, above, implied
 from chartwire.record.search.context import Context
 from chartwire.record.search.errors import InvalidValueError
 from chartwire.record.search.parameters import Parameter
@@ -21,14 +24,11 @@ def condition(parameter: Parameter, modifier: str, values: list[str], context: C
         case "of-type":
             return _equal(parameter.under("of-type"), [_of_type(value) for value in values], Rank.IDENTIFIER)
         case "in" | "not-in":
-            codes = [code for value in values for code in _codes_of(unescaped(value), context)]
-            return _equal(parameter.under(), codes, Rank.CODE, negated=modifier == "not-in")
+            codings = [coding for value in values for coding in _codes_of(unescaped(value), context)]
+            return _coded(parameter, codings, negated=modifier == "not-in")
         case "below" | "above":
-            codes = [code for value in values for code in _related(value, modifier, context)]
-            return _equal(parameter.under(), codes, Rank.CODE)
-    context.names_records |= identifies(parameter) and not modifier
-    rank = Rank.IDENTIFIER if identifies(parameter) else Rank.CODE
-    return _matching(parameter.under(), values, rank, negated=modifier == "not")
+            return _coded(parameter, [coding for value in values for coding in _related(value, modifier, context)])
+    return _matching(parameter, values, negated=modifier == "not")
 
 
 def identifies(parameter: Parameter) -> bool:
@@ -44,18 +44,29 @@ def form(value: str) -> str:
     return token_text("|".join(unescaped(part) for part in parts))
 
 
-def _matching(keys: tuple[int, ...], values: list[str], rank: Rank, *, negated: bool) -> Rows:
-    systems = [value for value in values if len(split(value, "|")) == 2 and value.endswith("|") and value != "|"]
-    codes = [form(value) for value in values if value not in systems]
+def _matching(parameter: Parameter, values: list[str], *, negated: bool) -> Rows:
     whole: list[Alternative] = []
-    for system in systems:
-        name = unescaped(split(system, "|")[0])
-        whole.append((Comparison("value", ">=", f"{name}|"), Comparison("value", "<", name + _BEHIND_BAR)))
-    if systems:
-        rank = Rank.CODE
+    forms: list[str] = []
+    for value in values:
+        parts = split(value, "|")
+        if len(parts) == 2 and parts[0] and not parts[1]:
+            name = unescaped(parts[0])
+            whole.append((Comparison("value", ">=", f"{name}|"), Comparison("value", "<", name + _BEHIND_BAR)))
+        else:
+            forms.append(_unsaid(parameter, parts) or form(value))
+    rank = Rank.IDENTIFIER if identifies(parameter) and not whole else Rank.CODE
     if negated:
         rank = Rank.EVERYTHING
-    return Rows("token", keys, (*equal(codes), *whole), negated, rank)
+    return Rows("token", parameter.under(), (*equal(forms), *whole), negated, rank)
+
+
+def _unsaid(parameter: Parameter, parts: list[str]) -> str:
+    """The code of `system|code` where elements have only the code, and the system goes without saying; else empty."""
+    if len(parts) != 2 or not parts[0]:
+        return ""
+    system, code = map(unescaped, parts)
+    allowed = implied(parameter.type, parameter.code)
+    return code if allowed is not None and (system, code) in allowed else ""
 
 
 def equal(values: list[str]) -> tuple[Alternative, ...]:
@@ -65,8 +76,20 @@ def equal(values: list[str]) -> tuple[Alternative, ...]:
     return ((Comparison("value", "=", values[0] if len(values) == 1 else tuple(values)),),)
 
 
-def _equal(keys: tuple[int, ...], values: list[str], rank: Rank, *, negated: bool = False) -> Rows:
-    return Rows("token", keys, equal(values), negated, Rank.EVERYTHING if negated else rank)
+def _equal(keys: tuple[int, ...], values: list[str], rank: Rank) -> Rows:
+    return Rows("token", keys, equal(values), rank=rank)
+
+
+def _coded(parameter: Parameter, codings: Collection[Coding], *, negated: bool = False) -> Rows:
+    """That a value is one of many codes."""
+    if len(codings) > _CODES_MAX:
+        raise InvalidValueError(f"it stands for more than {_CODES_MAX} codes")
+    allowed = implied(parameter.type, parameter.code)
+    if allowed is None:
+        values = sorted({token_text(f"{system}|{code}") for system, code in codings})
+    else:
+        values = sorted({code for system, code in codings if (system, code) in allowed})
+    return Rows("token", parameter.under(), equal(values), negated, Rank.EVERYTHING if negated else Rank.CODE)
 
 
 def _of_type(value: str) -> str:
@@ -76,25 +99,19 @@ def _of_type(value: str) -> str:
     return token_text("|".join(parts))
 
 
-def _codes_of(value_set: str, context: Context) -> list[str]:
-    codes = context.terminology.codes_of(value_set)
-    if codes is None:
+def _codes_of(value_set: str, context: Context) -> Collection[Coding]:
+    codings = context.terminology.codes_of(value_set)
+    if codings is None:
         raise InvalidValueError("the value set is not known here in full: `chartwire terminology load`")
-    if len(codes) > _CODES_MAX:
-        raise InvalidValueError(f"a value set of more than {_CODES_MAX} codes cannot be searched by")
-    return sorted(f"{system}|{code}" for system, code in codes)
+    return codings
 
 
-def _related(value: str, modifier: str, context: Context) -> list[str]:
+def _related(value: str, modifier: str, context: Context) -> Collection[Coding]:
     parts = [unescaped(part) for part in split(value, "|")]
     if len(parts) != 2 or not all(parts):
         raise InvalidValueError(f"`:{modifier}` needs `system|code`")
     system, code = parts
-    if modifier == "above":
-        raise InvalidValueError("the system's hierarchy is not known here upwards")
-    codes = context.terminology.descendants(system, code)
+    codes = above(system, code) if modifier == "above" else context.terminology.descendants(system, code)
     if codes is None:
         raise InvalidValueError("the code system is not known here in full: `chartwire terminology load`")
-    if len(codes) > _CODES_MAX:
-        raise InvalidValueError(f"more than {_CODES_MAX} codes are below it")
-    return sorted(f"{system}|{one}" for one in codes)
+    return [(system, one) for one in codes]

@@ -143,7 +143,8 @@ class Search:
     """What to find: resources of one of `types` of which all conditions hold.
 
     In order of `sorts`, those without a value last, and then of id and type. `after` continues behind a position;
-    `with_merged`: patients that were merged into another count too; `people` are the patients that conditions name.
+    `with_merged`: patients that were merged into another count too, as they do where a record is asked for by its
+    number; `people` are the patients that conditions refer to.
     """
 
     types: tuple[str, ...]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from chartwire.store.fhir_search.conditions import Search
+from chartwire.store.fhir_search.conditions import Condition, Rows, Search, Sort
 from chartwire.store.fhir_search.drivers import Walk, first_of
 from chartwire.store.fhir_search.ordering import NO_VALUE, behind, ids_descend, not_before, order_by, value_of, valued
 from chartwire.store.fhir_search.sources import Source, driven_source, driven_types_source, walked, without_value
@@ -34,9 +34,18 @@ def parts(search: Search) -> tuple[Part, ...]:
     sorts = valued(search.sorts)
     if first_of(search) is not None or not sorts or sorts[0].by == "updated" or len(search.types) > 1:
         return ("all",)
+    if any(_has_value(one, sorts[0]) for one in search.conditions):
+        return ("with value",)
     if search.after is not None and search.after[0] is None:
         return ("without value",)
     return ("with value", "without value")
+
+
+def _has_value(condition: Condition, sort: Sort) -> bool:
+    """Whether what the condition holds of has an index row that the sort goes by."""
+    if not isinstance(condition, Rows) or condition.negated or condition.table != sort.by:
+        return False
+    return set(condition.keys) <= set(sort.keys)
 
 
 def page(org: UUID, credential: UUID | None, search: Search, part: Part = "all") -> Asked:
