@@ -83,6 +83,8 @@ async def test_a_value_set_may_come_in_the_body_or_be_a_resource_of_the_organisa
     value_set = {
         "resourceType": "ValueSet",
         "id": "visits",
+        "url": "http://example.org/visits",
+        "version": "1",
         "status": "active",
         "compose": {
             "include": [{"system": ACT_CODE, "filter": [{"property": "concept", "op": "is-a", "value": "IMP"}]}],
@@ -98,6 +100,11 @@ async def test_a_value_set_may_come_in_the_body_or_be_a_resource_of_the_organisa
     stored = await ask(client, "ValueSet/visits/$expand")
     assert [one["code"] for one in stored["expansion"]["contains"]] == codes
     assert told(await ask(client, "ValueSet/visits/$validate-code", system=ACT_CODE, code="NONAC"))["result"] is False
+    for url in ("http://example.org/visits", "http://example.org/visits|1"):
+        named = await ask(client, "ValueSet/$expand", url=url)
+        assert [one["code"] for one in named["expansion"]["contains"]] == codes
+    await ask(client, "ValueSet/$expand", status=404, url="http://example.org/visits|2")
+    await ask(other_client, "ValueSet/$expand", status=404, url="http://example.org/visits")
     await ask(other_client, "ValueSet/visits/$expand", status=404)
 
 

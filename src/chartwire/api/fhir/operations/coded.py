@@ -17,6 +17,7 @@ from chartwire.formats.fhir.value_sets import value_set_of
 from chartwire.mapping.conversion import Json
 from chartwire.record.bodies import read_json
 from chartwire.record.read import read_one
+from chartwire.record.search import parse, run
 
 CODING_PARAMETERS = ("code", "system", "display", "coding", "codeableConcept")
 
@@ -102,8 +103,11 @@ def shaped(value: Any, shape: type[Any], name: str) -> Any:
 
 
 async def value_set(request: Request, services: Services, found: Given) -> Named:
-    """The value set by id, `valueSet`, or `url` with `valueSetVersion`. Raises ApiError (`unknown_value_set`,
-    `invalid_parameter`), ValidationError, NotFoundError."""
+    """The value set by id, `valueSet`, or `url` with `valueSetVersion`: that of R4 or US Core, else the resource of the
+    organisation with this url, the one that changed last.
+
+    Raises ApiError (`unknown_value_set`, `invalid_parameter`), ValidationError, NotFoundError.
+    """
     if request.parts:
         stored = await read_one(services.pool, request.access, "ValueSet", store_id(request.parts[0]))
         if stored is None or stored.deleted:
@@ -116,9 +120,24 @@ async def value_set(request: Request, services: Services, found: Given) -> Named
         raise bad_parameter("url", "is needed: the canonical of a value set")
     wanted = f"{url}|{version}" if version and "|" not in url else url
     told = value_set_definition(wanted)
-    if told is None:
-        raise unknown("unknown_value_set", "no such value set comes with R4 or US Core; send it as `valueSet`")
-    return Named(told, wanted if "|" in wanted else canonical_of(wanted))
+    if told is not None:
+        return Named(told, wanted if "|" in wanted else canonical_of(wanted))
+    return Named(value_set_of(await _own(request, services, wanted)), wanted)
+
+
+async def _own(request: Request, services: Services, canonical: str) -> Json:
+    """The ValueSet resource of the organisation that has this canonical. Raises ApiError (`unknown_value_set`)."""
+    url, _, version = (part.replace("\\", "\\\\").replace(",", "\\,") for part in canonical.partition("|"))
+    query = parse("ValueSet", [("url", url), ("version", version), ("_sort", "-_lastUpdated"), ("_count", "1")])
+    async with services.pool.connection() as connection:
+        page = await run(connection, request.access, query)
+    if not page.found:
+        raise unknown(
+            "unknown_value_set",
+            "no such value set comes with R4 or US Core, or is a resource here: send it as `valueSet`, or store it",
+        )
+    body: Json = read_json(page.found[0].stored.body)
+    return body
 
 
 def unknown(code: str, message: str) -> ApiError:
