@@ -10,7 +10,6 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from bench import report
@@ -28,6 +27,7 @@ NAMES = (
     "fairness",
     "api",
     "writes",
+    "fhir",
     "messages",
     "latency",
     "day",
@@ -37,7 +37,7 @@ NAMES = (
 
 def main() -> None:
     """Run and record."""
-    chosen = sys.argv[1:] or [name for name in NAMES if (Path(__file__).parent / f"{name}.py").exists()]
+    chosen = sys.argv[1:] or list(NAMES)
     results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in chosen:
         rows = importlib.import_module(f"bench.{name}").rows()

@@ -132,9 +132,10 @@ async def _caller(paths: list[str], token: str, port: int, until: float) -> int:
 
 
 @contextlib.contextmanager
-def serving(dsn: str) -> Iterator[tuple[int, int]]:
-    """A server process over a database: its port and process id."""
-    command = [sys.executable, "-m", "bench.api", "--serve", dsn]
+def serving(dsn: str, *command: str) -> Iterator[tuple[int, int]]:
+    """A server process over a database (by `python -m bench.api --serve`, or another module): its port and process
+    id."""
+    command = (sys.executable, "-m", *(command or ("bench.api", "--serve")), dsn)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
     assert process.stdout is not None

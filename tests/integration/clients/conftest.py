@@ -14,9 +14,14 @@ from chartwire.store.pool import Pool
 @pytest.fixture
 def hub(database):
     """The base URL of a running FHIR server, and a key."""
-    key = asyncio.run(_key(database.app_dsn))
+    key = key_of(database.app_dsn)
     with server(database.app_dsn) as (_, base):
         yield f"{base}/fhir/R4", key
+
+
+def key_of(dsn):
+    """A key of a new sandbox that may do everything."""
+    return asyncio.run(_key(dsn))
 
 
 async def _key(dsn):
