@@ -111,3 +111,16 @@ async def test_values_are_for_keys_that_may_read_them_and_never_for_other_organi
     [change] = await lineage(narrow, "Patient", "p1", "Patient.name.family")
     assert (change["values"], len(change["said_by"])) == (None, 1)
     assert (await other_client.get("/api/v1/lineage/Patient/p1", {"path": "name"})).status == 404
+
+
+async def test_parts_of_an_element_that_different_fields_tell_answer_for_themselves(client, feed):
+    visit = "PV1|1|I|W1^101^1^HOSP||||||||||||||||V77^^^HOSP^VN|||||||||||||||||||||||||20260301080000"
+    await feed.send(hl7("ADT^A01", pid(), visit))
+    await feed.send(hl7("ADT^A03", pid(), f"{visit}|20260304100000", at="20260304110000"))
+    encounter = await feed.body("Encounter")
+    [start] = await lineage(client, "Encounter", encounter["id"], "Encounter.period.start")
+    [end] = await lineage(client, "Encounter", encounter["id"], "period.end")
+    assert [said["element"] for said in (*start["said_by"], *end["said_by"])] == ["period.start", "period.end"]
+    assert [start["said_by"][0]["field"], end["said_by"][0]["field"]] == ["PV1-44", "PV1-45"]
+    assert [change["version"] for change in (start, end)] == [1, 2]
+    assert len(await lineage(client, "Encounter", encounter["id"], "Encounter.period")) == 2

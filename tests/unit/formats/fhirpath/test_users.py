@@ -88,7 +88,7 @@ def test_functions_that_ask_others_are_not_for_users(expression):
     ],
 )
 def test_a_misspelt_element_is_found_with_its_place(expression, place):
-    with pytest.raises(FhirPathError, match="has no element|is no Encounter") as wrong:
+    with pytest.raises(FhirPathError, match=r"has no element|is no Encounter") as wrong:
         compile_user_path(expression, type_name="Patient")
     assert wrong.value.position == place
 
