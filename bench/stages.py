@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import uvloop
 
 import chartwire.channels.path
-import chartwire.record.indexing
+import chartwire.record.fhir_index.columns
 import chartwire.record.standing
 from bench.database import BenchDatabase, database
 from bench.path import source
@@ -165,7 +165,7 @@ class Stages:
             (Work, "load", "find whose record"),
             (chartwire.channels.path, "save", "merge with what stands"),
             (chartwire.record.standing, "index_values", "index values"),
-            (chartwire.record.indexing, "index_changes", "index values"),
+            (chartwire.record.fhir_index.columns, "index_changes", "index values"),
             (Work, "flush", "save"),
             (chartwire.channels.path, "emit", "events"),
             (route, "route", "route"),

@@ -9,13 +9,12 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from chartwire.core.fhir_ids import store_id
+from chartwire.core.fhir_ids import local_reference
 from chartwire.record.fhir_index.keys import key_of
 from chartwire.record.fhir_index.rows import IndexRows
 from chartwire.record.fhir_index.tokens import add_text, add_token
 from chartwire.record.fhir_index.values import Emit, token_text
 
-_RELATIVE = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 _TYPE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?")
 _URIS = frozenset({"uri", "url", "oid", "uuid"})
 
@@ -23,8 +22,8 @@ _URIS = frozenset({"uri", "url", "oid", "uuid"})
 @lru_cache(maxsize=65_536)
 def reference_token(reference: str) -> str:
     """What stands in the index for a reference; empty for one into the resource itself."""
-    if match := _RELATIVE.fullmatch(reference):
-        return f"{match[1]}/{store_id(match[2])}"
+    if found := local_reference(reference):
+        return f"{found[0]}/{found[1]}"
     return "" if reference.startswith("#") else token_text(reference)
 
 
