@@ -2,6 +2,9 @@
 
 import pytest
 
+from chartwire.formats.codes import Concept
+from chartwire.store import terminology
+
 FHIR = {"content-type": "application/fhir+json"}
 US_CORE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient"
 PATIENT = {"resourceType": "Patient", "name": [{"family": "Okonkwo"}], "gender": "female"}
@@ -91,3 +94,33 @@ async def test_types_that_are_not_kept_are_validated_too(client):
     assert ("error", "not-a-value", "Bundle.entry[0].resource.active") in await told(
         client, "/fhir/R4/Bundle/$validate", bundle
     )
+
+
+async def test_codes_that_an_operator_has_loaded_are_decided(client, pool):
+    findings = [Concept("404684003", "Finding"), Concept("91", "Blue finding", ("404684003",))]
+    await terminology.replace(pool, "http://snomed.info/sct", "20300101", findings)
+    assert await told(client, "/fhir/R4/Condition/$validate", a_diagnosis("91")) == set()
+    assert await told(client, "/fhir/R4/Condition/$validate", a_diagnosis("92")) == {
+        ("warning", "code-extensible", "Condition.code")
+    }
+
+
+async def test_codes_that_cannot_be_decided_are_said_to_be_unchecked(client):
+    assert await told(client, "/fhir/R4/Condition/$validate", a_diagnosis("91")) == {
+        ("information", "code-not-checked", "Condition.code")
+    }
+
+
+def a_diagnosis(code):
+    def coded(system, value):
+        return {"coding": [{"system": system, "code": value}]}
+
+    hl7 = "http://terminology.hl7.org/CodeSystem/condition-"
+    return {
+        "resourceType": "Condition",
+        "meta": {"profile": [f"{US_CORE.removesuffix('patient')}condition-encounter-diagnosis|6.1.0"]},
+        "clinicalStatus": coded(f"{hl7}clinical", "active"),
+        "category": [coded(f"{hl7}category", "encounter-diagnosis")],
+        "code": coded("http://snomed.info/sct", code),
+        "subject": {"reference": "Patient/p1"},
+    }
