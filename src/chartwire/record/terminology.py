@@ -22,7 +22,6 @@ from chartwire.store import terminology as store
 from chartwire.store.pool import Pool
 
 _REMEMBERED_S = 30.0
-_LISTING_MODIFIERS = (":in", ":not-in", ":below")
 _HIERARCHIES = {"is-a": True, "descendent-of": False}
 _COMPARISONS = frozenset({"=", "in"})
 
@@ -62,6 +61,7 @@ class PreparedTerminology:
 
     evaluator: Evaluator
     below: Mapping[Coding, AbstractSet[str]] = field(default_factory=dict)
+    above: Mapping[Coding, AbstractSet[str]] = field(default_factory=dict)
     sets: Mapping[str, AbstractSet[Coding]] = field(default_factory=dict)
 
     def contains(self, value_set_url: str, system: str | None, code: str) -> bool | None:
@@ -71,6 +71,10 @@ class PreparedTerminology:
     def descendants(self, system: str, code: str) -> AbstractSet[str] | None:
         """See Terminology."""
         return self.below.get((system, code)) or TERMINOLOGY.descendants(system, code)
+
+    def ancestors(self, system: str, code: str) -> AbstractSet[str] | None:
+        """See Terminology."""
+        return self.above.get((system, code)) or TERMINOLOGY.ancestors(system, code)
 
     def codes_of(self, value_set_url: str) -> AbstractSet[Coding] | None:
         """See Terminology."""
@@ -113,22 +117,26 @@ class Terminologies:
         return LoadedContent(await self.systems(), await store.facts(self._pool, asked), asked)
 
     async def for_search(self, pairs: Iterable[tuple[str, str]]) -> Terminology:
-        """What the parameters of a search need: the codes of `:in` and `:not-in`, the concepts under `:below`."""
-        asked = [(name, one) for name, told in pairs if name.endswith(_LISTING_MODIFIERS) for one in told.split(",")]
-        loaded = await self.systems() if asked else {}
+        """What the parameters of a search need: codes of `:in` and `:not-in`, concepts of `:below` and `:above`."""
+        asked = [(name.rpartition(":")[2], one) for name, told in pairs if ":" in name for one in told.split(",")]
+        named = {value for how, value in asked if how in {"in", "not-in"}}
+        codings = {_coding(value) for how, value in asked if how in {"below", "above"}}
+        loaded = await self.systems() if named or codings else {}
         if not loaded:
             return TERMINOLOGY
-        below: dict[Coding, AbstractSet[str]] = {}
-        sets: dict[str, AbstractSet[Coding]] = {}
-        for name, value in asked:
-            system, _, code = value.rpartition("|")
-            if name.endswith(":below") and system in loaded:
-                below[system, code] = await self.descendants(system, code)
-            elif not name.endswith(":below") and (told := value_set_definition(value)) is not None:
-                listed, complete = await self.listed(told)
-                if complete:
-                    sets[value] = listed.keys()
-        return PreparedTerminology(Evaluator(PackagedContent()), below, sets)
+        known = {coding for coding in codings if coding[0] in loaded}
+        facts = await store.facts(self._pool, known)
+        return PreparedTerminology(
+            Evaluator(PackagedContent()),
+            {coding: await self.descendants(*coding) for coding in known},
+            {(system, code): fact.ancestors | {code} for (system, code), fact in facts.items()},
+            {url: codes for url in named if (codes := await self._codes_of(url)) is not None},
+        )
+
+    async def _codes_of(self, url: str) -> AbstractSet[Coding] | None:
+        told = value_set_definition(url)
+        listed, complete = ({}, False) if told is None else await self.listed(told)
+        return listed.keys() if complete else None
 
     async def descendants(self, system: str, code: str) -> AbstractSet[str]:
         """The codes of a loaded system that a concept subsumes, itself among them.
@@ -185,6 +193,12 @@ def codings_of(body: Any) -> Iterator[Coding]:
             waiting.extend(node.values())
         elif isinstance(node, list):
             waiting.extend(node)
+
+
+def _coding(token: str) -> Coding:
+    """The system and code of `system|code`."""
+    system, _, code = token.rpartition("|")
+    return system, code
 
 
 def _parts(told: ValueSet, depth: int = 0) -> Iterator[Part]:

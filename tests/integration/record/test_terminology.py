@@ -90,10 +90,14 @@ async def test_a_value_set_with_a_system_that_is_not_loaded_is_listed_and_said_t
 
 
 async def test_searches_get_the_descendants_and_value_sets_that_they_name(loaded):
-    told = await loaded.for_search([("code:below", f"{SNOMED}|91"), ("type:in", NOTES), ("status", "x")])
+    asked = [("code:below", f"{SNOMED}|91"), ("code:above", f"{SNOMED}|92"), ("type:in", NOTES), ("status", "x")]
+    told = await loaded.for_search(asked)
     assert told.descendants(SNOMED, "91") == {"91", "92"}
+    assert told.ancestors(SNOMED, "92") == {"92", "91", FINDING, "138875005"}
     assert (LOINC, "99901-1") in told.codes_of(NOTES)
     assert told.descendants("http://hl7.org/fhir/administrative-gender", "male") == {"male"}
+    assert told.ancestors("http://hl7.org/fhir/administrative-gender", "male") == {"male"}
+    assert told.ancestors("http://example.org", "x") is None
 
 
 async def test_a_set_too_large_is_refused_with_what_to_do(loaded, monkeypatch):

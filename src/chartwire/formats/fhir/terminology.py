@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Protocol
 
-from chartwire.formats.fhir.definitions import code_system, value_set
+from chartwire.formats.fhir.definitions import CodeSystem, code_system, value_set
 from chartwire.formats.fhir.definitions.membership import PACKAGED, Coding
 
 
@@ -20,6 +20,9 @@ class Terminology(Protocol):
 
     def descendants(self, system: str, code: str) -> AbstractSet[str] | None:
         """The codes that a concept subsumes, itself among them; None where the system is not known in full."""
+
+    def ancestors(self, system: str, code: str) -> AbstractSet[str] | None:
+        """The codes of all concepts that subsume one, itself among them; None as for descendants."""
 
     def codes_of(self, value_set_url: str) -> AbstractSet[Coding] | None:
         """All (system, code) of a value set; None where they cannot be listed in full."""
@@ -34,15 +37,26 @@ class PackagedTerminology:
 
     def descendants(self, system: str, code: str) -> AbstractSet[str] | None:
         """See Terminology."""
-        listed = code_system(system)
-        if listed is None or listed.content != "complete":
+        listed = _in_full(system)
+        return None if listed is None else {code, *listed.below(code)}
+
+    def ancestors(self, system: str, code: str) -> AbstractSet[str] | None:
+        """See Terminology."""
+        listed = _in_full(system)
+        if listed is None:
             return None
-        return {code, *listed.below(code)}
+        place = listed.place(code)
+        return {code, *(listed.codes[above] for above in ([] if place is None else listed.ancestors(place)))}
 
     def codes_of(self, value_set_url: str) -> AbstractSet[Coding] | None:
         """See Terminology."""
         listed = value_set(value_set_url)
         return listed.codes if listed and listed.complete else None
+
+
+def _in_full(system: str) -> CodeSystem | None:
+    listed = code_system(system)
+    return listed if listed is not None and listed.content == "complete" else None
 
 
 @lru_cache(maxsize=16_384)

@@ -1,10 +1,10 @@
-"""What codes that a search names mean where an element has a code and no system, and what lies above them."""
+"""What codes that a search names mean where an element has a code and no system."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from functools import cache
 
-from chartwire.formats.fhir.definitions import choices, code_system, structure
+from chartwire.formats.fhir.definitions import choices, structure
 from chartwire.formats.fhir.terminology import TERMINOLOGY
 from chartwire.record.fhir_index.places import readings, rooted
 
@@ -26,15 +26,6 @@ def implied(resource_type: str, code: str) -> AbstractSet[Coding] | None:
             return None
         found |= codes
     return found or None
-
-
-def above(system: str, code: str) -> list[str] | None:
-    """A code and all that subsume it; None where the system is not known in full."""
-    known = code_system(system)
-    if known is None or known.content != "complete":
-        return None
-    place = known.place(code)
-    return [code, *(known.codes[one] for one in known.ancestors(place))] if place is not None else [code]
 
 
 def _bound(type_name: str, path: list[str]) -> Iterator[str]:

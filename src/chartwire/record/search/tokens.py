@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from chartwire.record.fhir_index.values import token_text
-from chartwire.record.search.codes import Coding, above, implied
+from chartwire.record.search.codes import Coding, implied
 from chartwire.record.search.context import Context
 from chartwire.record.search.errors import InvalidValueError
 from chartwire.record.search.parameters import Parameter
@@ -111,7 +111,8 @@ def _related(value: str, modifier: str, context: Context) -> Collection[Coding]:
     if len(parts) != 2 or not all(parts):
         raise InvalidValueError(f"`:{modifier}` needs `system|code`")
     system, code = parts
-    codes = above(system, code) if modifier == "above" else context.terminology.descendants(system, code)
+    related = context.terminology.ancestors if modifier == "above" else context.terminology.descendants
+    codes = related(system, code)
     if codes is None:
         raise InvalidValueError("the code system is not known here in full: `chartwire terminology load`")
     return [(system, one) for one in codes]
