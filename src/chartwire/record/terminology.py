@@ -114,7 +114,9 @@ class Terminologies:
 
     async def content(self, asked: AbstractSet[Coding]) -> LoadedContent:
         """What is known about some codes."""
-        return LoadedContent(await self.systems(), await store.facts(self._pool, asked), asked)
+        loaded = await self.systems()
+        facts = await store.facts(self._pool, {coding for coding in asked if coding[0] in loaded})
+        return LoadedContent(loaded, facts, asked)
 
     async def for_search(self, pairs: Iterable[tuple[str, str]]) -> Terminology:
         """What the parameters of a search need: codes of `:in` and `:not-in`, concepts of `:below` and `:above`."""
