@@ -10,14 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chartwire.formats.fhir.definitions import structure
+from chartwire.formats.fhir.terminology import TERMINOLOGY
 from chartwire.formats.fhir.validate import check, rules
-from chartwire.formats.fhir.validate.invariants import BY_HAND
-from chartwire.formats.fhir.validate.issues import ISSUES_MAX
+from chartwire.formats.fhir.validate.invariants import BY_HAND, invariants_of
+from chartwire.formats.fhir.validate.issues import ISSUES_MAX, Findings
+from chartwire.formats.fhir.validate.run import Run
 from chartwire.formats.fhirpath import compile_path
 
 REMOVE = "~remove"
 CASES = yaml.safe_load((Path(__file__).parent / "defects.yaml").read_text("utf-8"))
-ELSEWHERE = {"invariant", "too-many-issues", "text-too-long"}
+ELSEWHERE = {"invariant", "invariant-not-checked", "too-many-issues", "text-too-long"}
 """Rules that other tests here break, and `invariant`, which lends its words to those of the definitions."""
 DEFECTS = [(name, number) for name, case in CASES.items() for number in range(len(case["defects"]))]
 
@@ -79,9 +81,7 @@ def test_no_issue_quotes_the_resource():
         for changes, _, _ in case["defects"]
         for issue in check(changed(case["good"], changes))
     )
-    assert not [
-        word for word in ("Weber", "Anna", "femail", "officially", "000 00 00", "Asthma") if word in told
-    ]
+    assert not [word for word in ("Weber", "Anna", "femail", "officially", "000 00 00", "Asthma") if word in told]
 
 
 def test_an_unknown_profile_is_an_error_for_who_is_strict():
@@ -108,6 +108,22 @@ def test_what_others_know_of_codes_decides():
     assert check(good, (), Loaded()) == []
     unknown = changed(good, {"/code/coding/0/code": "1"})
     assert [(issue.rule, issue.severity) for issue in check(unknown, (), Loaded())] == [("code-extensible", "warning")]
+
+
+def test_an_invariant_that_cannot_be_evaluated_is_said_to_be_unchecked():
+    told = {"key": "x-1", "severity": "error", "human": "one of both", "expression": "name or telecom"}
+    [invariant] = invariants_of([told], "Patient")
+    patient = {"resourceType": "Patient", "name": [{"text": "A"}, {"text": "B"}]}
+    findings = Findings()
+    invariant(patient, patient, (None, "Patient", -1), Run(findings, patient, TERMINOLOGY))
+    assert [(issue.rule, issue.severity) for issue in findings.all()] == [("invariant-not-checked", "information")]
+
+
+def test_a_bomb_of_unknown_names_or_profiles_costs_little():
+    names = {f"namx{number}": 1 for number in range(50_000)}
+    profiles = [f"http://example.org/{number}" for number in range(50_000)]
+    issues = check({"resourceType": "Patient", "meta": {"profile": profiles}, **names})
+    assert (len(issues), issues[-1].rule) == (ISSUES_MAX + 1, "too-many-issues")
 
 
 def test_invariants_checked_by_hand_mean_what_the_definitions_say():

@@ -56,13 +56,14 @@ def _value_told_once(observation: Json) -> bool:
     if type(parts) is not list or not any(name.startswith(_VALUES) for name in observation):
         return True
     codings = _codings(observation)
-    return not any(coding in codings for part in parts if type(part) is dict for coding in _codings(part))
+    return all(codings.isdisjoint(_codings(part)) for part in parts if type(part) is dict)
 
 
-def _codings(held: Json) -> list[Any]:
+def _codings(held: Json) -> set[str]:
+    """The codings of `code`, in a form in which equal ones are equal text."""
     code = held.get("code")
     codings = code.get("coding") if type(code) is dict else None
-    return codings if type(codings) is list else []
+    return {repr(sorted(one.items())) for one in codings if type(one) is dict} if type(codings) is list else set()
 
 
 BY_HAND: Final[Mapping[str, Callable[[Json], bool]]] = {

@@ -86,8 +86,10 @@ class Findings:
     def _keep(
         self, severity: Severity, code: str, place: Place, rule: str, text: str, facts: dict[str, object]
     ) -> None:
+        if self.full:
+            return
         location = location_of(place)
-        if (rule, location) in self._seen or len(self._issues) > ISSUES_MAX:
+        if (rule, location) in self._seen:
             return
         if len(self._issues) == ISSUES_MAX:
             code, rule, text, location = (
@@ -100,6 +102,11 @@ class Findings:
         self._seen.add((rule, location))
         told = f"`{location}` {text.format_map(facts)}"
         self._issues.append(Issue(severity, code, location, rule, told, self.of_profile))
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is told."""
+        return len(self._issues) > ISSUES_MAX
 
     def all(self) -> list[Issue]:
         """Every issue in the order in which they were found."""

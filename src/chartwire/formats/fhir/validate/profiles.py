@@ -10,14 +10,12 @@ from chartwire.formats.fhir.validate.elements import constraint_keys, element_of
 from chartwire.formats.fhir.validate.invariants import invariants_of
 from chartwire.formats.fhir.validate.issues import Place
 from chartwire.formats.fhir.validate.patterns import Requirement, requirement_of
-from chartwire.formats.fhir.validate.references import check_reference
+from chartwire.formats.fhir.validate.references import targets_check
 from chartwire.formats.fhir.validate.run import Check, Json, Run
 from chartwire.formats.fhir.validate.slicing import Item, Slice, Slicing, matcher
 from chartwire.formats.fhir.validate.snapshots import Node, tree_of
 
-_UNBOUNDED: Final = "*"
 _EXTENSION: Final = "Extension"
-_REFERENCES: Final = frozenset({"Reference", "canonical"})
 
 
 class Profile:
@@ -43,12 +41,34 @@ class Profile:
         self._checks.check(held, held, place, run)
         run.findings.of_profile = around
 
+    def check_value(self, held: Any, _: Json, place: Place, run: Run) -> None:
+        """`check`, as a check of one member among others."""
+        if type(held) is dict:
+            self.check(held, place, run)
 
-@cache
+
 def profile_of(canonical: str) -> Profile | None:
     """The profile of a canonical or `canonical|version`; None where it is not known."""
+    url, bar, version = canonical.partition("|")
+    versions = _versions().get(url)
+    return _profile(canonical) if versions and (not bar or version in versions) else None
+
+
+@cache
+def _versions() -> Mapping[str, Sequence[str]]:
+    """The versions of each canonical that is known. What clients name is looked up here, so that it is not kept."""
+    found: dict[str, list[str]] = {}
+    for canonical in structure_canonicals():
+        url, _, version = canonical.partition("|")
+        found.setdefault(url, []).append(version)
+    return found
+
+
+@cache
+def _profile(canonical: str) -> Profile:
     told = structure(canonical)
-    return Profile(told) if told is not None and ":" in canonical else None
+    assert told is not None, canonical
+    return Profile(told)
 
 
 def check_profile(canonical: str, held: Json, place: Place, run: Run) -> None:
@@ -56,9 +76,8 @@ def check_profile(canonical: str, held: Json, place: Place, run: Run) -> None:
     profile = profile_of(canonical)
     where: Place = ((place, "meta", -1), "profile", -1)
     if profile is None:
-        known = [one for one in structure_canonicals() if one.partition("|")[0] == canonical.partition("|")[0]]
-        versions = ", ".join(one.partition("|")[2] for one in known)
-        run.findings.add("profile-version" if known else "profile-unknown", where, known=versions)
+        known = _versions().get(canonical.partition("|")[0], ())
+        run.findings.add("profile-version" if known else "profile-unknown", where, known=", ".join(known))
     elif profile.type not in (held.get("resourceType"), "Resource", "DomainResource"):
         run.findings.add("profile-type", where, profile=profile.name, wanted=profile.type)
     else:
@@ -68,7 +87,7 @@ def check_profile(canonical: str, held: Json, place: Place, run: Run) -> None:
 def check_known_extension(held: Json, place: Place, run: Run) -> None:
     """Check an extension by its definition, where it is one of R4 or US Core."""
     url = held.get("url")
-    profile = profile_of(url) if type(url) is str and ":" in url else None
+    profile = profile_of(url) if type(url) is str else None
     if profile is None or profile.type != _EXTENSION:
         return
     if place[1] not in {profile.home, _EXTENSION}:
@@ -224,28 +243,16 @@ def _by_types(told: Mapping[str, Any], child: Child) -> list[Check]:
         if one["code"] == "Reference" == child.type and one.get("targetProfile"):
             targets = tuple(dict.fromkeys(_type_of(target) for target in one["targetProfile"]))
             if set(targets) != set(child.targets):
-                checks.append(_targets(targets))
+                checks.append(targets_check(targets))
         profiles = [found for url in one.get("profile", ()) if (found := profile_of(url)) is not None]
         if one["code"] == child.type != _EXTENSION and len(profiles) == 1:  # extensions are checked by their URL
-            checks.append(_profiled(profiles[0]))
+            checks.append(profiles[0].check_value)
     return checks
 
 
 def _type_of(canonical: str) -> str:
     told = structure(canonical)
     return str(told["type"]) if told else canonical.rpartition("/")[2]
-
-
-def _targets(targets: tuple[str, ...]) -> Check:
-    return lambda held, _, place, run: check_reference(held, targets, place, run)
-
-
-def _profiled(profile: Profile) -> Check:
-    def check(held: Any, _: Json, place: Place, run: Run) -> None:
-        if type(held) is dict:
-            profile.check(held, place, run)
-
-    return check
 
 
 def _slicing(node: Node, base: Mapping[str, Any], children: Sequence[Child], profile: str) -> Slicing | None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from chartwire.formats.fhir.definitions import is_resource
 from chartwire.formats.fhir.validate.issues import Place
-from chartwire.formats.fhir.validate.run import Json, Run
+from chartwire.formats.fhir.validate.run import Check, Json, Run
 
 _LITERAL: Final = re.compile(
     r"(?P<base>https?://\S+/)?(?P<type>[A-Z][A-Za-z]+)"
@@ -27,6 +27,11 @@ def check_reference(value: Any, targets: Sequence[str], place: Place, run: Run) 
     found = found or (said if type(said) is str and is_resource(said) else None)
     if found and targets and found not in targets and _ANY not in targets:
         run.findings.add("reference-type", place, found=found, allowed=" or ".join(targets))
+
+
+def targets_check(targets: Sequence[str]) -> Check:
+    """`check_reference` for these types."""
+    return lambda held, _, place, run: check_reference(held, targets, place, run)
 
 
 def _target(literal: str, place: Place, run: Run) -> str | None:

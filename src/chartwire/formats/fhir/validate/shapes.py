@@ -19,15 +19,14 @@ from chartwire.formats.fhir.validate.members import (
     with_extra,
 )
 from chartwire.formats.fhir.validate.profiles import check_known_extension, check_profile, profile_of
-from chartwire.formats.fhir.validate.references import check_contained, check_reference
+from chartwire.formats.fhir.validate.references import check_contained, targets_check
 from chartwire.formats.fhir.validate.run import Check, Json, Run
 
 _ANY: Final = "Resource"
 _ELEMENT: Final = "Element"
 _REFERENCE: Final = "Reference"
 _TYPE_MEMBER: Final = "resourceType"
-_ENTRY_TYPES: Final = frozenset({"Bundle.entry", "Bundle.entry.response", "Parameters.parameter"})
-"""Where a resource stands in another one and is still one of its own."""
+_NAME_CHARACTERS_MAX: Final = 64
 
 
 class Shape:
@@ -86,9 +85,11 @@ class Shape:
         return members
 
     def _unknown(self, name: str, place: Place, run: Run) -> None:
-        near = get_close_matches(name, self._members, n=1)
+        if run.findings.full:
+            return
+        shown = name if len(name) <= _NAME_CHARACTERS_MAX and name.replace("_", "").isalnum() else "?"
+        near = get_close_matches(shown, self._members, n=1)
         hint = f" (the nearest is `{near[0]}`)" if near else ""
-        shown = name if name.replace("_", "").isalnum() and len(name) < 64 else "?"
         run.findings.add("unknown-element", (place, shown, -1), type=self.type, near=hint)
 
     def _missing(self, held: Json, place: Place, run: Run) -> None:
@@ -123,10 +124,10 @@ def check_resource(held: Json, place: Place, run: Run) -> None:
 
 
 def profiles_named(resource: Json) -> list[str]:
-    """What a resource names in meta.profile."""
+    """What a resource names in meta.profile, each once."""
     meta = resource.get("meta")
     named = meta.get("profile") if type(meta) is dict else None
-    return [one for one in named if type(one) is str] if type(named) is list else []
+    return list(dict.fromkeys(one for one in named if type(one) is str)) if type(named) is list else []
 
 
 def _check_inner(held: Json, place: Place, run: Run, *, apart: bool) -> None:
@@ -158,7 +159,7 @@ def _extra(child: Child, told: Mapping[str, Any]) -> list[Check]:
     checks = [binding_check(binding, child.type) for binding in bindings_of(bound)]
     found = [check for check in checks if check is not None]
     if child.type == _REFERENCE:
-        found.append(_targets(child.targets))
+        found.append(targets_check(child.targets))
     own = constraint_keys(of_type)
     return found + invariants_of(told.get("constraint", ()), child.type, own) + _profiled(child, told)
 
@@ -167,11 +168,7 @@ def _profiled(child: Child, told: Mapping[str, Any]) -> list[Check]:
     """SimpleQuantity and its like: the profile of the type that R4 itself asks for."""
     named = [url for one in told.get("type", ()) if one["code"] == child.type for url in one.get("profile", ())]
     profile = profile_of(named[0]) if len(named) == 1 else None
-    return [lambda held, _, place, run: profile.check(held, place, run)] if profile else []
-
-
-def _targets(targets: tuple[str, ...]) -> Check:
-    return lambda held, _, place, run: check_reference(held, targets, place, run)
+    return [profile.check_value] if profile else []
 
 
 def _by_walk(type_name: str) -> list[Check]:
