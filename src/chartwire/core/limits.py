@@ -101,8 +101,9 @@ FHIR_SEARCH_TERMS_MAX = 40
 FHIR_SEARCH_VALUES_MAX = 500
 """Alternatives of one parameter."""
 FHIR_CHAIN_LINKS_MAX = 5
-FHIR_CHAIN_TYPES_MAX = 30
-"""Resource types that a link without a type may lead to."""
+FHIR_SEARCH_WORDS_MAX = 20
+FHIR_CHAIN_TYPES_MAX = 60
+"""Links of all chains of one search; one without a type is a link to each type that it may lead to."""
 FHIR_CONTAINS_CHARACTERS_MIN = 3
 FHIR_CONTAINS_CHARACTERS_MAX = 100
 FHIR_SORT_KEYS_MAX = 4

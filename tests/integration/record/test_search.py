@@ -109,6 +109,10 @@ SEARCHES: list[tuple[str | None, str, list[str]]] = [
     ("Observation", "performer:missing=false", []),
     (None, "_type=Patient,Observation&_lastUpdated=gt2020", ["anna", "ben", "o1", "o2", "o3", "o4"]),
     (None, "_id=anna", ["anna"]),
+    (None, "_type=Patient,Practitioner&gender=female,male&active:missing=true", ["ben"]),
+    (None, "_type=Patient,Practitioner&name=ann&_sort=family", ["anna"]),
+    (None, "_type=Patient,Practitioner&_sort=-family", ["ben", "anna"]),
+    ("Observation", "subject.name=ben&code=2345-7", ["o4"]),
 ]
 
 

@@ -5,8 +5,9 @@
         page = await run(connection, access, query)
 
 Read: `model.py` (a query and its page), `parameters.py` (what can be searched by; /metadata reads it too),
-`language.py` (a whole search), `terms.py` (one parameter; chains), the values of each kind (`tokens.py`, `strings.py`,
-`references.py`, `ranges.py`, `composites.py`, on `values.py`), `sorting.py`, `context.py`, `errors.py`; `running.py`.
+`language.py` (a whole search), `terms.py` (one parameter; chains), `merging.py` (one of several types), the values of
+each kind (`tokens.py` with `codes.py`, `strings.py`, `references.py`, `ranges.py`, `composites.py`, on `values.py`),
+`sorting.py`, `context.py`, `errors.py`; `running.py`.
 """
 
 from chartwire.record.search.context import Context

@@ -17,3 +17,5 @@ class Context:
     terminology: Terminology = TERMINOLOGY
     moment: datetime = field(default_factory=now)
     people: set[UUID] = field(default_factory=set)
+    links: int = 0
+    """How many links of chains were followed so far, a link to each of several types counted for itself."""

@@ -13,10 +13,11 @@ from chartwire.core.limits import FHIR_PAGE_SIZE_DEFAULT, FHIR_PAGE_SIZE_MAX, FH
 from chartwire.formats.fhir.definitions import compartments, served_types
 from chartwire.record.search.context import Context
 from chartwire.record.search.errors import InvalidValueError, SearchError, shown
+from chartwire.record.search.merging import merged
 from chartwire.record.search.model import Query, Total, Warned
 from chartwire.record.search.parameters import RESULT_PARAMETERS
 from chartwire.record.search.sorting import sorts_of
-from chartwire.record.search.terms import UnknownError, condition_of, known, merged
+from chartwire.record.search.terms import UnknownError, condition_of, known
 from chartwire.store.fhir_search.conditions import (
     AllOf,
     AnyOf,
@@ -177,4 +178,4 @@ def _compartment(types: tuple[str, ...], owner: str, fhir_id: str, people: set[U
         ways.append(Rows("token", tuple(key for _, key in found), value, rank=Rank.REFERENCE, owners=owners))
     if owner in types:
         ways.append(Ids((place,), owner))
-    return ways[0] if len(ways) == 1 else AnyOf(tuple(ways), Rank.REFERENCE)
+    return ways[0] if len(ways) == 1 else AnyOf(tuple(ways), Rank.REFERENCE if ways else Rank.EVERYTHING)

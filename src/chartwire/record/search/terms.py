@@ -2,11 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 from chartwire.core.errors import NotFoundError
 from chartwire.core.fhir_ids import store_id
-from chartwire.core.limits import FHIR_CHAIN_LINKS_MAX, FHIR_CHAIN_TYPES_MAX, FHIR_SEARCH_VALUES_MAX
-from chartwire.formats.fhir.definitions import resource_types
+from chartwire.core.limits import (
+    FHIR_CHAIN_LINKS_MAX,
+    FHIR_CHAIN_TYPES_MAX,
+    FHIR_SEARCH_VALUES_MAX,
+    FHIR_SEARCH_WORDS_MAX,
+)
+from chartwire.formats.fhir.definitions import served_types
 from chartwire.record.search import composites, ranges, references, strings, tokens
 from chartwire.record.search.context import Context
 from chartwire.record.search.errors import InvalidValueError, SearchError
@@ -63,7 +69,7 @@ def condition_of(resource_type: str, name: str, value: str, context: Context, li
     if modifier == "missing":
         return _missing(parameter, value)
     if code in OF_THE_TEXT:
-        return Words(tuple(word.lower() for word in unescaped(value).split()) or ("",), code == "_text")
+        return _words(name, value, narrative=code == "_text")
     values = split(value, ",")
     if len(values) > FHIR_SEARCH_VALUES_MAX:
         raise SearchError(name, f"at most {FHIR_SEARCH_VALUES_MAX} alternatives", code="search_too_complex")
@@ -101,6 +107,15 @@ def _ids(values: list[str]) -> Condition:
         raise InvalidValueError("an id has 1 to 64 letters, digits, `-` and `.`") from None
 
 
+def _words(name: str, value: str, *, narrative: bool) -> Condition:
+    words = tuple(word.lower() for word in unescaped(value).split())
+    if not words:
+        raise InvalidValueError("a text is needed")
+    if len(words) > FHIR_SEARCH_WORDS_MAX:
+        raise SearchError(name, f"at most {FHIR_SEARCH_WORDS_MAX} words", code="search_too_complex")
+    return Words(words, narrative)
+
+
 def _missing(parameter: Parameter, value: str) -> Condition:
     if value not in ("true", "false"):
         raise InvalidValueError("`:missing` is true or false")
@@ -128,34 +143,48 @@ def _present(parameter: Parameter) -> Iterator[Rows]:
 
 
 def _chain(resource_type: str, head: str, rest: str, value: str, context: Context, links: int) -> Condition:
-    if links == FHIR_CHAIN_LINKS_MAX:
-        raise SearchError(head, f"a chain has at most {FHIR_CHAIN_LINKS_MAX} links", code="search_too_complex")
+    if links + rest.count(".") >= FHIR_CHAIN_LINKS_MAX:
+        raise _too_long(head)
     code, _, wanted = head.partition(":")
     parameter = known(resource_type, code)
     if parameter.kind != "reference":
         raise UnknownError(f"{code} is no reference, so no chain goes on from it")
-    targets = (wanted,) if wanted else parameter.targets
     if wanted and wanted not in parameter.targets:
         raise UnknownError(f"{code} leads to {', '.join(parameter.targets)}")
-    ways = [
-        _link(parameter, target, condition_of(target, rest, value, context, links + 1))
-        for target in targets
-        if wanted or _goes_on(target, rest)
-    ]
+    ways: list[Condition] = []
+    for target in (wanted,) if wanted else parameter.targets:
+        if wanted or _goes_on(target, rest):
+            inner = _followed(head, target, rest, value, context, links)
+            ways.append(Chain(parameter.under(), target, (inner,), _linked(inner.rank)))
     if not ways:
         raise UnknownError("no type that it may lead to is searched by what follows")
-    if len(ways) > FHIR_CHAIN_TYPES_MAX:
-        raise SearchError(head, "name the type that it leads to, as in `subject:Patient`", code="search_too_complex")
     return ways[0] if len(ways) == 1 else AnyOf(tuple(ways), max(way.rank for way in ways))
 
 
+def _followed(head: str, resource_type: str, rest: str, value: str, context: Context, links: int) -> Condition:
+    """The condition at the other end of a link. Raises SearchError where the chain, or all of them, go too far."""
+    context.links += 1
+    if links == FHIR_CHAIN_LINKS_MAX:
+        raise _too_long(head)
+    if context.links > FHIR_CHAIN_TYPES_MAX:
+        detail = "too many types are led to: name the one that is meant, as in `subject:Patient`"
+        raise SearchError(head, detail, code="search_too_complex")
+    return condition_of(resource_type, rest, value, context, links + 1)
+
+
+def _too_long(name: str) -> SearchError:
+    return SearchError(name, f"a chain has at most {FHIR_CHAIN_LINKS_MAX} links", code="search_too_complex")
+
+
+@lru_cache(maxsize=4096)
 def _goes_on(target: str, rest: str) -> bool:
-    code = rest.partition(".")[0].partition(":")[0]
-    return code == "_has" or code in supported(target)
-
-
-def _link(parameter: Parameter, target: str, inner: Condition) -> Chain:
-    return Chain(parameter.under(), target, (inner,), _linked(inner.rank))
+    """Whether the rest of a chain is known from this type on."""
+    head, dot, further = rest.partition(".")
+    code, _, wanted = head.partition(":")
+    parameter = supported(target).get(code)
+    if code == "_has" or parameter is None:
+        return code == "_has"
+    return not dot or any(_goes_on(one, further) for one in ((wanted,) if wanted else parameter.targets))
 
 
 def _linked(rank: Rank) -> Rank:
@@ -163,31 +192,12 @@ def _linked(rank: Rank) -> Rank:
 
 
 def _has(resource_type: str, name: str, value: str, context: Context, links: int) -> Condition:
-    if links == FHIR_CHAIN_LINKS_MAX:
-        raise SearchError("_has", f"a chain has at most {FHIR_CHAIN_LINKS_MAX} links", code="search_too_complex")
     parts = name.split(":", 3)
-    if len(parts) < 4 or parts[1] not in resource_types():
+    if len(parts) < 4 or parts[1] not in served_types():
         raise UnknownError("`_has` is asked for as `_has:Type:reference:parameter`")
     source, code, rest = parts[1:]
     parameter = known(source, code)
     if parameter.kind != "reference" or resource_type not in parameter.targets:
         raise UnknownError(f"{code} of {source} does not lead to {resource_type}")
-    inner = condition_of(source, rest, value, context, links + 1)
+    inner = _followed("_has", source, rest, value, context, links)
     return Has(source, parameter.under(), resource_type, (inner,), _linked(inner.rank))
-
-
-def merged(conditions: list[tuple[str, Condition]]) -> Condition:
-    """One condition of several types out of the same condition of each. Raises UnknownError where they differ."""
-    first = conditions[0][1]
-    if len(conditions) == 1 or isinstance(first, Ids | Words) or all(one == first for _, one in conditions):
-        return first
-    rows = [(kind, one) for kind, one in conditions if isinstance(one, Rows)]
-    same = {replace(one, keys=(), owners=(), rank=Rank.CODE) for _, one in rows}
-    if len(rows) != len(conditions) or len(same) != 1:
-        raise UnknownError("it means something else for each of the types: search one type at a time")
-    return replace(
-        rows[0][1],
-        keys=tuple(key for _, one in rows for key in one.keys),
-        owners=tuple(kind for kind, one in rows for _ in one.keys),
-        rank=max(one.rank for _, one in rows),
-    )

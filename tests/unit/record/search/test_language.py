@@ -7,6 +7,7 @@ import pytest
 from chartwire.core.limits import FHIR_SEARCH_TERMS_MAX, FHIR_SEARCH_VALUES_MAX
 from chartwire.formats.fhir.definitions import search_parameters, served_types
 from chartwire.record.search import Context, Query, SearchError, parse, supported
+from chartwire.store.fhir_search.conditions import AnyOf, Chain
 
 
 def read(resource_type: str | None, text: str, *, strict: bool = True) -> Query:
@@ -102,11 +103,32 @@ def test_no_refusal_repeats_a_value() -> None:
         "_id=" + ",".join(["a"] * (FHIR_SEARCH_VALUES_MAX + 1)),
         "link:Patient." * 6 + "name=x",
         "_has:Patient:link:" * 6 + "name=x",
+        "link." * 2_000 + "name=x",
+        "_content=" + "a " * 100,
         "_sort=name,-name,gender,-gender,birthdate",
+        "_has:Provenance:target:target._tag=x",
+        "&".join(["general-practitioner.name=x"] * 31),
     ],
 )
 def test_what_has_no_bound_is_refused(text: str) -> None:
     assert refused("Patient", text).code == "search_too_complex"
+
+
+def test_an_untyped_chain_goes_on_from_the_types_that_know_what_follows() -> None:
+    [chain] = read("Observation", "subject.organization.name=x").search.conditions
+    assert isinstance(chain, AnyOf)
+    assert {one.type for one in chain.conditions if isinstance(one, Chain)} == {"Device", "Location", "Patient"}
+    [chain] = read("Observation", "subject.general-practitioner.family=x").search.conditions
+    assert isinstance(chain, Chain)
+    assert chain.type == "Patient"
+
+
+def test_what_several_types_share_is_asked_of_all_of_them() -> None:
+    assert read(None, "_type=Patient,Practitioner&name=anna&active:missing=true&_sort=family").types == (
+        "Patient",
+        "Practitioner",
+    )
+    assert refused(None, "_type=Patient,Observation&name=anna").code == "unknown_parameter"
 
 
 def test_escaped_separators_belong_to_the_value() -> None:
