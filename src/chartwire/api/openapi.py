@@ -42,6 +42,9 @@ _REFUSALS = {
     "503": "Not now; Retry-After says when",
 }
 _ALWAYS = ("400", "401", "403", "404", "406", "429", "500", "503")
+_OF_THE_FORM = ("400", "406")
+"""What everyone may be told who asks a FHIR address for a form that cannot be."""
+_FHIR = "/fhir/"
 _CHANGING = ("409", "412", "413", "415", "422", "502")
 _HEADERS: Mapping[str, Json] = {
     "X-Request-Id": {"description": "Names this request; GET /api/v1/requests/{id} tells of it.", "type": "string"},
@@ -129,6 +132,8 @@ def _operation(route: Route, example: Example | None) -> Json:
         operation["description"] = f"Needs the scope {route.scopes_told}."
         statuses = (*_ALWAYS, *(_CHANGING if route.method != "GET" else ()))
         operation["responses"] |= {status: _refusal(route, status) for status in statuses}
+    elif route.path.startswith(_FHIR):
+        operation["responses"] |= {status: _refusal(route, status) for status in _OF_THE_FORM}
     return operation
 
 
@@ -171,7 +176,7 @@ def _success(route: Route, shape: Any, status: int, example: Example | None) -> 
 
 
 def _refusal(route: Route, status: str) -> Json:
-    if route.path.startswith("/fhir/"):
+    if route.path.startswith(_FHIR):
         return {"description": _REFUSALS[status], "content": {"application/fhir+json": {"schema": {}}}}
     return {"$ref": f"#/components/responses/Problem{status}"}
 
