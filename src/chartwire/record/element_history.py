@@ -6,7 +6,7 @@ from uuid import UUID
 
 from chartwire.core.access import Access
 from chartwire.formats.fhir.definitions import choices
-from chartwire.formats.fhirpath import compile_user_path
+from chartwire.formats.fhirpath import Limits, Meter, compile_user_path
 from chartwire.formats.fhirpath.places import names_on_the_way, places
 from chartwire.mapping.conversion import Json
 from chartwire.record.bodies import read_json, same_text
@@ -27,6 +27,15 @@ class Change(NamedTuple):
     parts: dict[str, list[Part]]
 
 
+class History(NamedTuple):
+    """The changes of an element, newest first, with who made them. Where it is not `complete`, the oldest change tells
+    what stood at the oldest version that was looked at."""
+
+    changes: list[Change]
+    writers: "Writers"
+    complete: bool
+
+
 class Writers(NamedTuple):
     """What is known of who spoke: names of sources and keys, kinds of messages, by id."""
 
@@ -42,10 +51,8 @@ class _Wanted(NamedTuple):
     elements: frozenset[str]
 
 
-async def changes_of(
-    pool: Pool, access: Access, resource_type: str, resource_id: UUID, path: str
-) -> tuple[list[Change], Writers] | None:
-    """The changes of an element, newest first, with who made them; None where there is no resource.
+async def changes_of(pool: Pool, access: Access, resource_type: str, resource_id: UUID, path: str) -> History | None:
+    """The history of an element; None where there is no resource.
 
     `path` is FHIRPath that selects elements (`Patient.telecom`, `name[0].family`). Raises FhirPathError
     for any other. At most the newest 1,000 versions are looked at.
@@ -60,7 +67,8 @@ async def changes_of(
         ids = {one for stamp in stamps for one in (id_in(stamp.source), id_in(stamp.message)) if one is not None}
         names = await tx.fetch(q.names_of_writers, access.org, list(ids))
         events = await tx.fetch(q.events_of_messages, access.org, list(ids))
-    return found, Writers({row["id"]: row["name"] for row in names}, {row["id"]: row["event"] for row in events})
+    writers = Writers({row["id"]: row["name"] for row in names}, {row["id"]: row["event"] for row in events})
+    return History(found, writers, complete=len(rows) < VERSIONS_MAX)
 
 
 def id_in(text: str) -> UUID | None:
@@ -94,9 +102,10 @@ def _elements(resource_type: str, path: str) -> Iterable[str]:
 def _changes(wanted: _Wanted, rows: Sequence[Row]) -> list[Change]:
     found: list[Change] = []
     before: list[Any] = []
+    meter = Meter(Limits())
     for row in reversed(rows):
         body: Json = {} if row["deleted"] else read_json(row["body"])
-        values, positions = _at(wanted, body)
+        values, positions = _at(wanted, body, meter)
         if not same_text(values, before):
             parts = _parts(wanted, Lineage.read(row["lineage"]), positions)
             found.append(Change(row, values, parts))
@@ -104,9 +113,9 @@ def _changes(wanted: _Wanted, rows: Sequence[Row]) -> list[Change]:
     return found[::-1]
 
 
-def _at(wanted: _Wanted, body: Json) -> tuple[list[Any], set[int]]:
+def _at(wanted: _Wanted, body: Json, meter: Meter) -> tuple[list[Any], set[int]]:
     """The values of the element, and at which items of the element's first list they stand."""
-    found = places(wanted.text, body) if body else []
+    found = places(wanted.text, body, meter) if body else []
     positions = {place.path[1] for place in found if len(place.path) > 1 and isinstance(place.path[1], int)}
     return [place.node.value for place in found if place.node.value is not None], {int(at) for at in positions}
 

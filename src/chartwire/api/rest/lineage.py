@@ -61,7 +61,8 @@ class LineageVersion(msgspec.Struct, frozen=True):
 class LineageOf(msgspec.Struct, frozen=True):
     """The lineage of a resource, newest version first, at most 100 versions.
 
-    Where a `path` was asked for: `changes`, every value that this element had, newest first, and no `versions`.
+    Where a `path` was asked for: `changes`, every value that this element had, newest first, and no `versions`;
+    `complete` is false where older versions were not looked at (the newest 1,000 are).
     """
 
     type: str
@@ -70,6 +71,7 @@ class LineageOf(msgspec.Struct, frozen=True):
     object: str = "lineage"
     path: str | UnsetType = UNSET
     changes: list[ElementChange] | UnsetType = UNSET
+    complete: bool | UnsetType = UNSET
 
 
 def elements_of(text: str) -> Elements:
@@ -109,11 +111,10 @@ async def _of_element(request: Request, services: Services, kind: str, wanted: U
         raise bad_parameter("path", f"must lead to an element of {kind}: {error.message}") from None
     if found is None:
         raise not_found()
-    changes, writers = found
-    told_changes = told(changes, writers, with_values=request.access.allows("fhir.read"))
-    body = _encoder.encode(LineageOf(kind, shown(kind, wanted), [], path=path, changes=told_changes))
-    rows = [change.row for change in changes]
-    return Answer(body, count=len(changes), patients=_patients(kind, wanted, rows))
+    changes = told(found.changes, found.writers, with_values=request.access.allows("fhir.read"))
+    answer = LineageOf(kind, shown(kind, wanted), [], path=path, changes=changes, complete=found.complete)
+    rows = [change.row for change in found.changes]
+    return Answer(_encoder.encode(answer), count=len(changes), patients=_patients(kind, wanted, rows))
 
 
 def _patients(kind: str, wanted: UUID, rows: Iterable[Row]) -> set[UUID]:

@@ -1,6 +1,6 @@
 """FHIRPath N1 (http://hl7.org/fhirpath/N1) as FHIR R4 uses it. Start with path.py."""
 
-from chartwire.formats.fhirpath.meter import Limits
+from chartwire.formats.fhirpath.meter import Limits, Meter
 from chartwire.formats.fhirpath.nodes import Hooks, Node
 from chartwire.formats.fhirpath.path import NO_HOOKS, Path, compile_path
 from chartwire.formats.fhirpath.syntax import FhirPathError
@@ -11,6 +11,7 @@ __all__ = [
     "FhirPathError",
     "Hooks",
     "Limits",
+    "Meter",
     "Node",
     "Path",
     "UserPath",

@@ -12,6 +12,7 @@ from chartwire.formats.fhirpath.meter import Meter
 from chartwire.formats.fhirpath.syntax import FhirPathError
 
 Json = dict[str, Any]
+PythonTypes = frozenset[type]
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
@@ -26,11 +27,13 @@ class Node(msgspec.Struct, frozen=True, gc=False):
 
 
 class Slot(NamedTuple):
-    """Where an element stands in JSON: property name, type, and the name of the primitive's other half."""
+    """Where an element stands in JSON: property name, type; of primitives the name of their other half, and the Python
+    types that their values have: a JSON value of another kind counts as absent."""
 
     name: str
     type: str
-    other_half: str
+    other_half: str = ""
+    accepts: PythonTypes = frozenset()
 
 
 _NUMBER_END = 10**40
@@ -60,6 +63,13 @@ _FHIR_KINDS = {
 }
 
 
+_TEXT: PythonTypes = frozenset({str})
+_JSON_KINDS: dict[str, PythonTypes] = {
+    "boolean": frozenset({bool}),
+    "number": frozenset({int, Decimal, float}),
+}
+
+
 class _Kinds(dict[str, str]):
     """Type -> how its values compare and calculate: boolean, string, number, date, time, quantity, object."""
 
@@ -78,12 +88,17 @@ def root(resource: Json) -> Node:
 def slots(type_name: str) -> dict[str, tuple[Slot, ...]]:
     """The elements of a type by name; a choice has a slot for each of its types."""
     if type_name == TYPE_INFO:
-        return {name: (Slot(name, "System.String", "_"),) for name in ("namespace", "name")}
+        return {name: (_slot(name, "System.String"),) for name in ("namespace", "name")}
     found: dict[str, list[Slot]] = {}
     for child in definitions.children(type_name).values():
-        other_half = f"_{child.name}" if definitions.is_primitive(child.type) else ""
-        found.setdefault(child.element, []).append(Slot(child.name, child.type, other_half))
+        found.setdefault(child.element, []).append(_slot(child.name, child.type))
     return {name: tuple(several) for name, several in found.items()}
+
+
+def _slot(name: str, type_name: str) -> Slot:
+    if type_name not in _SYSTEM_KINDS and not definitions.is_primitive(type_name):
+        return Slot(name, type_name)
+    return Slot(name, type_name, f"_{name}", _JSON_KINDS.get(KINDS[type_name], _TEXT))
 
 
 def members(node: Node, name: str) -> list[Node]:
@@ -164,26 +179,26 @@ def gathered(source: Json, slot: Slot) -> list[Node]:
 def _gather(found: list[Node], source: Json, slot: Slot) -> None:
     value = source.get(slot.name)
     if slot.other_half:
-        _gather_primitives(found, value, source.get(slot.other_half), slot.type)
+        _gather_primitives(found, value, source.get(slot.other_half), slot)
     elif type(value) is dict:
         found.append(Node(value, _dynamic(value, slot.type)))
     elif type(value) is list:
         found.extend([Node(item, _dynamic(item, slot.type)) for item in value if type(item) is dict])
 
 
-def _gather_primitives(found: list[Node], value: Any, more: Any, type_name: str) -> None:
+def _gather_primitives(found: list[Node], value: Any, more: Any, slot: Slot) -> None:
     if more is None and type(value) is not list:
-        if value is not None and type(value) is not dict:
-            found.append(Node(value, type_name))
+        if type(value) in slot.accepts:
+            found.append(Node(value, slot.type))
         return
     if type(value) is not list and type(more) is not list:
         value, more = [value], [more]
     values, others = value if type(value) is list else [], more if type(more) is list else []
     for at in range(max(len(values), len(others))):
-        one = values[at] if at < len(values) and type(values[at]) not in (dict, list) else None
+        one = values[at] if at < len(values) and type(values[at]) in slot.accepts else None
         other = others[at] if at < len(others) and type(others[at]) is dict else None
         if one is not None or other is not None:
-            found.append(Node(one, type_name, other))
+            found.append(Node(one, slot.type, other))
 
 
 def _dynamic(value: Json, type_name: str) -> str:

@@ -35,14 +35,15 @@ class Place:
         return self.owner.value if type(self.owner.value) is dict else self.owner.more
 
 
-def places(text: str, body: Json) -> list[Place]:
-    """The places of what a user's expression selects, in order, within the limits of users' expressions.
+def places(text: str, body: Json, meter: Meter | None = None) -> list[Place]:
+    """The places of what a user's expression selects, in order, within the limits of users' expressions; `meter` is
+    what is left of them where several expressions or bodies share them.
 
     Raises FhirPathError for what is no expression, is not allowed, costs too much, or computes a value.
     """
     root = nodes.root(body)
     env = surroundings(root, root, {}, NO_HOOKS)
-    env.meter = Meter(Limits())
+    env.meter = meter or Meter(Limits())
     return _Walk(env, Place(root)).at(read_user_expression(text))
 
 

@@ -5,6 +5,7 @@ patterns.py allows only regular expressions that cannot backtrack without end.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from chartwire.formats.fhirpath import syntax
@@ -48,6 +49,7 @@ def compile_user_path(text: str, limits: Limits | None = None, *, type_name: str
     return UserPath(text, compile_user_steps(expression), type_name, limits or Limits())
 
 
+@lru_cache(maxsize=512)
 def read_user_expression(text: str) -> Expression:
     """The tree of a user's expression, with nothing in it that is not allowed. Raises FhirPathError."""
     expression = parse(text)
@@ -57,6 +59,7 @@ def read_user_expression(text: str) -> Expression:
     return expression
 
 
+@lru_cache(maxsize=512)
 def compile_user_steps(expression: Expression) -> Step:
     """A closure that counts its steps by `env.meter`, which must be there."""
     return compile_steps(expression, _metered)

@@ -235,3 +235,11 @@ def test_a_fhirpath_patch_that_does_not_fit_says_which_operation(operation, faul
 @pytest.mark.parametrize("body", [{"resourceType": "Patient"}, {"resourceType": "Parameters", "parameter": {}}, []])
 def test_a_fhirpath_patch_is_a_parameters_resource(body):
     assert refused(fhirpath_patch, PATIENT, body)[1] == "patch_invalid"
+
+
+def test_the_operations_of_a_patch_share_what_their_conditions_may_cost():
+    nine = "(1|2|3|4|5|6|7|8|9)"
+    costly = {"type": "delete", "path": f"Patient.photo.where({nine}.select({nine}.select({nine})).empty())"}
+    body = {**PATIENT, "photo": [{"title": "a"}]}
+    assert fhirpath_patch(body, parameters(costly)) == body
+    assert refused(fhirpath_patch, body, parameters(*[costly] * 200))[1] == "patch_invalid"

@@ -7,7 +7,7 @@ from typing import Any
 
 from chartwire.formats.fhir import definitions
 from chartwire.formats.fhir.patching.faults import OPERATIONS_MAX, failed, invalid, measured
-from chartwire.formats.fhirpath import nodes
+from chartwire.formats.fhirpath import Limits, Meter, nodes
 from chartwire.formats.fhirpath.nodes import Json
 from chartwire.formats.fhirpath.places import Place, places
 from chartwire.formats.fhirpath.syntax import FhirPathError
@@ -21,8 +21,9 @@ def fhirpath_patch(body: Json, parameters: Json) -> Json:
     if len(listed) > OPERATIONS_MAX:
         raise invalid("/parameter", f"has more than {OPERATIONS_MAX} operations")
     patched = deepcopy(body)
+    meter = Meter(Limits())
     for at, parameter in enumerate(listed):
-        operation = _read(parameter, f"/parameter/{at}")
+        operation = _read(parameter, f"/parameter/{at}", meter)
         _OPERATIONS[operation.kind](patched, operation)
     measured(patched, "/parameter")
     return patched
@@ -30,12 +31,13 @@ def fhirpath_patch(body: Json, parameters: Json) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """One operation: its parts by name, and its place in the Parameters for errors."""
+    """One operation: its parts by name, its place in the Parameters for errors, and what all of them may cost."""
 
     kind: str
     path: str
     parts: dict[str, Json]
     place: str
+    meter: Meter
 
     def text(self, name: str) -> str:
         """A part that must be a text."""
@@ -61,15 +63,15 @@ class _Operation:
         return found
 
 
-def _read(parameter: Any, place: str) -> _Operation:
+def _read(parameter: Any, place: str, meter: Meter) -> _Operation:
     if not isinstance(parameter, dict) or parameter.get("name") != "operation":
         raise invalid(place, "must be named `operation`")
     parts = {part.get("name", ""): part for part in _objects(parameter.get("part"))}
-    operation = _Operation("", "", parts, place)
+    operation = _Operation("", "", parts, place, meter)
     kind, path = operation.text("type"), operation.text("path")
     if kind not in _OPERATIONS:
         raise invalid(place, f"needs a type: {', '.join(_OPERATIONS)}")
-    return _Operation(kind, path, parts, place)
+    return _Operation(kind, path, parts, place, meter)
 
 
 def _value_of(part: Json, place: str) -> tuple[str, Any]:
@@ -160,7 +162,7 @@ _OPERATIONS: dict[str, Callable[[Json, _Operation], None]] = {
 
 def _found(body: Json, operation: _Operation) -> list[Place]:
     try:
-        return places(operation.path, body)
+        return places(operation.path, body, operation.meter)
     except FhirPathError as error:
         raise invalid(f"{operation.place}/path", f"is no path to an element: {error.message}") from None
 
