@@ -167,3 +167,23 @@ async def test_a_key_without_the_scope_writes_nothing(services, app, org_id, cli
     reader = await new_client(services, app, org_id, "fhir.read")
     reply = await reader.post("/fhir/R4/Patient", a_patient(), **FHIR)
     assert (reply.status, code_of(reply)) == (403, "scope_missing")
+
+
+async def test_of_writers_who_saw_the_same_version_one_is_served_and_none_is_lost(client):
+    await put(client, a_patient("p1"))
+    orders = [put(client, a_patient("p1", birthDate=f"1984-03-0{n + 1}"), if_match='W/"1"') for n in range(6)]
+    assert sorted(reply.status for reply in await asyncio.gather(*orders)) == [200, 412, 412, 412, 412, 412]
+    freely = [put(client, a_patient("p1", birthDate=f"1984-04-0{n + 1}")) for n in range(6)]
+    etags = {reply.headers["etag"] for reply in await asyncio.gather(*freely)}
+    assert etags == {f'W/"{version}"' for version in range(3, 9)}
+
+
+async def test_resources_that_change_their_patients_at_once_deadlock_nobody(client):
+    for name in ("p1", "p2"):
+        await put(client, a_patient(name))
+    for number in range(4):
+        await put(client, an_observation(f"Patient/p{number % 2 + 1}", id=f"o{number}"))
+    moves = [
+        put(client, an_observation(f"Patient/p{number % 2 + 1}", id=f"o{(number * 3 + 1) % 4}")) for number in range(12)
+    ]
+    assert {reply.status for reply in await asyncio.gather(*moves)} == {200}
