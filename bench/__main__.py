@@ -18,6 +18,7 @@ from bench.report import RESULTS
 NAMES = (
     "hl7v2",
     "validate",
+    "fhir_validate",
     "mapping",
     "mllp",
     "lanes",

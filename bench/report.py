@@ -37,6 +37,8 @@ TARGETS = (
     ),
     Target("the same beside hl7apy 1.3.5", 500, "x", "at least", "hl7v2", "hl7apy", "times_ours"),
     Target("parse and validate an ADT message", 4_000, "/s", "at least", "validate", "ADT^A01, 9 segments", "per_s"),
+    Target("validate a FHIR resource by R4", 7_000, "/s", "at least", "fhir_validate", "validate by R4, off", "per_s"),
+    Target("the same by US Core", 3_000, "/s", "at least", "fhir_validate", "validate by R4 and", "per_s"),
     Target("1 MB of separators in one field", 150, "ms", "at most", "hl7v2", "1 MB of ~^&", "ms"),
     Target(
         "durable ACKs, 64 connections stop-and-wait",
