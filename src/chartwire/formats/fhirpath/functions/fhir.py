@@ -2,10 +2,10 @@
 
 import re
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from typing import Any
 
 from chartwire.formats.fhir import definitions
+from chartwire.formats.fhir.narrative import narrative_fault
 from chartwire.formats.fhirpath import nodes, quantities
 from chartwire.formats.fhirpath.functions.registry import Function, each, exactly, on_items, text_of
 from chartwire.formats.fhirpath.nodes import Env, Json, Node, Step, boolean, only
@@ -103,38 +103,12 @@ def _type_info(name: str) -> Json:
     return {"namespace": system, "name": plain}
 
 
-_ALLOWED_TAGS = """
-a abbr acronym b big blockquote br caption cite code col colgroup dd del dfn div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins
-kbd li ol p pre q s samp small span strike strong sub sup table tbody td tfoot th thead tr tt u ul var
-"""
-
-
-class _Narrative(HTMLParser):
-    """Finds what FHIR's narrative may not hold (http://hl7.org/fhir/R4/narrative.html, txt-1)."""
-
-    ALLOWED = frozenset(_ALLOWED_TAGS.split())
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sound = True
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in self.ALLOWED or any(_is_active(name, value or "") for name, value in attrs):
-            self.sound = False
-
-
-def _is_active(name: str, value: str) -> bool:
-    return name.startswith("on") or "script:" in value.replace(" ", "").lower()
-
-
 def _html_checks(items: list[Node]) -> list[Node]:
-    """Whether narrative is one `div` of allowed tags without anything active."""
+    """Whether a text may be the `div` of a narrative (txt-1, txt-2)."""
     item = only(items, "`htmlChecks()`")
     if item is None or type(item.value) is not str:
         return []
-    reader = _Narrative()
-    reader.feed(item.value)
-    return boolean(reader.sound and item.value.lstrip().startswith("<div"))
+    return boolean(narrative_fault(item.value) is None)
 
 
 FHIR: dict[str, Function] = {
