@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any, Final
 
 from chartwire.formats.fhir.definitions import children, is_primitive
-from chartwire.formats.fhir.validate.issues import Place
 from chartwire.formats.fhir.narrative import narrative_fault
+from chartwire.formats.fhir.validate.issues import Place
 from chartwire.formats.fhir.validate.run import Check, Json, Run
 from chartwire.formats.fhirpath import FhirPathError, Path, compile_path
 
