@@ -43,14 +43,14 @@ class Inner:
             request, route = self._routed(entry)
         except ChartwireError as error:
             return refusal(self.outer, error)
-        return await handled(request, route, self.services, entry.query.encode())
+        return _sent(entry, await handled(request, route, self.services, entry.query.encode()))
 
     async def ask(self, entry: Entry, tx: Connection) -> Answer:
         """What the entry is answered as an open transaction sees it. Raises ChartwireError where it is refused."""
         request, route, access = *self._routed(entry), self.outer.access
         within = Within(tx, access.org, access.credential_id)
         services = replace(self.services, pool=within, codes_pool=self.services.pool)
-        return await served(request, route, services, entry.query.encode())
+        return _sent(entry, await served(request, route, services, entry.query.encode()))
 
     def request(self, entry: Entry) -> Request:
         """The entry as a request without its body: address, conditions, preferences, and who asks."""
@@ -83,6 +83,10 @@ class Inner:
             raise ApiError("this address does not do that in a Bundle", code="method_not_allowed")
         request.route = route.path
         return request, route
+
+
+def _sent(entry: Entry, answer: Answer) -> Answer:
+    return replace(answer, body=b"") if entry.method == "HEAD" else answer
 
 
 def _key_of(key: bytes, index: int) -> bytes:

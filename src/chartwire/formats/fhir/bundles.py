@@ -3,6 +3,7 @@
 A fault names a place (`Bundle.entry[3].request.url`) and a rule, never a value.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -16,6 +17,8 @@ METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 CONDITIONS = ("ifMatch", "ifNoneMatch", "ifModifiedSince", "ifNoneExist")
 """Members of Bundle.entry.request that say what a header says of a request by itself."""
 _WITH_RESOURCE = frozenset({"POST", "PUT", "PATCH"})
+_OPERATION = re.compile(r"(?:^|/)[$_]")
+"""What is POSTed to an operation or a search may have no body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def _read(index: int, entry: Any, bases: Sequence[str]) -> Entry:
     if not isinstance(full_url, str):
         raise refused(f"{place}.fullUrl", "is a URL")
     resource = entry.get("resource") if method in _WITH_RESOURCE else None
-    if method in _WITH_RESOURCE and not isinstance(resource, dict):
+    if method in _WITH_RESOURCE and not isinstance(resource, dict) and (resource or not _OPERATION.search(url)):
         raise refused(f"{place}.resource", f"is there where the method is {method}")
     path, _, query = relative(url, bases).partition("?")
     return Entry(index, method, unquote(path), query, full_url, resource, _conditions(request, place))

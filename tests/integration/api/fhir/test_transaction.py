@@ -60,9 +60,13 @@ async def test_deletes_come_first_then_creates_updates_and_what_is_asked_sees_th
             post(a_patient("M-3"), PATIENT),
             delete("Patient/two"),
             get("Patient/one/_history/2"),
+            get("Patient?identifier=urn:x:number|M-3"),
+            {"request": {"method": "HEAD", "url": "Patient/one"}},
         ),
     )
-    assert statuses(reply) == ["200", "200", "201", "204", "200"], reply.json
+    assert statuses(reply) == ["200", "200", "201", "204", "200", "200", "200"], reply.json
+    assert reply.json["entry"][5]["resource"]["entry"][0]["resource"]["identifier"][0]["value"] == "M-3"
+    assert "resource" not in reply.json["entry"][6]
     assert reply.json["entry"][0]["resource"]["name"][0]["family"] == "Changed"
     assert (await client.get("/fhir/R4/Patient/two")).status == 410
 
