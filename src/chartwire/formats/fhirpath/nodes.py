@@ -1,6 +1,6 @@
 """The values that an expression walks over: JSON values with the type that the definitions give them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from chartwire.formats.fhir import definitions
-from chartwire.formats.fhirpath.meter import Meter
 from chartwire.formats.fhirpath.syntax import FhirPathError
 
 Json = dict[str, Any]
@@ -247,34 +246,3 @@ def truth(items: list[Node], where: str) -> bool | None:
 KINDS = _Kinds(_SYSTEM_KINDS | _FHIR_KINDS)
 TRUE = [Node(True, "System.Boolean")]
 FALSE = [Node(False, "System.Boolean")]
-Step = Callable[[Node, "Env"], list[Node]]
-"""A compiled part of an expression: `$this` and the surroundings in, a collection out (never changed by others)."""
-
-
-class Env:
-    """What one evaluation knows besides `$this`: `%` variables, `$index`, `$total`, the time, hooks, a user's meter."""
-
-    __slots__ = ("hooks", "index", "meter", "now", "resource", "root", "total", "variables")
-
-    def __init__(self, resource: Node, around: Node, variables: dict[str, list[Node]], hooks: "Hooks") -> None:
-        self.resource = resource
-        self.root = around
-        self.variables = variables
-        self.hooks = hooks
-        self.now = ""
-        self.meter: Meter | None = None
-        self.index = 0
-        self.total: list[Node] = []
-
-
-class Hooks(msgspec.Struct, frozen=True):
-    """What only the caller can answer; each may be absent, then the function that asks for it yields nothing.
-
-    `resolve`: reference or canonical as written -> resource. `member_of`: value, value set -> yes, no or None for "not
-    decidable here". `conforms`: value, profile -> the same. `trace`: name, values; nothing is ever printed.
-    """
-
-    resolve: Callable[[str], Json | None] | None = None
-    member_of: Callable[[Node, str], bool | None] | None = None
-    conforms: Callable[[Node, str], bool | None] | None = None
-    trace: Callable[[str, list[Node]], None] | None = None

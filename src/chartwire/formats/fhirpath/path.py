@@ -6,10 +6,10 @@ from typing import Any
 
 from chartwire.formats.fhirpath import nodes
 from chartwire.formats.fhirpath.compiler import compile_steps
-from chartwire.formats.fhirpath.nodes import Env, Hooks, Json, Node, Step, truth
+from chartwire.formats.fhirpath.nodes import Json, Node, truth
 from chartwire.formats.fhirpath.parser import parse
+from chartwire.formats.fhirpath.surroundings import NO_HOOKS, Env, Hooks, Step, surroundings
 
-NO_HOOKS = Hooks()
 _NO_VARIABLES: Mapping[str, Any] = {}
 
 
@@ -70,14 +70,6 @@ class Path:
         return Node(context, self._type) if self._type else nodes.root(context)
 
 
-def surroundings(resource: Node, context: Node, variables: Mapping[str, Any], hooks: Hooks) -> Env:
-    """What one evaluation knows: the variables of the standard and those given."""
-    known = {"resource": [resource], "rootResource": [resource], "context": [context]}
-    for name, value in variables.items():
-        known[name] = [_variable(one) for one in (value if isinstance(value, list) else [value])]
-    return Env(resource, known["rootResource"][0], known, hooks)
-
-
 @lru_cache(maxsize=8192)
 def compile_path(text: str, *, type_name: str | None = None) -> Path:
     """A path ready to evaluate, cached. `type_name` is that of the context, for contexts that are no resources.
@@ -86,14 +78,3 @@ def compile_path(text: str, *, type_name: str | None = None) -> Path:
     users go through `compile_user_path`.
     """
     return Path(text, compile_steps(parse(text)), type_name)
-
-
-_SYSTEM: tuple[tuple[type, str], ...] = ((bool, "System.Boolean"), (int, "System.Integer"), (str, "System.String"))
-
-
-def _variable(value: Any) -> Node:
-    if isinstance(value, Node):
-        return value
-    if isinstance(value, dict):
-        return nodes.root(value)
-    return Node(value, next((name for kind, name in _SYSTEM if isinstance(value, kind)), "System.Decimal"))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from chartwire.formats.fhirpath import nodes, syntax
 from chartwire.formats.fhirpath.meter import Limits, Meter
-from chartwire.formats.fhirpath.nodes import Env, Json, Node, Step
-from chartwire.formats.fhirpath.path import NO_HOOKS, surroundings
+from chartwire.formats.fhirpath.nodes import Json, Node
+from chartwire.formats.fhirpath.surroundings import NO_HOOKS, Env, Step, surroundings
 from chartwire.formats.fhirpath.syntax import Expression, FhirPathError
 from chartwire.formats.fhirpath.users import compile_user_steps, read_user_expression
 

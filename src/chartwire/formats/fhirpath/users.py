@@ -12,10 +12,11 @@ from chartwire.formats.fhirpath import syntax
 from chartwire.formats.fhirpath.compiler import compile_steps
 from chartwire.formats.fhirpath.members import check_members
 from chartwire.formats.fhirpath.meter import Limits, Meter
-from chartwire.formats.fhirpath.nodes import Env, Hooks, Node, Step
+from chartwire.formats.fhirpath.nodes import Node
 from chartwire.formats.fhirpath.parser import parse
 from chartwire.formats.fhirpath.path import Path
 from chartwire.formats.fhirpath.patterns import check_pattern
+from chartwire.formats.fhirpath.surroundings import Env, Hooks, Step
 from chartwire.formats.fhirpath.syntax import Expression, FhirPathError
 
 _BARRED = frozenset({"memberOf", "conformsTo", "resolve"})

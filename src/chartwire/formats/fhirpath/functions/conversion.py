@@ -7,9 +7,10 @@ from typing import Any
 
 from chartwire.formats.fhirpath import temporal
 from chartwire.formats.fhirpath.functions.registry import Function, Run, text_of
-from chartwire.formats.fhirpath.nodes import KINDS, Env, Node, Step, boolean, only, truth
+from chartwire.formats.fhirpath.nodes import KINDS, Node, boolean, only, truth
 from chartwire.formats.fhirpath.operators import as_quantity, quantity_of
 from chartwire.formats.fhirpath.quantities import Quantity, added
+from chartwire.formats.fhirpath.surroundings import Env, Step
 
 _TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 _FALSE = frozenset({"false", "f", "no", "n", "0", "0.0"})

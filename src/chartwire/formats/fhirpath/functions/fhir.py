@@ -8,8 +8,9 @@ from chartwire.formats.fhir import definitions
 from chartwire.formats.fhir.narrative import narrative_fault
 from chartwire.formats.fhirpath import nodes, quantities
 from chartwire.formats.fhirpath.functions.registry import Function, each, exactly, on_items, text_of
-from chartwire.formats.fhirpath.nodes import Env, Json, Node, Step, boolean, only
+from chartwire.formats.fhirpath.nodes import Json, Node, boolean, only
 from chartwire.formats.fhirpath.operators import quantity_of
+from chartwire.formats.fhirpath.surroundings import Env, Step
 
 _STRUCTURES = "http://hl7.org/fhir/StructureDefinition/"
 _REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?")

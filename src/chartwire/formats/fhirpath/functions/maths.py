@@ -7,9 +7,10 @@ from typing import Any
 
 from chartwire.formats.fhirpath import temporal
 from chartwire.formats.fhirpath.functions.registry import Function, exactly, on_items, whole_of
-from chartwire.formats.fhirpath.nodes import KINDS, Env, Node, Step, number, only
+from chartwire.formats.fhirpath.nodes import KINDS, Node, number, only
 from chartwire.formats.fhirpath.operators import quantity_of
 from chartwire.formats.fhirpath.quantities import Quantity
+from chartwire.formats.fhirpath.surroundings import Env, Step
 from chartwire.formats.fhirpath.syntax import FhirPathError
 
 _DIGITS_MAX = 28

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from chartwire.formats.fhirpath.nodes import Env, Node, Step, only
+from chartwire.formats.fhirpath.nodes import Node, only
+from chartwire.formats.fhirpath.surroundings import Env, Step
 from chartwire.formats.fhirpath.syntax import FhirPathError
 
 Run = Callable[..., list[Node]]

@@ -11,7 +11,8 @@ from urllib.parse import quote, unquote
 
 from chartwire.formats.fhirpath.functions.conversion import text
 from chartwire.formats.fhirpath.functions.registry import Function, exactly, text_of, whole_of
-from chartwire.formats.fhirpath.nodes import Env, Node, Step, boolean, number, only, string
+from chartwire.formats.fhirpath.nodes import Node, boolean, number, only, string
+from chartwire.formats.fhirpath.surroundings import Env, Step
 from chartwire.formats.fhirpath.syntax import FhirPathError
 
 _REPLACEMENTS = frozenset({"replace", "replaceMatches"})
