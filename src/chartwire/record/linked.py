@@ -100,8 +100,8 @@ class _Steps:
         ways = [(resource_type, key) for resource_type, key in named]
         outward = {(key, *way) for kind, key in ways for rule in rules for way in _outward(rule, kind)}
         inward = {(f"{kind}/{key}", *way) for kind, key in ways for rule in rules for way in _inward(rule, kind)}
-        self.outward = sorted(outward)
-        self.inward = sorted(inward)
+        self.outward = list(outward)
+        self.inward = list(inward)
 
     def __bool__(self) -> bool:
         return bool(self.outward or self.inward)
