@@ -27,6 +27,7 @@ from chartwire.channels import route
 from chartwire.channels.path import Path
 from chartwire.channels.sources import create_organisation, create_source
 from chartwire.channels.worker import IntakeWorker
+from chartwire.core import garbage
 from chartwire.core.access import Access
 from chartwire.delivery import destinations
 from chartwire.events import lanes as lane_engine
@@ -78,6 +79,7 @@ async def _measure(server: BenchDatabase) -> list[dict[str, Any]]:
         await _accept(server, stages, texts[:WARM_UP])
         await _work(path, engine, org)
         await _analyze(server)
+        garbage.settle()  # as app/child.py does
         stages.reset()
         before = await _written(pool, org)
         await _accept(server, stages, texts[WARM_UP:])
