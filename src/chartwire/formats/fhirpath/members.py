@@ -9,7 +9,7 @@ Types = frozenset[str] | None
 _SAME_TYPE = frozenset(
     {"where", "first", "last", "tail", "skip", "take", "single", "exclude", "distinct", "trace", "sort"}
 )
-_CRITERIA = frozenset({"where", "select", "exists", "all", "repeat", "aggregate", "sort"})
+_CRITERIA = frozenset({"where", "select", "exists", "all", "repeat", "aggregate", "sort", "trace", "iif"})
 """Functions whose arguments are evaluated on each item."""
 _TYPE_ARGUMENTS = frozenset({"is", "as", "ofType"})
 
