@@ -97,6 +97,8 @@ def test_a_misspelt_element_is_found_with_its_place(expression, place):
     "expression",
     [
         "contained.name",
+        "name.trace('x', given).family",
+        "name.first().iif(given.exists(), family)",
         "name.children().foo",
         "deceased.ofType(dateTime)",
         "extension('x').value.code",
