@@ -9,6 +9,7 @@ from chartwire.formats.fhir.terminology import TERMINOLOGY
 from chartwire.record import terminology
 from chartwire.record.terminology import Terminologies
 from chartwire.store import terminology as store
+from chartwire.store.queries import q
 
 SNOMED, LOINC = "http://snomed.info/sct", "http://loinc.org"
 CONDITIONS = "http://hl7.org/fhir/us/core/ValueSet/us-core-condition-code|6.1.0"
@@ -134,6 +135,15 @@ async def test_two_loads_at_a_time_are_refused(pool):
         with pytest.raises(ConflictError, match="another load"):
             await store.replace(pool, SNOMED, "x", FINDINGS)
         await other.execute("select pg_advisory_unlock(hashtextextended('chartwire terminology', 0))")
+
+
+async def test_steps_through_a_hierarchy_are_look_ups_by_key_before_there_are_statistics(pool, loaded):
+    asked = (SNOMED, FINDING, True, [], [], 100, [])
+    async with pool.transaction(store.INSTALLATION) as tx:
+        plan = await tx.fetch(f"explain {q.terminology_listed}", store.INSTALLATION, *asked)
+    conditions = [row[0] for row in plan if "Index Cond" in row[0]]
+    assert any("(parent = down_1.code)" in condition for condition in conditions), conditions
+    assert any("(code = down.code)" in condition for condition in conditions), conditions
 
 
 async def test_organisations_see_none_of_the_tables_of_the_installation(pool, org_id, loaded):

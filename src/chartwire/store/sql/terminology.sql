@@ -1,4 +1,5 @@
--- Code systems that an operator has loaded; $1 is always the installation's own organisation.
+-- Code systems that an operator has loaded; $1 is always the installation's own organisation. `offset 0` keeps each step
+-- through a hierarchy a look-up by key, also before statistics of a fresh edition are there.
 
 -- name: terminology_lock
 -- Whether no other load runs; held by the session until it is released or ends.
@@ -64,7 +65,11 @@ with recursive known as (
     select distinct edition, code, code from known
     union
     select up.edition, up.start, p.parent
-      from up join terminology_parent p on p.org_id = $1 and p.edition = up.edition and p.code = up.code
+      from up
+      cross join lateral (
+            select p.parent from terminology_parent p
+             where p.org_id = $1 and p.edition = up.edition and p.code = up.code
+            offset 0) as p
 )
 select known.system, known.code, known.display, known.inactive, known.properties::text as properties,
        array(select up.code from up
@@ -79,7 +84,11 @@ with recursive down (edition, code) as (
      where s.org_id = $1 and s.system = $2
     union
     select down.edition, p.code
-      from down join terminology_parent p on p.org_id = $1 and p.edition = down.edition and p.parent = down.code
+      from down
+      cross join lateral (
+            select p.code from terminology_parent p
+             where p.org_id = $1 and p.edition = down.edition and p.parent = down.code
+            offset 0) as p
 )
 select code from down limit $4;
 
@@ -105,14 +114,29 @@ with recursive down (code) as (
     union
     select p.code
       from down
-      join terminology_system s on s.org_id = $1 and s.system = $2
-      join terminology_parent p on p.org_id = $1 and p.edition = s.edition and p.parent = down.code
+      cross join lateral (
+            select p.code from terminology_parent p
+             where p.org_id = $1 and p.parent = down.code
+               and p.edition = (select edition from terminology_system where org_id = $1 and system = $2)
+            offset 0) as p
+), candidate as (
+    select c.code, c.display, c.properties
+      from down
+      cross join lateral (
+            select c.* from terminology_concept c
+             where c.org_id = $1 and c.code = down.code
+               and c.edition = (select edition from terminology_system where org_id = $1 and system = $2)
+            offset 0) as c
+     where $4 or c.code <> $3
+    union all
+    select c.code, c.display, c.properties
+      from terminology_concept c
+     where $3 is null and c.org_id = $1
+       and c.edition = (select edition from terminology_system where org_id = $1 and system = $2)
 )
-select c.code, c.display, c.inactive
-  from terminology_system s join terminology_concept c on c.org_id = $1 and c.edition = s.edition
- where s.org_id = $1 and s.system = $2
-   and ($3::text is null or (c.code in (select code from down) and ($4 or c.code <> $3)))
-   and not exists (select from unnest($5::text[], $6::text[]) as f (name, allowed)
+select c.code, c.display
+  from candidate c
+ where not exists (select from unnest($5::text[], $6::text[]) as f (name, allowed)
                     where not coalesce(lower(c.properties->>f.name) = any(string_to_array(lower(f.allowed), ',')), false))
    and not exists (select from unnest($8::text[]) as word (pattern)
                     where lower(c.display) not like word.pattern and lower(c.code) not like word.pattern)
