@@ -128,6 +128,10 @@ async def test_a_search_finds_what_it_asks_for(shelf: Shelf) -> None:
 async def test_a_compartment_holds_what_is_about_its_patient(shelf: Shelf) -> None:
     assert sorted(await shelf.find("Observation", compartment=("Patient", "anna"))) == ["o1", "o2"]
     assert sorted(await shelf.find(None, compartment=("Patient", "ben"))) == ["ben", "o3", "o4"]
+    assert await shelf.find(None, "_type=Observation&code=2345-7", compartment=("Patient", "ben")) == ["o4"]
+    assert await shelf.find("Patient", compartment=("Patient", "ben")) == ["ben"]
+    assert await shelf.find("Patient", compartment=("Patient", "nobody")) == []
+    assert await shelf.find("Organization", compartment=("Patient", "ben")) == []
 
 
 async def test_pages_follow_each_other_without_gap_or_repetition(shelf: Shelf) -> None:
@@ -153,6 +157,22 @@ async def test_pages_follow_each_other_without_gap_or_repetition(shelf: Shelf) -
             if after is None:
                 break
         assert walked == whole, text
+
+
+async def test_places_are_found_by_their_distance_from_a_position(shelf: Shelf) -> None:
+    places = {"gate": ("52.516275", "13.377704"), "tower": ("52.520803", "13.409420"), "harbour": ("53.545", "9.966")}
+    for name, (latitude, longitude) in places.items():
+        position = {"latitude": Decimal(latitude), "longitude": Decimal(longitude)}
+        await shelf.put({"resourceType": "Location", "id": name, "position": position})
+    await shelf.put({"resourceType": "Location", "id": "nowhere"})
+    for asked, found in (
+        ("52.516275|13.377704|2.21|km", ["gate", "tower"]),
+        ("52.516275|13.377704|2.20", ["gate"]),
+        ("52.516275|13.377704|2210|m", ["gate", "tower"]),
+        ("52.516275|13.377704|200|[mi_i]", ["gate", "harbour", "tower"]),
+        ("-52.516275|13.377704,53.5|10", ["harbour"]),
+    ):
+        assert sorted(await shelf.find("Location", f"near={asked}")) == found, asked
 
 
 async def test_totals_are_exact_or_estimated_as_asked(shelf: Shelf) -> None:

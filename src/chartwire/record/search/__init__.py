@@ -6,8 +6,8 @@
 
 Read: `model.py` (a query and its page), `parameters.py` (what can be searched by; /metadata reads it too),
 `language.py` (a whole search), `terms.py` (one parameter; chains), `merging.py` (one of several types), the values of
-each kind (`tokens.py` with `codes.py`, `strings.py`, `references.py`, `ranges.py`, `composites.py`, on `values.py`),
-`sorting.py`, `context.py`, `errors.py`; `running.py`.
+each kind on `values.py` (`tokens.py` with `codes.py`, `strings.py`, `references.py`, `ranges.py`, `composites.py`,
+`near.py`), `sorting.py`, `context.py`, `errors.py`; `running.py`.
 """
 
 from chartwire.record.search.context import Context

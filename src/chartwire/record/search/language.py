@@ -177,5 +177,5 @@ def _compartment(types: tuple[str, ...], owner: str, fhir_id: str, people: set[U
     if found:
         ways.append(Rows("token", tuple(key for _, key in found), value, rank=Rank.REFERENCE, owners=owners))
     if owner in types:
-        ways.append(Ids((place,), owner))
+        ways.append(Ids((place,), owner if len(types) > 1 else ""))
     return ways[0] if len(ways) == 1 else AnyOf(tuple(ways), Rank.REFERENCE if ways else Rank.EVERYTHING)

@@ -107,7 +107,7 @@ def supported(resource_type: str) -> Mapping[str, Parameter]:
 def _parameter(resource_type: str, told: SearchParameter) -> Parameter | None:
     if told.code in OF_THE_ROW:
         return Parameter(resource_type, told, None, prefixes=PREFIXES if told.kind == "date" else ())
-    if told.code in OF_THE_TEXT:
+    if told.code in OF_THE_TEXT or (told.kind == "special" and told.code == "near"):
         return Parameter(resource_type, told, None)
     place = place_of(resource_type, told.code)
     if place is None or told.kind not in _MODIFIERS or not _is_indexed(resource_type, told):

@@ -13,7 +13,7 @@ from chartwire.core.limits import (
     FHIR_SEARCH_WORDS_MAX,
 )
 from chartwire.formats.fhir.definitions import served_types
-from chartwire.record.search import composites, ranges, references, strings, tokens
+from chartwire.record.search import composites, near, ranges, references, strings, tokens
 from chartwire.record.search.context import Context
 from chartwire.record.search.errors import InvalidValueError, SearchError
 from chartwire.record.search.parameters import OF_THE_ROW, OF_THE_TEXT, TABLES, Parameter, part_of, supported
@@ -39,6 +39,7 @@ _KINDS: Mapping[str, Read] = {
     "number": ranges.numbers,
     "quantity": ranges.quantities,
     "reference": references.condition,
+    "special": near.condition,
     "string": strings.condition,
     "token": tokens.condition,
     "uri": references.uri,

@@ -107,6 +107,16 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class Near:
+    """The candidate's position (degrees, in its body) is at most `metres` away, along the earth's surface."""
+
+    latitude: float
+    longitude: float
+    metres: float
+    rank: Rank = Rank.EVERYTHING
+
+
+@dataclass(frozen=True, slots=True)
 class AnyOf:
     """One of the conditions holds; none of none does."""
 
@@ -122,7 +132,7 @@ class AllOf:
     rank: Rank = Rank.CODE
 
 
-Condition = Rows | Ids | Updated | Chain | Has | Words | AnyOf | AllOf
+Condition = Rows | Ids | Updated | Chain | Has | Words | Near | AnyOf | AllOf
 
 Position = tuple[str | None, ...]
 """Where a page ended: a sort value as text for each sort (None for a resource without), the id, and the type."""

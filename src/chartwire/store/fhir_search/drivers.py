@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from chartwire.store.fhir_search.candidate import Candidate
 from chartwire.store.fhir_search.conditions import AllOf, AnyOf, Chain, Condition, Has, Ids, Rank, Rows, Search
-from chartwire.store.fhir_search.filters import Candidate, all_hold, fits, is_certain, referred, there
+from chartwire.store.fhir_search.filters import all_hold, fits, is_certain, referred, there
 from chartwire.store.fhir_search.ordering import valued
 from chartwire.store.fhir_search.statement import Statement
 
@@ -37,6 +38,7 @@ def driven(statement: Statement, condition: Condition, walk: Walk | None = None)
     """A query of the ids that a condition leaves, some perhaps twice; in an order where their index rows have it.
 
     Ids of resources that are not there may be among them where the condition is Ids or Has: see `is_certain`.
+    Where `is_typed`, it gives the type of each, too.
     """
     match condition:
         case Rows():

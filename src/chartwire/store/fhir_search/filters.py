@@ -1,9 +1,9 @@
 """Conditions of a candidate that is at hand: each is looked up from the candidate's id."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import assert_never
 
+from chartwire.store.fhir_search.bodies import of_body
+from chartwire.store.fhir_search.candidate import Candidate
 from chartwire.store.fhir_search.conditions import (
     AllOf,
     Alternative,
@@ -13,6 +13,7 @@ from chartwire.store.fhir_search.conditions import (
     Condition,
     Has,
     Ids,
+    Near,
     Rows,
     Table,
     Updated,
@@ -24,39 +25,26 @@ _FENCE = " offset 0"
 """Behind a subquery: it runs as written, for one candidate at a time."""
 _ENDS: dict[Table, Kind] = {"date": "timestamptz", "number": "double precision"}
 _UUID = "'[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$'"
-_NARRATIVE = "lower(coalesce({body}::json #>> '{{text,div}}', ''))"
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A resource as expressions: its id and type, and the time of its change where its row is at hand."""
-
-    id: str
-    type: str
-    updated: str | None = None
 
 
 def holds(statement: Statement, condition: Condition, candidate: Candidate) -> str:
     """SQL that is true where the condition holds of the candidate."""
     match condition:
-        case Rows():
-            return _rows(statement, condition, candidate)
-        case Ids():
-            return _ids(statement, condition, candidate)
-        case Updated():
-            return _updated(statement, condition, candidate)
-        case Chain():
-            return _chain(statement, condition, candidate)
-        case Has():
-            return _has(statement, condition, candidate)
-        case Words():
-            return _words(statement, condition, candidate)
         case AnyOf():
             return _any(holds(statement, one, candidate) for one in condition.conditions)
         case AllOf():
             return " and ".join(all_hold(statement, condition.conditions, candidate))
-        case _:
-            assert_never(condition)
+        case Words() | Near():
+            return of_body(statement, condition, candidate)
+        case Rows():
+            return _rows(statement, condition, candidate)
+        case Chain():
+            return _chain(statement, condition, candidate)
+        case Has():
+            return _has(statement, condition, candidate)
+        case Ids():
+            return _ids(statement, condition, candidate)
+    return _updated(statement, condition, candidate)
 
 
 def all_hold(statement: Statement, conditions: tuple[Condition, ...], candidate: Candidate) -> list[str]:
@@ -69,7 +57,7 @@ def is_certain(condition: Condition) -> bool:
     match condition:
         case Rows():
             return not condition.negated
-        case Updated() | Chain() | Words():
+        case Updated() | Chain() | Words() | Near():
             return True
         case AnyOf():
             return all(is_certain(one) for one in condition.conditions)
@@ -177,15 +165,6 @@ def _has(statement: Statement, has: Has, candidate: Candidate) -> str:
     value = f"{alias}.value = {statement.parameter(f'{has.type}/', 'text')} || {candidate.id}::text"
     where = " and ".join([statement.keys(f"{alias}.key", has.keys), value, *inner])
     return f"exists (select from fhir_token {alias} where {alias}.org_id = {statement.org} and {where}{_FENCE})"
-
-
-def _words(statement: Statement, words: Words, candidate: Candidate) -> str:
-    text = _NARRATIVE.format(body="w.body") if words.narrative else "lower(w.body)"
-    each = " and ".join(f"strpos({text}, {statement.parameter(word, 'text')}) > 0" for word in words.words)
-    return (
-        f"exists (select from resource w where w.org_id = {statement.org} and w.type = {candidate.type}"
-        f" and w.id = {candidate.id} and not w.deleted and {each}{_FENCE})"
-    )
 
 
 def _any(conditions: Iterable[str]) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from chartwire.store.fhir_search.candidate import Candidate
 from chartwire.store.fhir_search.conditions import Position, Sort
-from chartwire.store.fhir_search.filters import Candidate
 from chartwire.store.fhir_search.statement import Kind, Statement
 
 _VALUES: dict[str, tuple[str, Kind]] = {

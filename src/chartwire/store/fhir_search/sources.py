@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from chartwire.store.fhir_search.candidate import Candidate
 from chartwire.store.fhir_search.conditions import Condition, Search, Sort
 from chartwire.store.fhir_search.drivers import Walk, driven, is_single, is_typed
-from chartwire.store.fhir_search.filters import Candidate, all_hold, is_certain, not_merged, there
+from chartwire.store.fhir_search.filters import all_hold, is_certain, not_merged, there
 from chartwire.store.fhir_search.ordering import is_first, rows_of
 from chartwire.store.fhir_search.statement import Statement
 

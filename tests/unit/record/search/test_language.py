@@ -77,6 +77,10 @@ def test_a_refusal_says_what_is_known_instead() -> None:
         ("Observation", "value-quantity=1e999"),
         ("Observation", "value-quantity=NaN"),
         ("Observation", "code-value-quantity=x"),
+        ("Location", "near=91|0"),
+        ("Location", "near=1|0|x"),
+        ("Location", "near=1|0|5|parsec"),
+        ("Location", "near=NaN|0|5"),
         ("Observation", "code:in=http://nowhere.example/set"),
         ("Observation", "code:below=x"),
         ("Observation", "subject=#contained"),
@@ -165,7 +169,6 @@ def test_every_parameter_of_the_definitions_is_supported_or_refused() -> None:
 def test_what_is_not_supported_is_a_short_list() -> None:
     missing = {f"{kind}.{code}" for kind in served_types() for code in search_parameters(kind).keys() - supported(kind)}
     assert missing == {
-        "Location.near",
         "MolecularSequence.chromosome-variant-coordinate",
         "MolecularSequence.chromosome-window-coordinate",
         "MolecularSequence.referenceseqid-variant-coordinate",
