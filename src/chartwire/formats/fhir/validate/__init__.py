@@ -1,7 +1,7 @@
 """The validator of FHIR R4 resources: `check(resource)` gives every issue with its place, its rule and how to mend it.
 
 Read: issues.py and rules.yaml (what is said), run.py, primitives.py, members.py, shapes.py (types), bindings.py,
-references.py, narrative.py, invariants.py, then profiles.py and slicing.py (what profiles add).
+references.py, invariants.py and by_hand.py, then profiles.py and slicing.py (what profiles add).
 """
 
 from chartwire.formats.fhir.validate.issues import SEVERITIES, Issue, Severity, rules

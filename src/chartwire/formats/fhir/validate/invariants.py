@@ -1,13 +1,13 @@
 """Invariants of the definitions: those that every resource meets by hand, all others by FHIRPath."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 from chartwire.formats.fhir.definitions import children, is_primitive
 from chartwire.formats.fhir.narrative import narrative_fault
+from chartwire.formats.fhir.validate.by_hand import BY_HAND, Holds
 from chartwire.formats.fhir.validate.issues import Place
 from chartwire.formats.fhir.validate.run import Check, Json, Run
 from chartwire.formats.fhirpath import FhirPathError, Path, compile_path
@@ -28,55 +28,7 @@ _UNFIT: Final = (TypeError, ValueError, AttributeError, LookupError, ArithmeticE
 _LOOKS_ELSEWHERE: Final = ("%", "$this", "descendants", "children", "hasValue", "resolve", "repeat", "ofType")
 _QUOTED: Final = re.compile(r"'(?:\\.|[^'\\])*'")
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
-_DATE_CHARACTERS: Final = 10
 _VALUES: Final = ("value", "_value")
-
-
-def _has(held: Json, name: str) -> bool:
-    return name in held or f"_{name}" in held
-
-
-def _in_order(period: Json) -> bool:
-    """Whether a Period may be in order (per-1): dates of different precision are compared as far as both go."""
-    start, end = period.get("start"), period.get("end")
-    if type(start) is not str or type(end) is not str or (start <= end and len(start) == len(end)):
-        return True
-    if "T" in start and "T" in end:
-        try:
-            return datetime.fromisoformat(start) <= datetime.fromisoformat(end)
-        except (ValueError, TypeError):
-            return True
-    known = min(len(start), len(end), _DATE_CHARACTERS)
-    return start[:known] <= end[:known]
-
-
-def _value_told_once(observation: Json) -> bool:
-    """obs-7: no component has the code of an Observation that has a value itself."""
-    parts = observation.get("component")
-    if type(parts) is not list or not any(name.startswith(_VALUES) for name in observation):
-        return True
-    codings = _codings(observation)
-    return all(codings.isdisjoint(_codings(part)) for part in parts if type(part) is dict)
-
-
-def _codings(held: Json) -> set[str]:
-    """The codings of `code`, in a form in which equal ones are equal text."""
-    code = held.get("code")
-    codings = code.get("coding") if type(code) is dict else None
-    return {repr(sorted(one.items())) for one in codings if type(one) is dict} if type(codings) is list else set()
-
-
-BY_HAND: Final[Mapping[str, Callable[[Json], bool]]] = {
-    "per-1": _in_order,
-    "cpt-2": lambda held: not _has(held, "value") or _has(held, "system"),
-    "qty-3": lambda held: not _has(held, "code") or _has(held, "system"),
-    "att-1": lambda held: not _has(held, "data") or _has(held, "contentType"),
-    "sqty-1": lambda held: not _has(held, "comparator"),
-    "obs-6": lambda held: "dataAbsentReason" not in held or not any(name.startswith(_VALUES) for name in held),
-    "obs-7": _value_told_once,
-    "pat-1": lambda held: any(name in held for name in ("name", "telecom", "address", "organization")),
-}
-"""By key, for the object that the invariant stands on. A test holds each to the expression in the definitions."""
 
 
 def check_narrative(held: Json, place: Place, run: Run) -> None:
@@ -138,7 +90,7 @@ def _idle_without(path: Path, type_name: str) -> frozenset[str] | None:
     return frozenset(form for name, child in known if child.element in words for form in (name, f"_{name}"))
 
 
-def _by_hand(holds: Callable[[Json], bool], key: str, severity: str, human: str) -> Check:
+def _by_hand(holds: Holds, key: str, severity: str, human: str) -> Check:
     def check(held: Any, _: Json, place: Place, run: Run) -> None:
         if not holds(held):
             run.findings.add_invariant(key, severity, human, place)
