@@ -27,7 +27,7 @@ _TYPE_FUNCTIONS = frozenset({"is", "as", "ofType"})
 def compile_steps(expression: Expression, wrap: Callable[[Step], Step] | None = None) -> Step:
     """The closure of a whole expression; `wrap` goes round every part (user expressions count steps with it).
 
-    Raises FhirPathError for unknown functions, variables' names apart, wrong numbers of arguments, unknown types.
+    Raises FhirPathError for unknown functions and types and for wrong numbers of arguments.
     """
     return _Compiler(wrap).step(expression)
 

@@ -221,9 +221,14 @@ def string(value: str) -> list[Node]:
 
 def number(value: int | Decimal) -> list[Node]:
     """A number as a collection; nothing where it is greater than any that FHIRPath must know (N1, 5.7: overflow)."""
-    if not -_NUMBER_END < value < _NUMBER_END:
+    if not in_bounds(value):
         return []
     return [Node(value, "System.Integer" if type(value) is int else "System.Decimal")]
+
+
+def in_bounds(value: int | Decimal) -> bool:
+    """Whether a number is one that FHIRPath must know; greater ones are not calculated with."""
+    return -_NUMBER_END < value < _NUMBER_END
 
 
 def only(items: list[Node], where: str) -> Node | None:

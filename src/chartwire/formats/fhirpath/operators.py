@@ -5,11 +5,11 @@ http://hl7.org/fhirpath/N1/index.html#operations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from chartwire.formats.fhirpath import quantities, temporal
-from chartwire.formats.fhirpath.nodes import KINDS, Node, boolean, number, only, string, truth
+from chartwire.formats.fhirpath.nodes import KINDS, Node, boolean, in_bounds, number, only, string, truth
 from chartwire.formats.fhirpath.quantities import Quantity
 from chartwire.formats.fhirpath.syntax import FhirPathError
 
@@ -176,7 +176,10 @@ def _alike_json(left: Any, right: Any) -> bool:
         return left is right
     if isinstance(left, int | Decimal) and isinstance(right, int | Decimal):
         places = min(_places(left), _places(right))
-        return round(Decimal(left), places) == round(Decimal(right), places)
+        try:
+            return round(Decimal(left), places) == round(Decimal(right), places)
+        except ArithmeticError:
+            return left == right
     return bool(left == right)
 
 
@@ -204,7 +207,7 @@ def _calculated(sign: str, on_numbers: Callable[[Any, Any], Any]) -> Collections
 def _bounded(on_numbers: Callable[[Any, Any], Any], left: Any, right: Any) -> list[Node]:
     try:
         result = on_numbers(left, right)
-    except (ZeroDivisionError, InvalidOperation, OverflowError):
+    except ArithmeticError:
         return []
     return [] if result is None else number(result)
 
@@ -228,7 +231,10 @@ def _on_quantities(operate: Callable[[Quantity, Quantity], Quantity | None]) -> 
         one, other = as_quantity(left), as_quantity(right)
         if one is None or other is None:
             return []
-        found = operate(one.value, other.value)
+        try:
+            found = operate(one.value, other.value)
+        except ArithmeticError:
+            return []
         return [] if found is None else [Node(found, "System.Quantity")]
 
     return run
@@ -242,8 +248,9 @@ def _divided(left: Any, right: Any) -> Decimal:
     return Decimal(left) / Decimal(right)
 
 
-def _whole(left: Any, right: Any) -> int:
-    return int(Decimal(left) / Decimal(right))
+def _whole(left: Any, right: Any) -> int | None:
+    quotient = Decimal(left) / Decimal(right)
+    return int(quotient) if in_bounds(quotient) else None
 
 
 def _rest(left: Any, right: Any) -> int | Decimal:
@@ -257,8 +264,8 @@ _SPECIAL: dict[tuple[str, str, str], Callable[[Node, Node], list[Node]]] = {
     ("-", "date", "quantity"): _moved(-1),
     ("+", "time", "quantity"): _moved(1),
     ("-", "time", "quantity"): _moved(-1),
-    **{("+", *kinds): _on_quantities(quantities.added) for kinds in (("quantity", "quantity"),)},
-    **{("-", *kinds): _on_quantities(_minus) for kinds in (("quantity", "quantity"),)},
+    ("+", "quantity", "quantity"): _on_quantities(quantities.added),
+    ("-", "quantity", "quantity"): _on_quantities(_minus),
     **{
         (sign, *kinds): _on_quantities(operate)
         for sign, operate in (("*", quantities.multiplied), ("/", quantities.divided))
@@ -276,8 +283,10 @@ def _ordered(sign: str, holds: Callable[[int], bool]) -> Collections:
 
 
 def _joined(left: list[Node], right: list[Node]) -> list[Node]:
-    one, other = only(left, "`&`"), only(right, "`&`")
-    return string("".join(str(item.value) for item in (one, other) if item is not None and item.value is not None))
+    texts = [item.value for item in (only(left, "`&`"), only(right, "`&`")) if item is not None]
+    if not all(text is None or type(text) is str for text in texts):
+        raise FhirPathError("`&` joins texts only", code="fhirpath_types")
+    return string("".join(text for text in texts if text is not None))
 
 
 def _not(value: bool | None) -> bool | None:
@@ -307,10 +316,6 @@ def _exclusive(left: bool | None, right: bool | None) -> bool | None:
     return None if left is None or right is None else left != right
 
 
-def _logic(sign: str, combine: Callable[[bool | None, bool | None], bool | None]) -> Collections:
-    return lambda left, right: boolean(combine(truth(left, f"`{sign}`"), truth(right, f"`{sign}`")))
-
-
 OPERATORS: dict[str, Collections] = {
     "=": lambda left, right: boolean(equals(left, right)),
     "!=": lambda left, right: boolean(_not(equals(left, right))),
@@ -329,8 +334,6 @@ OPERATORS: dict[str, Collections] = {
     "&": _joined,
     "in": lambda left, right: _member(right, left, "in"),
     "contains": lambda left, right: _member(left, right, "contains"),
-    "and": _logic("and", conjunction),
-    "or": _logic("or", disjunction),
-    "xor": _logic("xor", _exclusive),
-    "implies": _logic("implies", lambda left, right: disjunction(_not(left), right)),
+    "xor": lambda left, right: boolean(_exclusive(truth(left, "`xor`"), truth(right, "`xor`"))),
 }
+"""Those whose operands are both evaluated; the compiler has `and`, `or`, `implies` and `|`."""

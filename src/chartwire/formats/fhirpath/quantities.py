@@ -90,7 +90,10 @@ def compare(left: Quantity, right: Quantity) -> int | None:
     ours, theirs = scale(left.unit), scale(right.unit)
     if ours is None or theirs is None or ours.dimensions != theirs.dimensions or _mixed(left.unit, right.unit):
         return None
-    one, other = left.value * ours.factor, right.value * theirs.factor
+    try:
+        one, other = left.value * ours.factor, right.value * theirs.factor
+    except ArithmeticError:
+        return None
     return (one > other) - (one < other)
 
 

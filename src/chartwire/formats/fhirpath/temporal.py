@@ -33,6 +33,8 @@ _FIRST = (0, 1, 1, 0, 0, 0)
 _DATE_DIGITS = {4: 1, 6: 2, 8: 3, 12: 5, 14: 6, 17: 6}
 _TIME_DIGITS = {2: 1, 4: 2, 6: 3, 9: 3}
 _UCUM = {"'wk'": "week", "'d'": "day", "'h'": "hour", "'min'": "minute", "'s'": "second", "'ms'": "millisecond"}
+_AMOUNT_MAX = 10**15
+"""Of any unit: in milliseconds more than there are from year 1 to year 9999."""
 _LAST_DAY = date.max.toordinal()
 
 Parts = tuple[int | Decimal, ...]
@@ -83,7 +85,7 @@ def later(text: str, amount: Decimal, unit: str) -> str | None:
     What is finer than the precision of the value is cut off; months keep the day where it exists (N1, 6.6.7).
     """
     start, name = moment(text), duration_unit(unit)
-    if start is None or name is None:
+    if start is None or name is None or abs(amount) > _AMOUNT_MAX:
         return None
     finest = _UNITS[len(start.parts) - 1]
     steps, name = _in_precision(amount, name, finest)
@@ -94,7 +96,7 @@ def later(text: str, amount: Decimal, unit: str) -> str | None:
 def later_time(text: str, amount: Decimal, unit: str) -> str | None:
     """A time of day moved round the clock by hours or less; None for other units."""
     start, name = time_of_day(text), duration_unit(unit)
-    if start is None or name is None or SECONDS[name] > 3600:
+    if start is None or name is None or SECONDS[name] > 3600 or abs(amount) > _AMOUNT_MAX:
         return None
     seconds = sum((part * scale for part, scale in zip(start.parts, (3600, 60, 1), strict=False)), Decimal(0))
     seconds = (seconds + amount * SECONDS[name]) % 86400

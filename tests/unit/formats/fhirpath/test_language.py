@@ -141,6 +141,12 @@ ANSWERS = [
     ("2.power(3)", [8]),
     ("2.power(1000000)", []),
     ("(-1).power(0.5)", []),
+    ("%huge * %huge", []),
+    ("%huge.floor()", []),
+    ("%huge div 1", []),
+    ("%huge ~ 1", [False]),
+    ("%huge.toQuantity() * %huge.toQuantity()", []),
+    ("%huge.toQuantity('km') > 1 'm'", []),
     ("(-2.1).floor()", [-3]),
     ("(-5.5 'mg').abs() = 5.5 'mg'", [True]),
     ("1.587.lowBoundary(6)", [Decimal("1.586500")]),
@@ -210,7 +216,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("expression", "answer"), ANSWERS, ids=[expression for expression, _ in ANSWERS])
 def test_an_expression_has_the_answer_of_the_specification(expression, answer):
-    found = compile_path(expression).evaluate(PATIENT)
+    found = compile_path(expression).evaluate(PATIENT, None, {"huge": Decimal("1e999999")})
     assert (found, [type(one) for one in found]) == (answer, [type(one) for one in answer])
 
 
@@ -258,6 +264,7 @@ IMPOSSIBLE = [
     "(true | 'foo').allTrue()",
     "iif(1|2|3, true, false)",
     "%unknown",
+    "true & 'x'",
     "'x'.matches('(')",
 ]
 

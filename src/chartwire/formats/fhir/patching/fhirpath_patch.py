@@ -66,7 +66,7 @@ class _Operation:
 def _read(parameter: Any, place: str, meter: Meter) -> _Operation:
     if not isinstance(parameter, dict) or parameter.get("name") != "operation":
         raise invalid(place, "must be named `operation`")
-    parts = {part.get("name", ""): part for part in _objects(parameter.get("part"))}
+    parts = {str(part.get("name")): part for part in _objects(parameter.get("part"))}
     operation = _Operation("", "", parts, place, meter)
     kind, path = operation.text("type"), operation.text("path")
     if kind not in _OPERATIONS:
@@ -75,6 +75,7 @@ def _read(parameter: Any, place: str, meter: Meter) -> _Operation:
 
 
 def _value_of(part: Json, place: str) -> tuple[str, Any]:
+    """Type and value of a part; of an object made of parts the typed values by name, until `_fitted` knows its type."""
     if "resource" in part:
         return "*", deepcopy(part["resource"])
     for name, value in part.items():
@@ -83,17 +84,10 @@ def _value_of(part: Json, place: str) -> tuple[str, Any]:
             return child.type, deepcopy(value)
     made: Json = {}
     for inner in _objects(part.get("part")):
-        name = str(inner.get("name", ""))
-        type_name, value = _value_of(inner, place)
-        _join(made, name, type_name, value)
+        made.setdefault(str(inner.get("name")), []).append(_value_of(inner, place))
     if not made:
         raise invalid(place, "has a `value` without a value")
     return "", made
-
-
-def _join(made: Json, name: str, type_name: str, value: Any) -> None:
-    """A part of an anonymous object; parts of one name are a list. Its type is known later (`_fitted`)."""
-    made.setdefault(name, []).append((type_name, value))
 
 
 def _add(body: Json, operation: _Operation) -> None:

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation, Overflow
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
 from chartwire.formats.fhirpath import temporal
 from chartwire.formats.fhirpath.functions.registry import Function, exactly, on_items, whole_of
-from chartwire.formats.fhirpath.nodes import KINDS, Node, number, only
+from chartwire.formats.fhirpath.nodes import KINDS, Node, in_bounds, number, only
 from chartwire.formats.fhirpath.operators import quantity_of
 from chartwire.formats.fhirpath.quantities import Quantity
 from chartwire.formats.fhirpath.surroundings import Env, Step
@@ -22,7 +22,7 @@ def _numeric(items: list[Node], where: str) -> Node | None:
         return None
     if KINDS[item.type] not in ("number", "quantity"):
         raise FhirPathError(f"{where} needs a number", code="fhirpath_types")
-    return item
+    return item if KINDS[item.type] == "quantity" or in_bounds(item.value) else None
 
 
 def _calculated(name: str, calculate: Callable[[Any], Any], *, whole: bool = False) -> Function:
@@ -44,7 +44,7 @@ def _answer(calculate: Callable[..., Any], *values: Any) -> list[Node]:
     """The result as a number; nothing where it does not exist or is out of bounds."""
     try:
         found = calculate(*values)
-    except (InvalidOperation, Overflow, ValueError, ZeroDivisionError, OverflowError):
+    except (ArithmeticError, ValueError):
         return []
     return [] if isinstance(found, Decimal) and not found.is_finite() else number(found)
 
