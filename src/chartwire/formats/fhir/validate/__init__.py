@@ -5,6 +5,6 @@ references.py, invariants.py and by_hand.py, then profiles.py and slicing.py (wh
 """
 
 from chartwire.formats.fhir.validate.issues import SEVERITIES, Issue, Severity, rules
-from chartwire.formats.fhir.validate.validator import check, errors_of
+from chartwire.formats.fhir.validate.validator import check
 
-__all__ = ["SEVERITIES", "Issue", "Severity", "check", "errors_of", "rules"]
+__all__ = ["SEVERITIES", "Issue", "Severity", "check", "rules"]

@@ -11,6 +11,7 @@ from chartwire.formats.fhir.validate.run import Json, Run
 from chartwire.formats.fhir.validate.snapshots import Node
 
 _THIS: Final = "$this"
+_URL: Final = "url"
 
 
 class Item(NamedTuple):
@@ -38,15 +39,18 @@ class Slice(NamedTuple):
 class Slicing:
     """The slices of one element."""
 
-    __slots__ = ("closed", "profile", "slices")
+    __slots__ = ("closed", "decided", "profile", "slices")
 
     def __init__(self, slices: Sequence[Slice], *, closed: bool, profile: str) -> None:
         self.slices = slices
-        self.closed = closed
+        self.decided = all(one.belongs is not None for one in slices)
+        self.closed = closed and self.decided
         self.profile = profile
 
     def check(self, items: Sequence[Item], owner: Json, place: Place, run: Run) -> None:
         """Put each value into its slice, check it by that, and count. `place` is the element's."""
+        if items and not self.decided:
+            run.findings.add("slice-not-checked", place, profile=self.profile)
         counts = [0] * len(self.slices)
         for item in items:
             number = self._slice_of(item)
@@ -91,23 +95,17 @@ def _test(node: Node, kind: str, path: str) -> Matcher | None:
 
 def _by_value(node: Node, steps: Sequence[str]) -> Matcher | None:
     """The value at a path, by what the slice fixes there, around it or below it."""
-    here: Node | None = node
+    here = node
     for taken in range(len(steps) + 1):
-        if here is None:
-            return None
         requirement = requirement_of(here.element)
         if requirement is not None:
             return _at(steps[:taken], requirement.met_by)
         if taken < len(steps):
             found = here.at(steps[taken])
-            if found is None and steps[taken:] == ["url"]:
-                return _by_url(here, steps)
+            if found is None:
+                return _by_url(here, steps) if steps[taken:] == [_URL] else None
             here = found
-    if here is node and steps:
-        return None
-    if steps[-1:] == ["url"] and here is not None and requirement_of(here.element) is None:
-        return _by_url(node, steps)
-    test = _below(here) if here is not None else None
+    test = _below(here)
     return _at(steps, test) if test is not None else None
 
 

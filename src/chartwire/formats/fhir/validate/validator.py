@@ -1,6 +1,6 @@
 """The entrance of the validator."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from chartwire.formats.fhir.terminology import TERMINOLOGY, Terminology
 from chartwire.formats.fhir.validate.issues import Findings, Issue, Place
@@ -25,8 +25,3 @@ def check(
         if canonical not in named:
             check_profile(canonical, resource, place, run)
     return findings.all()
-
-
-def errors_of(issues: Iterable[Issue]) -> list[Issue]:
-    """Those for which a resource is refused."""
-    return [issue for issue in issues if issue.severity == "error"]
