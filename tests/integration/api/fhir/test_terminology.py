@@ -156,11 +156,29 @@ async def test_a_code_is_in_a_value_set_or_not_and_a_wrong_name_is_told(client):
     assert told(await ask(client, path, url=GENDER, system=GENDERS, code="male", display=" male "))["result"] is True
 
 
+async def test_codes_that_only_group_others_do_not_count_where_they_are_not_wanted(client):
+    asked = {"url": f"{R4}consent-category", "system": ACT_CODE, "code": "_ActConsentType"}
+    assert told(await ask(client, "ValueSet/$validate-code", **asked))["result"] is True
+    assert told(await ask(client, "ValueSet/$validate-code", abstract="false", **asked))["result"] is False
+
+
+async def test_a_version_that_is_not_the_one_known_here_answers_nothing(client):
+    for version, status in (("4.0.1", 200), ("9", 404)):
+        for path in ("$lookup", "$validate-code"):
+            named = {"url": GENDERS} if path == "$validate-code" else {"system": GENDERS}
+            await ask(client, f"CodeSystem/{path}", status, code="male", version=version, **named)
+
+
 async def test_a_concept_is_in_where_one_of_its_codes_is(client):
     concept = {"coding": [{"system": "http://example.org", "code": "1"}, {"system": GENDERS, "code": "other"}]}
     url = {"name": "url", "valueUri": GENDER}
     path = "ValueSet/$validate-code"
     assert told(await tell(client, path, url, {"name": "codeableConcept", "valueCodeableConcept": concept}))["result"]
+    system = {"name": "url", "valueUri": GENDERS}
+    answer = await tell(
+        client, "CodeSystem/$validate-code", system, {"name": "codeableConcept", "valueCodeableConcept": concept}
+    )
+    assert told(answer)["result"] is True, "of the concept, the code of this system counts"
     coding = {"name": "coding", "valueCoding": concept["coding"][0]}
     assert told(await tell(client, path, url, coding))["result"] is False
     await tell(client, path, url, coding, {"name": "code", "valueCode": "x"}, status=400)

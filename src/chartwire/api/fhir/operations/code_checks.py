@@ -14,6 +14,7 @@ from chartwire.api.fhir.operations.coded import (
     parameters,
     shaped,
     text,
+    truth,
     unknown,
     value_set,
 )
@@ -27,40 +28,63 @@ from chartwire.core.limits import HTTP_BODY_BYTES_MAX
 from chartwire.formats.fhir.definitions import code_system
 from chartwire.formats.fhir.definitions.grammars import GRAMMARS
 from chartwire.formats.fhir.definitions.membership import Evaluator
-from chartwire.record.terminology import LoadedContent
+from chartwire.record.terminology import LoadedContent, Terminologies
 
-_IN_VALUE_SET = ("url", "valueSet", "valueSetVersion", *CODING_PARAMETERS, "systemVersion", "abstract")
+_IN_VALUE_SET = ("url", "valueSet", "valueSetVersion", *CODING_PARAMETERS, "abstract")
 _IN_SYSTEM = ("url", "version", *CODING_PARAMETERS)
 
 
 async def in_value_set(request: Request, services: Services) -> Answer:
-    """`GET` or `POST /fhir/R4/ValueSet/$validate-code` and `/ValueSet/{id}/$validate-code`."""
+    """`GET` or `POST /fhir/R4/ValueSet/$validate-code` and `/ValueSet/{id}/$validate-code`.
+
+    Codes that only group others count, unless `abstract` is false.
+    """
     found = await given(request, _IN_VALUE_SET)
     named = await value_set(request, services, found)
     told = codings(found, needs_system=False)
     content = await services.terminologies.content(asked_pairs(told))
     evaluator = Evaluator(content)
-    return _judged(
-        told, content, lambda coding: evaluator.holds(named.told, coding.system, coding.code), "the value set"
-    )
+    grouping = "abstract" not in found or truth(found, "abstract")
+
+    def holds(coding: Coding) -> bool | None:
+        usable = grouping or not _is_abstract(coding)
+        return evaluator.holds(named.told, coding.system, coding.code) if usable else False
+
+    return _judged(told, content, holds, "the value set")
 
 
 async def in_system(request: Request, services: Services) -> Answer:
-    """`GET` or `POST /fhir/R4/CodeSystem/$validate-code`; `url` names the system, or the coding does."""
+    """`GET` or `POST /fhir/R4/CodeSystem/$validate-code`; `url` names the system, and of a concept only its codes
+    count; else the codings name theirs."""
     found = await given(request, _IN_SYSTEM)
-    told = [_with_system(coding, text(found, "url")) for coding in codings(found, needs_system=False)]
+    url = text(found, "url").partition("|")[0]
+    told = [_with_system(coding, url) for coding in codings(found, needs_system=not url)]
+    told = [coding for coding in told if coding.system == (url or coding.system)]
     content = await services.terminologies.content(asked_pairs(told))
-    if not any(is_known(content, coding.system) for coding in told):
-        raise unknown("unknown_code_system", NOT_KNOWN)
+    for system in {url} if url else {coding.system for coding in told}:
+        await must_be_known(services.terminologies, content, system, text(found, "version"))
     return _judged(told, content, lambda coding: content.has(coding.system, coding.code), "the code system")
 
 
 NOT_KNOWN = "the code system does not come with R4 or US Core, and is not loaded: `chartwire terminology load`"
 
 
-def is_known(content: LoadedContent, system: str) -> bool:
-    """Whether something is known of a system: listed in a package, judged by a grammar, or loaded."""
-    return system in content.systems or system in GRAMMARS or code_system(system) is not None
+async def must_be_known(known: Terminologies, content: LoadedContent, system: str, version: str) -> None:
+    """Raises ApiError (`unknown_code_system`) for a system that no package lists, no grammar judges and nobody has
+    loaded, and for another `version` ("" is any) than the one that is known."""
+    if not (system in content.systems or system in GRAMMARS or code_system(system) is not None):
+        raise unknown("unknown_code_system", NOT_KNOWN)
+    if version and version != await version_of(known, system):
+        raise unknown("unknown_code_system", "this version of the code system is not known here")
+
+
+async def version_of(known: Terminologies, system: str) -> str:
+    """Which version of a system answers, "" where nobody says."""
+    loaded = (await known.systems()).get(system)
+    if loaded is not None:
+        return loaded.version
+    listed = code_system(system)
+    return listed.version if listed else ""
 
 
 def display_of(content: LoadedContent, coding: Coding) -> str:
@@ -72,8 +96,14 @@ def display_of(content: LoadedContent, coding: Coding) -> str:
     return "" if listed is None or place is None else listed.display(place)
 
 
+def _is_abstract(coding: Coding) -> bool:
+    listed = code_system(coding.system)
+    place = None if listed is None else listed.place(coding.code)
+    return listed is not None and place in listed.abstract
+
+
 def _with_system(coding: Coding, url: str) -> Coding:
-    return Coding(coding.code, coding.system or url.partition("|")[0], coding.display)
+    return Coding(coding.code, coding.system or url, coding.display)
 
 
 def _judged(
@@ -114,8 +144,7 @@ async def subsumes(request: Request, services: Services) -> Answer:
     if first.system != second.system:
         raise bad_parameter("codingB", "is of the same system as `codingA`")
     content = await services.terminologies.content(asked_pairs([first, second]))
-    if not is_known(content, first.system):
-        raise unknown("unknown_code_system", NOT_KNOWN)
+    await must_be_known(services.terminologies, content, first.system, text(found, "version"))
     for coding in (first, second):
         if content.has(coding.system, coding.code) is not True:
             raise unknown("unknown_code", "the code system has no such code")

@@ -2,8 +2,16 @@
 
 from typing import Any
 
-from chartwire.api.fhir.operations.code_checks import NOT_KNOWN, display_of, is_known
-from chartwire.api.fhir.operations.coded import CODING_PARAMETERS, Coding, asked_pairs, codings, parameters, unknown
+from chartwire.api.fhir.operations.code_checks import display_of, must_be_known, version_of
+from chartwire.api.fhir.operations.coded import (
+    CODING_PARAMETERS,
+    Coding,
+    asked_pairs,
+    codings,
+    parameters,
+    text,
+    unknown,
+)
 from chartwire.api.fhir.operations.given import given
 from chartwire.api.fhir.operations.registry import Operation
 from chartwire.api.http import Answer, Request
@@ -12,7 +20,8 @@ from chartwire.formats.codes import RELEASES
 from chartwire.formats.fhir.definitions import CodeSystem, code_system
 from chartwire.record.terminology import LoadedContent, Terminologies
 
-_KNOWN = (*CODING_PARAMETERS[:2], "coding", "version", "property", "date", "displayLanguage")
+_KNOWN = (*CODING_PARAMETERS[:2], "coding", "version", "property", "displayLanguage")
+"""Displays are in English, whatever the last one wishes."""
 _CHILDREN_MAX = 500
 _TITLES = {release.system: release.title for release in RELEASES}
 _Property = tuple[str, str, Any]
@@ -24,15 +33,14 @@ async def lookup(request: Request, services: Services) -> Answer:
     found = await given(request, _KNOWN)
     coding = codings(found, needs_system=True)[0]
     content = await services.terminologies.content(asked_pairs([coding]))
-    if not is_known(content, coding.system):
-        raise unknown("unknown_code_system", NOT_KNOWN)
+    await must_be_known(services.terminologies, content, coding.system, text(found, "version"))
     if content.has(coding.system, coding.code) is not True:
         raise unknown("unknown_code", "the code system has no such code, as far as is known here")
     told = await _properties(services.terminologies, content, coding)
     wanted = {*found.get("property", ())}
     return parameters(
         ("name", "valueString", _name(coding.system)),
-        ("version", "valueString", await _version(services.terminologies, coding.system)),
+        ("version", "valueString", await version_of(services.terminologies, coding.system)),
         ("display", "valueString", display_of(content, coding) or coding.code),
         *(
             ("property", "part", [{"name": "code", "valueCode": code}, {"name": "value", kind: value}])
@@ -45,14 +53,6 @@ async def lookup(request: Request, services: Services) -> Answer:
 def _name(system: str) -> str:
     listed = code_system(system)
     return listed.name if listed else _TITLES.get(system, system)
-
-
-async def _version(known: Terminologies, system: str) -> str:
-    loaded = (await known.systems()).get(system)
-    if loaded is not None:
-        return loaded.version
-    listed = code_system(system)
-    return listed.version if listed else ""
 
 
 async def _properties(known: Terminologies, content: LoadedContent, coding: Coding) -> list[_Property]:
