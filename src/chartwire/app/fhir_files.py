@@ -1,4 +1,4 @@
-"""FHIR files as pieces to send: Bundles that ask for something as they are, all other resources gathered into batches.
+"""FHIR files as pieces to send: Bundles that ask for something as they are, all other resources gathered.
 
 Directory resources come first where a file's name tells (Synthea's `hospitalInformation*.json`, bulk export's
 `Practitioner.ndjson`), then patients, then what refers to them.
@@ -6,7 +6,7 @@ Directory resources come first where a file's name tells (Synthea's `hospitalInf
 
 import gzip
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -49,28 +49,39 @@ class Single:
 
     @property
     def entry(self) -> bytes:
-        """Its entry in a batch."""
+        """Its entry in a Bundle."""
         method, url = ("PUT", f"{self.kind}/{self.id}") if self.id else ("POST", self.kind)
         return b'{"resource":%s,"request":{"method":"%s","url":"%s"}}' % (self.text, method.encode(), url.encode())
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one request carries: a Bundle as it stood in `file`, or `singles`."""
+    """What one request carries: a Bundle as it stood in `file`, or `singles`, all `together` or each by itself."""
 
     file: str
     body: bytes
     count: int
     singles: tuple[Single, ...] = ()
+    together: bool = False
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether sending it twice is the same as once: every resource of it says its id."""
+        return bool(self.singles) and all(one.id for one in self.singles)
 
     def place(self, index: int) -> str:
         """Where in the files an entry stands."""
         return self.singles[index].place if self.singles else f"{self.file} entry[{index}]"
 
-    def halves(self) -> tuple["Piece", "Piece"]:
-        """The same singles in two requests."""
+    def parts(self) -> tuple["Piece", ...]:
+        """What to send where the whole was refused, as one resource may spoil others: what came singly each by itself,
+        and where not even that can be read in fewer requests. Nothing where there is no such way."""
+        if self.together:
+            return (_gathered(self.singles, together=False),)
+        if len(self.singles) < 2:
+            return ()
         middle = len(self.singles) // 2
-        return batch_of(self.singles[:middle]), batch_of(self.singles[middle:])
+        return tuple(_gathered(half, together=False) for half in (self.singles[:middle], self.singles[middle:]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +92,10 @@ class Unreadable:
     reason: str
 
 
-def batch_of(singles: Iterable[Single]) -> Piece:
-    """A batch of resources that came singly."""
-    held = tuple(singles)
-    body = b'{"resourceType":"Bundle","type":"batch","entry":[' + b",".join(one.entry for one in held) + b"]}"
-    return Piece(held[0].place, body, len(held), held)
+def _gathered(singles: Sequence[Single], *, together: bool) -> Piece:
+    kind, entries = b"transaction" if together else b"batch", b",".join(one.entry for one in singles)
+    body = b'{"resourceType":"Bundle","type":"%s","entry":[%s]}' % (kind, entries)
+    return Piece(singles[0].place, body, len(singles), tuple(singles), together)
 
 
 def phases(paths: Iterable[Path]) -> list[list[Path]]:
@@ -97,7 +107,7 @@ def phases(paths: Iterable[Path]) -> list[list[Path]]:
 
 
 def read_file(path: Path, singles_max: int) -> Iterator[Piece | Unreadable]:
-    """The pieces of a file, batches of at most `singles_max` resources."""
+    """The pieces of a file; resources that came singly in transactions of at most `singles_max`."""
     gathered: list[Single] = []
     for one in _lines(path) if _suffix(path) in _LINES else _document(path):
         if not isinstance(one, Single):
@@ -105,10 +115,10 @@ def read_file(path: Path, singles_max: int) -> Iterator[Piece | Unreadable]:
             continue
         gathered.append(one)
         if len(gathered) >= singles_max:
-            yield batch_of(gathered)
+            yield _gathered(gathered, together=True)
             gathered = []
     if gathered:
-        yield batch_of(gathered)
+        yield _gathered(gathered, together=True)
 
 
 def texts(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -29,8 +29,6 @@ _TRIES_MAX = 8
 _BACKOFF_MAX_S = 30.0
 _LATER = frozenset({429, 502, 503, 504})
 _UNWELCOME = frozenset({401, 403})
-_UNREAD = frozenset({400, 413, 422})
-"""Statuses of a whole batch by which one bad resource may spoil the others."""
 
 
 @dataclass(slots=True)
@@ -136,19 +134,22 @@ class Loader:
         name = self._ledger.name(piece)
         if self._ledger.knows(name):
             self.tally.before += piece.count
-            return
-        reply = await self._sent(client, piece.body, {"Idempotency-Key": name})
-        if reply is None:
-            self.tally.failed += piece.count
-            self._ledger.refuse(
-                piece.place(0), outcome("transient", "the server did not tell what became of it: load again")
-            )
-        elif reply.status in _UNREAD and len(piece.singles) > 1:
-            for half in piece.halves():
-                await self._carry(client, half)
-        elif self._settle(piece, reply):
+        elif await self._send(client, piece):
             self._ledger.carried(name)
         self._told(self.tally)
+
+    async def _send(self, client: FhirClient, piece: Piece) -> bool:
+        """Send a piece, in parts where the whole is refused; whether all of it is in."""
+        headers = {} if piece.repeatable else {"Idempotency-Key": self._ledger.name(piece)}
+        reply = await self._sent(client, piece.body, headers)
+        if reply is None:
+            self.tally.failed += piece.count
+            reason = "the server did not tell what became of it: load again"
+            self._ledger.refuse(piece.place(0), outcome("transient", reason))
+            return False
+        if reply.status < 300 or not (parts := piece.parts()):
+            return self._settle(piece, reply)
+        return all([await self._send(client, part) for part in parts])
 
     async def _sent(self, client: FhirClient, body: bytes, headers: Mapping[str, str]) -> Reply | None:
         """The server's answer; None when it had none that would stay. Raises what no patience mends."""
