@@ -57,7 +57,7 @@ async def of_resource(
     (No versions, 0) where the organisation never had such a resource.
     """
     one = (access.org, resource_type, resource_id)
-    async with pool.transaction(access.org, access.credential_id) as tx:
+    async with pool.transaction(access.org) as tx:
         rows = await tx.fetch(q.history_of_resource, *one, below, since, limit)
         total = await tx.fetchval(q.count_history_of_resource, *one)
     return [Version(resource_type, stored_of(row, resource_id)) for row in rows], total
@@ -74,7 +74,7 @@ async def of_types(
 ) -> tuple[list[Version], datetime]:
     """At most `limit` versions of resources of `types` behind a place, changed at `since` or later; and the instant up
     to which this history is whole: the `since` of who wants to go on from here later."""
-    async with pool.transaction(access.org, access.credential_id) as tx:
+    async with pool.transaction(access.org) as tx:
         until: datetime = await tx.fetchval(q.settled_until)
         start = behind or Moment(until, "", _NO_ID, 0)
         at = (start.updated_at, start.type, start.id, start.version)

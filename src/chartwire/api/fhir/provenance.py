@@ -16,6 +16,7 @@ from chartwire.record.provenance import VERSIONS_MAX, provenances, read_provenan
 from chartwire.record.search import Found, Page, Position, Query, run
 from chartwire.record.search.values import split
 from chartwire.store.pool import Connection
+from chartwire.trust.credentials import explaining
 
 TYPE = "Provenance"
 _CODES = frozenset({"target", "patient", ANY})
@@ -81,8 +82,9 @@ async def leading_back(
 async def _about(services: Services, access: Access, targets: Sequence[Named], limit: int) -> list[Version]:
     if not targets or limit < 1:
         return []
-    async with services.pool.transaction(access.org, access.credential_id) as tx:
-        return [Version(TYPE, stored) for stored in await provenances(tx, access, targets, limit=limit)]
+    with explaining():
+        async with services.pool.transaction(access.org, access.credential_id) as tx:
+            return [Version(TYPE, stored) for stored in await provenances(tx, access, targets, limit=limit)]
 
 
 def _targets(name: str, values: Sequence[str]) -> list[Named]:

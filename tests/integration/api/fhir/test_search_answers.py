@@ -3,10 +3,49 @@
 import base64
 import json
 
-import pytest
 from tests.integration.api.fhir.stored import FHIR, found, link, named, observation, patient, put, walked
 
 SUBSETTED = "SUBSETTED"
+INCLUSIONS = [
+    ("Patient?_id=p1&_include=Patient:organization", ["Organization/clinic"]),
+    ("Patient?_include=Patient:general-practitioner:Practitioner", ["Practitioner/dr"]),
+    ("Patient?_include=Patient:general-practitioner:Organization", []),
+    ("Patient?_include=Patient:*", ["Organization/clinic", "Practitioner/dr"]),
+    ("Observation?_id=o1&_include=*", ["Patient/p1", "Practitioner/dr"]),
+    ("Observation?_id=o1&_include=Observation:patient", ["Patient/p1"]),
+    ("Observation?_id=o1&_include=Observation:subject:Device", []),
+    ("Observation?_id=o4&_include=Observation:derived-from", ["Observation/o1"]),
+    ("Observation?_id=o5&_include=Observation:derived-from", ["Observation/o4"]),
+    ("Observation?_id=o5&_include:iterate=Observation:derived-from", ["Observation/o1", "Observation/o4"]),
+    (
+        "Observation?_id=o1&_include=Observation:subject&_include:iterate=Patient:organization",
+        ["Organization/clinic", "Patient/p1"],
+    ),
+    ("Observation?_id=o1&_include=Observation:subject&_include=Patient:organization", ["Patient/p1"]),
+    ("Patient?_id=p1&_revinclude=Observation:subject", ["Observation/o1", "Observation/o2", "Observation/o3"]),
+    ("Patient?_id=p2&_revinclude=Observation:subject:Patient", ["Observation/o4", "Observation/o5"]),
+    ("Patient?_id=p2&_revinclude=Observation:subject:Group", []),
+    ("Practitioner?_revinclude=Patient:*", ["Patient/p2"]),
+    ("Organization?_revinclude=*", ["Patient/p1"]),
+    ("Observation?_id=o1&_revinclude:iterate=Observation:derived-from", ["Observation/o4", "Observation/o5"]),
+    ("Observation?_revinclude=Observation:derived-from", []),
+]
+PARTS = [
+    ("_summary=true", {"resourceType", "id", "meta", "status", "code", "subject", "effectiveDateTime"}),
+    ("_summary=text", {"resourceType", "id", "meta", "text", "status", "code"}),
+    ("_summary=data", {"resourceType", "id", "meta", "status", "code", "subject", "effectiveDateTime", "note"}),
+    ("_elements=effective,note", {"resourceType", "id", "meta", "status", "code", "effectiveDateTime", "note"}),
+    ("_elements=Observation.subject", {"resourceType", "id", "meta", "status", "code", "subject"}),
+]
+WRONG_INCLUSIONS = [
+    "_include=Observation",
+    "_include=Observation:code",
+    "_include=Observation:subject:Nonsense",
+    "_include=Nonsense:subject",
+    "_include=Observation:subject:Patient:more",
+    "_include:exact=Observation:subject",
+    "_revinclude=QuestionnaireResponse:questionnaire",
+]
 
 
 async def small_clinic(client):
@@ -61,54 +100,18 @@ async def test_a_form_finds_what_the_same_address_finds_and_both_together_do_too
     assert wrong.status == 415
 
 
-@pytest.mark.parametrize(
-    ("query", "included"),
-    [
-        ("Patient?_id=p1&_include=Patient:organization", ["Organization/clinic"]),
-        ("Patient?_include=Patient:general-practitioner:Practitioner", ["Practitioner/dr"]),
-        ("Patient?_include=Patient:general-practitioner:Organization", []),
-        ("Patient?_include=Patient:*", ["Organization/clinic", "Practitioner/dr"]),
-        ("Observation?_id=o1&_include=*", ["Patient/p1", "Practitioner/dr"]),
-        ("Observation?_id=o1&_include=Observation:patient", ["Patient/p1"]),
-        ("Observation?_id=o1&_include=Observation:subject:Device", []),
-        ("Observation?_id=o4&_include=Observation:derived-from", ["Observation/o1"]),
-        ("Observation?_id=o5&_include=Observation:derived-from", ["Observation/o4"]),
-        ("Observation?_id=o5&_include:iterate=Observation:derived-from", ["Observation/o1", "Observation/o4"]),
-        (
-            "Observation?_id=o1&_include=Observation:subject&_include:iterate=Patient:organization",
-            ["Organization/clinic", "Patient/p1"],
-        ),
-        ("Observation?_id=o1&_include=Observation:subject&_include=Patient:organization", ["Patient/p1"]),
-        ("Patient?_id=p1&_revinclude=Observation:subject", ["Observation/o1", "Observation/o2", "Observation/o3"]),
-        ("Patient?_id=p2&_revinclude=Observation:subject:Patient", ["Observation/o4", "Observation/o5"]),
-        ("Patient?_id=p2&_revinclude=Observation:subject:Group", []),
-        ("Practitioner?_revinclude=Patient:*", ["Patient/p2"]),
-        ("Organization?_revinclude=*", ["Patient/p1"]),
-        ("Observation?_id=o1&_revinclude:iterate=Observation:derived-from", ["Observation/o4", "Observation/o5"]),
-        ("Observation?_revinclude=Observation:derived-from", []),
-    ],
-)
-async def test_a_page_brings_along_what_it_refers_to_and_what_refers_to_it(client, query, included):
+async def test_a_page_brings_along_what_it_refers_to_and_what_refers_to_it(client):
     await small_clinic(client)
-    assert sorted(named(await found(client, query), "include")) == included
+    for query, included in INCLUSIONS:
+        assert sorted(named(await found(client, query), "include")) == included, query
 
 
-@pytest.mark.parametrize(
-    "inclusion",
-    [
-        "_include=Observation",
-        "_include=Observation:code",
-        "_include=Observation:subject:Nonsense",
-        "_include=Nonsense:subject",
-        "_include=Observation:subject:Patient:more",
-        "_include:exact=Observation:subject",
-        "_revinclude=QuestionnaireResponse:questionnaire",
-    ],
-)
-async def test_an_inclusion_that_cannot_be_is_refused_with_what_can(client, inclusion):
-    reply = await client.get(f"{FHIR}/Observation?{inclusion}")
-    assert reply.status == 400
-    assert "_include" in reply.json["issue"][0]["diagnostics"] or "_revinclude" in reply.json["issue"][0]["diagnostics"]
+async def test_an_inclusion_that_cannot_be_is_refused_with_what_can(client):
+    for inclusion in WRONG_INCLUSIONS:
+        reply = await client.get(f"{FHIR}/Observation?{inclusion}")
+        assert reply.status == 400, inclusion
+        told = reply.json["issue"][0]["diagnostics"]
+        assert "`_include`" in told or "`_revinclude`" in told
 
 
 async def test_more_than_a_page_can_bear_is_told_and_not_given(client, monkeypatch):
@@ -123,26 +126,17 @@ async def test_more_than_a_page_can_bear_is_told_and_not_given(client, monkeypat
     assert not [one for one in again["entry"] if one["search"]["mode"] == "outcome"]
 
 
-@pytest.mark.parametrize(
-    ("query", "members"),
-    [
-        ("_summary=true", {"resourceType", "id", "meta", "status", "code", "subject", "effectiveDateTime"}),
-        ("_summary=text", {"resourceType", "id", "meta", "text", "status", "code"}),
-        ("_summary=data", {"resourceType", "id", "meta", "status", "code", "subject", "effectiveDateTime", "note"}),
-        ("_elements=effective,note", {"resourceType", "id", "meta", "status", "code", "effectiveDateTime", "note"}),
-        ("_elements=Observation.subject", {"resourceType", "id", "meta", "status", "code", "subject"}),
-    ],
-)
-async def test_a_part_of_a_resource_is_given_and_marked_as_such(client, query, members):
+async def test_a_part_of_a_resource_is_given_and_marked_as_such(client):
     text = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">Pulse</div>'}
     whole = observation("o1", text=text, note=[{"text": "at rest"}])
     await put(client, patient("p1"), whole)
-    for held in (
-        (await found(client, f"Observation?{query}"))["entry"][0]["resource"],
-        (await client.get(f"{FHIR}/Observation/o1?{query}")).json,
-    ):
-        assert set(held) == members
-        assert [tag["code"] for tag in held["meta"]["tag"]] == [SUBSETTED]
+    for query, members in PARTS:
+        for held in (
+            (await found(client, f"Observation?{query}"))["entry"][0]["resource"],
+            (await client.get(f"{FHIR}/Observation/o1?{query}")).json,
+        ):
+            assert set(held) == members, query
+            assert [tag["code"] for tag in held["meta"]["tag"]] == [SUBSETTED]
     full = (await found(client, "Observation?_summary=false"))["entry"][0]["resource"]
     assert set(full) == set(whole) | {"meta"}
     assert "tag" not in full["meta"]

@@ -62,7 +62,7 @@ async def _of_all(request: Request, services: Services, asked: _Asked, behind: _
     """Of every patient, one after the other."""
     told: list[Version] = []
     after, ended = behind or _Behind(_FIRST), False
-    async with services.pool.transaction(request.access.org, request.access.credential_id) as tx:
+    async with services.pool.transaction(request.access.org) as tx:
         for _ in range(_PATIENTS_A_PAGE_MAX):
             begun = await _begun(tx, request.access, after)
             if begun is None:

@@ -56,7 +56,7 @@ async def _of_one(request: Request, services: Services) -> Answer:
 async def _of_types(request: Request, services: Services, types: Iterable[str]) -> Json:
     access = request.access
     columns = [(name, key) for kind in types for name in _LISTS for key in _keys(kind, name)]
-    async with services.pool.transaction(access.org, access.credential_id) as tx:
+    async with services.pool.transaction(access.org) as tx:
         rows = await tx.fetch(q.labels_in_use, access.org, *map(list, zip(*columns, strict=True)), _VALUES_MAX)
     found: dict[str, dict[str, None]] = {}
     for row in rows:
