@@ -27,11 +27,13 @@ from chartwire.core.errors import ValidationError
 from chartwire.core.limits import HTTP_BODY_BYTES_MAX
 from chartwire.formats.fhir.definitions import code_system
 from chartwire.formats.fhir.definitions.grammars import GRAMMARS
+from chartwire.formats.fhir.definitions.listing import display
 from chartwire.formats.fhir.definitions.membership import Evaluator
 from chartwire.record.terminology import LoadedContent, Terminologies
 
 _IN_VALUE_SET = ("url", "valueSet", "valueSetVersion", *CODING_PARAMETERS, "abstract")
 _IN_SYSTEM = ("url", "version", *CODING_PARAMETERS)
+_NOT_KNOWN = "the code system does not come with R4 or US Core, and is not loaded: `chartwire terminology load`"
 
 
 async def in_value_set(request: Request, services: Services) -> Answer:
@@ -66,14 +68,11 @@ async def in_system(request: Request, services: Services) -> Answer:
     return _judged(told, content, lambda coding: content.has(coding.system, coding.code), "the code system")
 
 
-NOT_KNOWN = "the code system does not come with R4 or US Core, and is not loaded: `chartwire terminology load`"
-
-
 async def must_be_known(known: Terminologies, content: LoadedContent, system: str, version: str) -> None:
     """Raises ApiError (`unknown_code_system`) for a system that no package lists, no grammar judges and nobody has
     loaded, and for another `version` ("" is any) than the one that is known."""
     if not (system in content.systems or system in GRAMMARS or code_system(system) is not None):
-        raise unknown("unknown_code_system", NOT_KNOWN)
+        raise unknown("unknown_code_system", _NOT_KNOWN)
     if version and version != await version_of(known, system):
         raise unknown("unknown_code_system", "this version of the code system is not known here")
 
@@ -91,9 +90,7 @@ def display_of(content: LoadedContent, coding: Coding) -> str:
     """What a code is called, "" where nobody says."""
     if fact := content.facts.get((coding.system, coding.code)):
         return fact.display
-    listed = code_system(coding.system)
-    place = None if listed is None else listed.place(coding.code)
-    return "" if listed is None or place is None else listed.display(place)
+    return display(coding.system, coding.code)
 
 
 def _is_abstract(coding: Coding) -> bool:
