@@ -1,6 +1,6 @@
 """Writes of FHIR resources: create, update, patch, delete, under the same rules as every other write of the record.
 
-`read` what some writes need in a few statements, `apply` each of them, `finish` with all that changed. Nothing of HTTP:
+`read` what some writes need in one round trip, `apply` each of them, `finish` with all that changed. Nothing of HTTP:
 a write says what it is about and on which condition, and is answered by what stands then. A write that is refused has
 changed nothing. (R4 3.1.0.4 to 3.1.0.8.)
 """
@@ -38,7 +38,7 @@ class Write:
 
     `id` is the logical id that it is about, None for a new resource. `body` is what is to stand; `change` makes it of
     what stands (a patch). `version` is the one that If-Match wants, `absent` is If-None-Match: *. `references` to what
-    is not there are stored, told after `finish`, or refused by it; at least what the policy says. `place` is where the
+    is not there are stored, told by `finish`, or refused by it; at least what the policy says. `place` is where the
     body stands in something larger.
     """
 
@@ -70,12 +70,17 @@ class Done:
 
 @dataclass(slots=True)
 class FhirWriter:
-    """The FHIR writes of one transaction, by one actor. The organisation's `policy` comes with the first `read`."""
+    """The FHIR writes of one transaction, by one actor.
+
+    The organisation's `policy` comes with the first `read`; `dangling` are the places of references that lead nowhere,
+    as `finish` finds them for the writes that wanted to be told.
+    """
 
     access: Access
     tx: Connection
     policy: Policy = field(default_factory=Policy)
     writer: Writer = field(init=False)
+    dangling: list[str] = field(default_factory=list)
     _knows_policy: bool = False
     _looked_at: list[tuple[Integrity, Standing, str]] = field(default_factory=list)
 
@@ -124,26 +129,23 @@ class FhirWriter:
         Raises TransientError (`changed_meanwhile`) when another transaction was first: roll back and redo. Raises
         FaultsError (`reference_not_found`) for references that lead nowhere, where one of the writes was strict.
         """
-        refused = [place for integrity, place in await self._dangling() if integrity == "strict"]
-        if refused:
-            faults = [(place, "reference_not_found", "leads to nothing that is there") for place in refused]
-            raise FaultsError("references lead to nothing that is there", code="reference_not_found", faults=faults)
+        await self._look_for_dangling()
         return await self.writer.finish()
 
-    async def dangling(self) -> list[str]:
-        """The places of references that lead nowhere, of the writes that wanted to be told."""
-        return [place for _, place in await self._dangling()]
-
-    async def _dangling(self) -> list[tuple[Integrity, str]]:
+    async def _look_for_dangling(self) -> None:
         told = [
             (integrity, place, ref)
             for integrity, held, root in self._looked_at
             for place, ref in references_of(held.body, root)
         ]
         if not told:
-            return []
+            return
         gone = await missing(self.tx, self.access, self.writer.work, {ref for _, _, ref in told})
-        return [(integrity, place) for integrity, place, ref in told if ref in gone]
+        self.dangling = [place for _, place, ref in told if ref in gone]
+        refused = [place for integrity, place, ref in told if ref in gone and integrity == "strict"]
+        if refused:
+            faults = [(place, "reference_not_found", "leads to nothing that is there") for place in refused]
+            raise FaultsError("references lead to nothing that is there", code="reference_not_found", faults=faults)
 
     # What stands ------------------------------------------------------------------------------------------------------
 
@@ -152,11 +154,11 @@ class FhirWriter:
 
     def _check(self, write: Write, held: Standing | None) -> None:
         """Refuse what its conditions, or the state of the resource, do not allow."""
-        there = held is not None and not held.deleted
+        version, there = held.version if held else 0, held is not None and not held.deleted
         if write.absent and there:
-            raise PreconditionError("there is a resource of this id already", held.version if held else 0)
-        if write.version is not None and (held is None or write.version != held.version):
-            raise PreconditionError("the resource has changed since it was read", held.version if held else 0)
+            raise PreconditionError("there is a resource of this id already", version)
+        if write.version not in {None, version}:
+            raise PreconditionError("the resource has changed since it was read", version)
         if write.method == "patch" and not there:
             raise _gone(held)
         if write.method == "update" and held is None and not self.policy.update_creates:
@@ -243,11 +245,11 @@ class FhirWriter:
     # Deletion ---------------------------------------------------------------------------------------------------------
 
     async def _delete(self, write: Write) -> Done:
+        assert write.target is not None, "a deletion names what is to go"
         held = self._standing(write)
-        if write.version is not None and (held is None or write.version != held.version):
-            raise PreconditionError("the resource has changed since it was read", held.version if held else 0)
+        self._check(write, held)
         if held is None or held.deleted:
-            return Done(204, held or Standing(write.type, store_id(write.id or "")), changed=False, patients=())
+            return Done(204, held or Standing(*write.target), changed=False, patients=())
         if held.type == "Patient":
             await self._check_may_go(held)
         patients = _patients(held)
@@ -256,7 +258,7 @@ class FhirWriter:
 
     async def _check_may_go(self, patient: Standing) -> None:
         """A patient who was part of a merge, or to whom something belongs, stays."""
-        if any(link.get("type") in {"replaces", "replaced-by"} for link in patient.body.get("link", ())):
+        if patient.replaced or merging.links_of_merges(patient):
             raise ConflictError("the patient was part of a merge, which may be undone", code="merged")
         rows = await self.tx.fetch(q.belongings, self.access.org, patient.id)
         left = {(row["type"], row["id"]) for row in rows}

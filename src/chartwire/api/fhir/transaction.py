@@ -106,8 +106,8 @@ class _Transaction:
         for step in self._steps:
             await writer.writer.work.breathe()
             done[step.entry.index] = await _made(writer, step)
-        dangling = _by_entry(await writer.dangling())
         at = await finished(writer)
+        dangling = _by_entry(writer.dangling)
         responses: dict[int, Response] = {}
         for step in self._steps:
             issues = [*step.issues, *dangling.get(step.entry.place, ())]

@@ -83,9 +83,8 @@ async def perform(
             done = await _made(writer, asked, condition)
         except PreconditionError as error:
             raise precondition_failed(error) from None
-        dangling = await writer.dangling()
         at = await finished(writer)
-        return _answer(done, at, preferred, [*issues, *map(dangling_issue, dangling)])
+        return _answer(done, at, preferred, [*issues, *map(dangling_issue, writer.dangling)])
 
     answer = await performed(request, services, effect)
     services.wake()
@@ -155,15 +154,14 @@ def integrity_of(preferred: Preferences) -> Integrity:
 def _answer(done: Sequence[Done], at: datetime, preferred: Preferences, issues: Sequence[Issue]) -> Answer:
     """What stands then, by Prefer: return (R4 3.1.0.1.4), with its version in the headers. Nothing after deletions."""
     patients = tuple(dict.fromkeys(patient for one in done for patient in one.patients))
-    gone = [one.held.version for one in done if one.status == _NO_CONTENT and one.held.version]
-    if len(gone) == len(done) != 1:
-        return Answer(b"", _NO_CONTENT, FHIR_JSON, (), sum(one.changed for one in done), patients)
-    one = done[0]
+    if not done or done[0].status == _NO_CONTENT:
+        etags = [_etag(one.held.version) for one in done if one.held.version]
+        told = etags if len(done) == 1 else ()
+        return Answer(b"", _NO_CONTENT, FHIR_JSON, told, sum(one.changed for one in done), patients)
+    [one] = done
     held = one.held
-    headers: list[Header] = [_etag(held.version)] if held.version else []
-    if one.status == _NO_CONTENT:
-        return Answer(b"", _NO_CONTENT, FHIR_JSON, headers, int(one.changed), patients)
-    headers.append((b"last-modified", http_date(at if one.changed else held.stored_at or at)))
+    modified = at if one.changed else held.stored_at or at
+    headers: list[Header] = [_etag(held.version), (b"last-modified", http_date(modified))]
     if one.status == _CREATED or not one.changed:
         headers.append((b"location", f"{BASE}/{held.reference}/_history/{held.version}".encode()))
     return Answer(_body(one, preferred, issues), one.status, FHIR_JSON, headers, 1, patients)
