@@ -183,7 +183,7 @@ async def test_totals_are_exact_or_estimated_as_asked(shelf: Shelf) -> None:
 
 
 async def test_text_is_looked_through_only_among_few(shelf: Shelf) -> None:
-    for text in ("_content=heart", "status=final&_text=heart", "subject:Patient.address:contains=lane"):
+    for text in ("_content=heart", "status=final&_text=heart", "subject:Patient.address:contains=lane", "subject:Location.near=0|0"):
         with pytest.raises(SearchError) as refused:
             await shelf.page("Observation", text)
         assert refused.value.code == "search_too_costly"

@@ -26,6 +26,7 @@ from chartwire.store.fhir_search.conditions import (
     Condition,
     Has,
     Ids,
+    Near,
     Rank,
     Rows,
     Search,
@@ -142,8 +143,10 @@ def _reads_text(condition: Condition) -> bool:
             )
         case AllOf():
             return condition.rank is Rank.EVERYTHING and any(map(_reads_text, condition.conditions))
-        case AnyOf() | Chain() | Has():
+        case AnyOf():
             return any(map(_reads_text, condition.conditions))
+        case Chain() | Has():
+            return any(isinstance(one, Near) or _reads_text(one) for one in condition.conditions)
     return False
 
 

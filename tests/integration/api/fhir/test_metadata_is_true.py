@@ -26,7 +26,7 @@ MODIFIERS = (
 PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 VALUES = {
     "token": "a|b", "string": "a", "date": "2026", "number": "1", "quantity": "1", "uri": "http://example.org/a",
-    "reference": "Patient/p1", "special": "a",
+    "reference": "Patient/p1", "special": "1|1|1|km",
 }  # fmt: skip
 OF_MODIFIERS = {
     "contains": "abc",
