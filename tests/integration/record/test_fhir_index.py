@@ -87,6 +87,22 @@ async def test_a_change_touches_only_the_rows_of_what_changed(feed: Feed) -> Non
     await assert_index_is_right(feed.pool, feed.org)
 
 
+@pytest.mark.parametrize("status", ["\x1f", "\0", "fin\x1fal\0", "{a,b}", 'a"b\\\n'])
+async def test_no_text_breaks_the_way_of_rows_to_the_store(feed: Feed, status: str) -> None:
+    for body in ({"resourceType": "Observation", "status": status}, {"resourceType": "Observation"}):
+        async with feed.pool.transaction(feed.org) as tx:
+            work = writing(feed, tx)
+            for row in await tx.fetch("select id from resource"):
+                await work.load([("Observation", row["id"])], lock=True)
+                work.standing("Observation", row["id"]).advance(body, Lineage(), None, "key:test")
+                break
+            else:
+                work.create("Observation", [], None).advance(body, Lineage(), None, "key:test")
+            await work.flush(NOW)
+        await assert_index_is_right(feed.pool, feed.org)
+    assert not any((await stored_rows(feed.pool, feed.org)).values())
+
+
 async def test_a_deleted_resource_has_no_rows_and_gets_them_back_with_a_new_version(feed: Feed) -> None:
     observation = await observe(feed, 60)
     async with feed.pool.transaction(feed.org) as tx:

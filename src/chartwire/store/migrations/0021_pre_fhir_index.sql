@@ -185,8 +185,8 @@ $$;
 
 
 -- Rows of the index that are gone and new, table by table, as columns: values parted by U+001F, which no value holds. That
--- is by far the quickest form for the driver. Each row that is gone is looked up by itself; a new one that is there already
--- is an error: the writer did not know what stands.
+-- is by far the quickest form for the driver; a single empty text arrives as null. Each row that is gone is looked up by
+-- itself; a new one that is there already is an error: the writer did not know what stands.
 create function index_tokens(
     p_gone_key text, p_gone_value text, p_gone_id text,
     p_new_key text, p_new_value text, p_new_id text)
@@ -204,14 +204,15 @@ begin
                    as v (key, value, resource_id)
          cross join lateral (
                 select o.ctid from fhir_token o
-                 where o.org_id = v_org and o.key = v.key and o.value = v.value and o.resource_id = v.resource_id
+                 where o.org_id = v_org and o.key = v.key and o.value = coalesce(v.value, '')
+                   and o.resource_id = v.resource_id
                  limit 1
                ) as standing
          where s.ctid = standing.ctid;
     end if;
     if p_new_id <> '' then
         insert into fhir_token (org_id, key, value, resource_id)
-        select v_org, v.key, v.value, v.resource_id
+        select v_org, v.key, coalesce(v.value, ''), v.resource_id
           from unnest(string_to_array(p_new_key, E'\x1f')::bigint[], string_to_array(p_new_value, E'\x1f'),
                       string_to_array(p_new_id, E'\x1f')::uuid[])
                    as v (key, value, resource_id);
@@ -236,14 +237,15 @@ begin
                    as v (key, value, resource_id)
          cross join lateral (
                 select o.ctid from fhir_string o
-                 where o.org_id = v_org and o.key = v.key and o.value = v.value and o.resource_id = v.resource_id
+                 where o.org_id = v_org and o.key = v.key and o.value = coalesce(v.value, '')
+                   and o.resource_id = v.resource_id
                  limit 1
                ) as standing
          where s.ctid = standing.ctid;
     end if;
     if p_new_id <> '' then
         insert into fhir_string (org_id, key, value, resource_id)
-        select v_org, v.key, v.value, v.resource_id
+        select v_org, v.key, coalesce(v.value, ''), v.resource_id
           from unnest(string_to_array(p_new_key, E'\x1f')::bigint[], string_to_array(p_new_value, E'\x1f'),
                       string_to_array(p_new_id, E'\x1f')::uuid[])
                    as v (key, value, resource_id);
