@@ -37,8 +37,8 @@ class Leads:
 
     def lead(self, found: Matches) -> None:
         """Lead every link. Raises ApiError where not exactly one resource meets a condition."""
-        targets = {step.entry.full_url: step.reference for step in self._steps if step.asked.method != "delete"}
-        targets |= self._met(found)
+        standing = [step for step in self._steps if step.entry.full_url and step.asked.method != "delete"]
+        targets = {step.entry.full_url: step.reference for step in standing} | self._met(found)
         for step in self._steps:
             near = _IN_A_SERVER.fullmatch(step.entry.full_url)
             lead = partial(self._led, targets, near[1] if near else None)
@@ -61,7 +61,7 @@ class Leads:
         met: dict[str, str] = {}
         own: dict[Condition, set[str]] | None = None
         for step, value, condition in self._conditional():
-            own = own or self._own()
+            own = self._own() if own is None else own
             targets = {f"{condition.type}/{one}" for one in found[condition.plain]} | own.get(condition.plain, set())
             if len(targets) != 1:
                 several = "several resources meet" if targets else "nothing meets"
@@ -78,7 +78,8 @@ class Leads:
                 continue
             if step.condition is not None:
                 own.setdefault(step.condition, set()).add(step.reference)
-            for one in step.body.get("identifier", ()):
+            told = step.body.get("identifier")
+            for one in told if isinstance(told, list) else [told]:
                 if isinstance(one, dict) and "value" in one:
                     condition = Condition(step.asked.type, f"identifier={one.get('system', '')}|{one['value']}")
                     own.setdefault(condition.plain, set()).add(step.reference)

@@ -3,6 +3,7 @@
 import base64
 import json
 
+import pytest
 from tests.integration.api.fhir.bundles import (
     PATIENT,
     a_patient,
@@ -251,3 +252,29 @@ async def test_a_patient_of_one_organisation_is_nothing_to_a_condition_of_anothe
     await other_client.post("/fhir/R4", transaction(post(a_patient())))
     reply = await client.post("/fhir/R4", transaction(post(a_patient(), ifNoneExist="identifier=urn:x:number|M-1")))
     assert statuses(reply) == ["201"]
+
+
+JUNK = {
+    "identifier": [5, [5], [{"value": {}}], {"value": 1}],
+    "id": [7, [], "", "a b"],
+    "subject": ["", {"reference": ""}, {"reference": 5}, {"reference": "Patient?x"}, {"reference": "Patient?_id="}],
+    "meta": [5, {"tag": 5}, {"versionId": []}],
+    "text": [{"div": "href"}, {"div": 5}],
+    "contained": [5, [5], [{"resourceType": "Nonsense"}]],
+    "resourceType": ["Nonsense", 5, None],
+}
+
+
+@pytest.mark.parametrize("name", JUNK)
+async def test_broken_resources_are_refused_and_nothing_is_stored(client, name):
+    for junk in JUNK[name]:
+        body = an_observation() | {name: junk}
+        entries = [
+            {"resource": body, "request": {"method": "POST", "url": "Observation"}},
+            {"resource": body, "request": {"method": "PUT", "url": "Observation/one"}},
+            {"resource": body, "request": {"method": "PUT", "url": "Observation?identifier=urn:x|1"}},
+        ]
+        for entry in entries:
+            reply = await client.post("/fhir/R4", transaction(post(a_patient(), PATIENT), entry))
+            refused = {200, 422} if name == "id" and entry["request"]["method"] == "POST" else {400, 404, 412, 422}
+            assert reply.status in refused, (junk, reply.json)
