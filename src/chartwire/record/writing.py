@@ -49,7 +49,8 @@ def keys_of(resource_type: str, body: Json) -> list[str]:
     """Source keys by which the API and the feeds know a resource: its external id, then its identifying numbers."""
     keys: list[str] = []
     identifying = authority.api_identifies(resource_type)
-    for one in body.get("identifier", ()):
+    held = body.get("identifier", ())
+    for one in [held] if isinstance(held, dict) else held:  # Composition and some others have one, not a list
         value, system = one.get("value"), one.get("system", "")
         if not value:
             continue

@@ -90,3 +90,13 @@ async def test_another_organisation_sees_and_touches_nothing(client, other_clien
     theirs = await other_client.put("/fhir/R4/Patient/p1", {**PATIENT, "id": "p1", "gender": "male"}, **FHIR)
     assert (theirs.status, theirs.headers["etag"]) == (201, 'W/"1"')
     assert (await client.get("/fhir/R4/Patient/p1")).json["gender"] == "female"
+
+
+async def test_an_external_id_is_known_of_types_that_have_one_identifier_and_of_those_that_have_many(client):
+    external = {"system": "https://chartwire.org/fhir/external-id", "value": "77"}
+    answers = {"resourceType": "QuestionnaireResponse", "status": "completed", "identifier": external}
+    account = {"resourceType": "Account", "status": "active", "identifier": [external]}
+    for body in (answers, account):
+        assert (await client.post(f"/fhir/R4/{body['resourceType']}", body, **FHIR)).status == 201
+        again = await client.post(f"/fhir/R4/{body['resourceType']}", body, **FHIR)
+        assert (again.status, code_of(again)) == (409, "duplicate")
