@@ -11,6 +11,10 @@ _OPERATORS = frozenset({"is-a", "descendent-of", "is-not-a", "=", "in", "not-in"
 """R4's, without regex (a pattern of a client may cost anything) and generalizes."""
 
 
+_PARTS_MAX = 100
+_SETS_OF_A_PART_MAX = 10
+
+
 class _Concept(msgspec.Struct):
     code: str
     display: str = ""
@@ -50,7 +54,9 @@ def value_set_of(resource: Any) -> ValueSet:
         told = msgspec.convert(resource, _ValueSet)
     except msgspec.ValidationError as error:
         raise _invalid(f"the ValueSet cannot be read: {str(error).replace('$.', 'ValueSet.')}") from None
-    parts = {side: getattr(told.compose, side) for side in ("include", "exclude")}
+    parts = {"include": told.compose.include, "exclude": told.compose.exclude}
+    if any(len(listed) > _PARTS_MAX for listed in parts.values()):
+        raise _invalid(f"ValueSet.compose has at most {_PARTS_MAX} parts of a kind")
     include, exclude = (
         tuple(_part(part, f"ValueSet.compose.{side}[{place}]") for place, part in enumerate(listed))
         for side, listed in parts.items()
@@ -61,6 +67,8 @@ def value_set_of(resource: Any) -> ValueSet:
 def _part(told: _Part, place: str) -> Part:
     if not told.system and (told.concept or told.filter or not told.value_set):
         raise _invalid(f"{place} names neither a system nor value sets")
+    if len(told.value_set) > _SETS_OF_A_PART_MAX:
+        raise _invalid(f"{place}.valueSet: at most {_SETS_OF_A_PART_MAX} are taken")
     if told.concept and told.filter:
         raise _invalid(f"{place} has concepts or filters, not both")
     if any(one.op not in _OPERATORS for one in told.filter):

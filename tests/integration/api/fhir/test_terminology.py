@@ -128,6 +128,8 @@ async def test_what_cannot_be_expanded_is_refused_with_an_outcome_that_says_why(
 BROKEN = [
     ({}, "compose"),
     ({"include": [{}]}, "include[0]"),
+    ({"include": [{"system": ACT_CODE}] * 101}, "100 parts"),
+    ({"include": [{"valueSet": [GENDER] * 11}]}, "include[0].valueSet"),
     (
         {"include": [{"system": ACT_CODE, "filter": [{"property": "code", "op": "regex", "value": "(a+)+$"}]}]},
         "filter",

@@ -30,6 +30,7 @@ class Lister:
         self, systems: Callable[[Part], Listed], sets: Callable[[str], ValueSet | None] = value_set_definition
     ) -> None:
         self._systems, self._sets = systems, sets
+        self._known: dict[str, Listed] = {}
 
     def codes(self, told: ValueSet, depth: int = 0) -> Listed:
         """What is included less what is excluded. Incomplete, too, where it is not known what is excluded."""
@@ -57,8 +58,10 @@ class Lister:
         return shared, all(complete for _, complete in members)
 
     def _set(self, url: str, depth: int) -> Listed:
-        told = self._sets(url) if depth < DEPTH_MAX else None
-        return ({}, False) if told is None else self.codes(told, depth)
+        if url not in self._known:
+            told = self._sets(url) if depth < DEPTH_MAX else None
+            self._known[url] = ({}, False) if told is None else self.codes(told, depth)
+        return self._known[url]
 
     def _of_system(self, part: Part) -> Listed:
         if part.concepts is None:
