@@ -22,13 +22,13 @@ from chartwire.api.fhir.assembling import (
     warnings,
 )
 from chartwire.api.fhir.negotiation import body_media, preferences, without_form
-from chartwire.api.fhir.paging import Pairs, next_page, resumed
+from chartwire.api.fhir.paging import PAGE, Pairs, next_page, resumed
 from chartwire.api.fhir.read import patients_of
 from chartwire.api.fhir.shaping import Shape
 from chartwire.api.fhir.types import known
 from chartwire.api.http import FHIR_JSON, Answer, Request, parameter_pairs
 from chartwire.api.problem import ApiError, bad_parameter
-from chartwire.api.routes import ANY_RESOURCE, Handler, Route
+from chartwire.api.routes import ANY_RESOURCE, Handler, Parameter, Route
 from chartwire.api.services import Services
 from chartwire.core.access import Access
 from chartwire.core.limits import FHIR_INCLUDED_MAX
@@ -183,6 +183,18 @@ def _warnings(query: Query, *, whole: bool) -> Iterator[Warned]:
         yield too_many("_include")
 
 
+_PARAMETERS = (
+    Parameter("_count", "How many matches at most, 0 to 1000"),
+    Parameter("_sort", "Parameters to sort by, joined by commas, `-` before one for descending"),
+    Parameter("_total", "Whether the number of all matches is told", values=("none", "estimate", "accurate")),
+    Parameter("_include", "Resources that matches refer to: Type:parameter, Type:parameter:Target, Type:* or *"),
+    Parameter("_revinclude", "Resources that refer to matches, written alike"),
+    *shaping.PARAMETERS,
+    Parameter(PAGE, "Where the search goes on, from the link `next`; it stands alone"),
+)
+"""What every search takes besides the parameters of its type, which /metadata lists."""
+
+
 def _route(method: str, path: str, handle: Handler, summary: str, resource_type: str = ANY_RESOURCE) -> Route:
     return Route(
         method,
@@ -193,6 +205,7 @@ def _route(method: str, path: str, handle: Handler, summary: str, resource_type:
         resource_type,
         "search",
         checked=True,
+        parameters=_PARAMETERS if method == "GET" else (),
         media="application/fhir+json",
         tag="FHIR R4",
         open_query=True,
