@@ -175,6 +175,18 @@ async def test_places_are_found_by_their_distance_from_a_position(shelf: Shelf) 
         assert sorted(await shelf.find("Location", f"near={asked}")) == found, asked
 
 
+async def test_concepts_are_found_above_and_below_others(shelf: Shelf) -> None:
+    system = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+    for code in ("IMP", "_ActEncounterCode", "_ActCoverageTypeCode"):
+        coding = {"system": system, "code": code}
+        await shelf.put({"resourceType": "Encounter", "id": code.strip("_"), "status": "planned", "class": coding})
+    assert sorted(await shelf.find("Encounter", f"class:below={system}|_ActEncounterCode")) == [
+        "ActEncounterCode",
+        "IMP",
+    ]
+    assert sorted(await shelf.find("Encounter", f"class:above={system}|IMP")) == ["ActEncounterCode", "IMP"]
+
+
 async def test_totals_are_exact_or_estimated_as_asked(shelf: Shelf) -> None:
     assert (await shelf.page("Observation", "_total=accurate&_count=1")).total == 4
     assert (await shelf.page("Observation", "_count=0&code=8867-4")).total == 3
@@ -183,7 +195,12 @@ async def test_totals_are_exact_or_estimated_as_asked(shelf: Shelf) -> None:
 
 
 async def test_text_is_looked_through_only_among_few(shelf: Shelf) -> None:
-    for text in ("_content=heart", "status=final&_text=heart", "subject:Patient.address:contains=lane", "subject:Location.near=0|0"):
+    for text in (
+        "_content=heart",
+        "status=final&_text=heart",
+        "subject:Patient.address:contains=lane",
+        "subject:Location.near=0|0",
+    ):
         with pytest.raises(SearchError) as refused:
             await shelf.page("Observation", text)
         assert refused.value.code == "search_too_costly"

@@ -47,7 +47,9 @@ async def test_what_refers_to_a_patient_who_was_merged_away_is_found_under_the_s
     assert sorted(await shelf.find("Encounter", compartment=("Patient", loser))) == sorted(both)
 
     assert await shelf.find("Patient", "name=weber") == [survivor]
-    assert await shelf.find("Patient", f"_id={loser}") == [loser], "read by its id it is there, with the link that leads on"
+    assert await shelf.find("Patient", f"_id={loser}") == [loser], (
+        "read by its id it is there, with the link that leads on"
+    )
     assert await shelf.find("Patient", "identifier=1001") == [loser]
 
 

@@ -50,7 +50,7 @@ _MODIFIERS: Mapping[str, tuple[str, ...]] = {
     "quantity": ("missing",),
     "reference": ("identifier", "missing", "text", "type"),
     "string": ("contains", "exact", "missing"),
-    "token": ("below", "in", "missing", "not", "not-in", "of-type", "text"),
+    "token": ("above", "below", "in", "missing", "not", "not-in", "of-type", "text"),
     "uri": ("above", "below", "missing"),
 }
 _WITH_PREFIXES = frozenset({"date", "number", "quantity"})

@@ -30,7 +30,7 @@ VALUES = {
 }  # fmt: skip
 OF_MODIFIERS = {
     "contains": "abc",
-    ("token", "below"): HIERARCHICAL,
+    ("token", "above"): HIERARCHICAL, ("token", "below"): HIERARCHICAL,
     "missing": "true", "in": "http://hl7.org/fhir/ValueSet/administrative-gender", "of-type": "a|b|c",
     "not-in": "http://hl7.org/fhir/ValueSet/administrative-gender", "identifier": "a|b", "Patient": "p1",
 }  # fmt: skip
