@@ -50,6 +50,30 @@ def stored(installation: Installation, mrn: str) -> bool:
     return bool(installation.listed(f"/api/v1/patients?mrn={mrn}"))
 
 
+def test_a_large_bundle_is_carried_by_a_process_of_its_own_that_dies_with_its_api(installation: Installation) -> None:
+    entry = {
+        "resource": {"resourceType": "Basic", "code": {"text": "x"}},
+        "request": {"method": "POST", "url": "Basic"},
+    }
+    api = installation.children()["api-0"]
+    before = children_of(api)
+    status, body = installation.post(
+        "/fhir/R4", {"resourceType": "Bundle", "type": "transaction", "entry": [entry] * 250}
+    )
+    assert status == 200, body
+    assert [told["response"]["status"] for told in json.loads(body)["entry"]] == ["201 Created"] * 250
+    carriers = children_of(api) - before
+    assert carriers
+    os.kill(api, signal.SIGKILL)
+    eventually(lambda: not any(lives(pid) for pid in carriers))
+    eventually(lambda: lives(installation.children()["api-0"]))
+
+
+def children_of(pid: int) -> set[int]:
+    """Process ids of the processes that a process started."""
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
 @pytest.mark.timeout(240)
 def test_every_process_that_is_killed_comes_back_and_no_acknowledged_message_is_lost(
     installation: Installation,

@@ -72,8 +72,8 @@ async def _step_of(inner: Inner, entry: Entry, integrity: Integrity) -> Step | N
         raise refused(f"{entry.place}.request.url", "is `Type/id`, or `Type?` with a condition")
     if method in {"create", "update"} and entry.resource and entry.resource.get("resourceType") != kind:
         raise refused(f"{entry.place}.resource.resourceType", "is the type that the url names")
-    told = (entry.resource or {}).get("id", logical_id)
-    if method == "update" and told and not (isinstance(told, str) and is_fhir_id(told)):
+    told = (entry.resource or {}).get("id", "1")
+    if method == "update" and not (isinstance(told, str) and is_fhir_id(told)):
         raise refused(f"{entry.place}.resource.id", "is 1 to 64 letters, digits, `-` and `.`")
     request = inner.request(entry)
     write = Write(
