@@ -1,7 +1,11 @@
 """What a FHIR request may ask of the form of its answer."""
 
+from dataclasses import replace
+
 import pytest
 from tests.integration.api.hub import Client
+
+from chartwire.api.asgi import make_app
 
 ORIGIN = {"origin": "https://app.example.org"}
 
@@ -56,3 +60,27 @@ async def test_a_page_may_ask_first_whether_it_may_ask(app):
     plain = await Client(app).call("OPTIONS", "/fhir/R4/Patient/1")
     assert "GET" in plain.headers["allow"]
     assert "access-control-allow-methods" not in plain.headers
+
+
+async def test_addresses_in_answers_are_those_by_which_the_server_is_reached(client, services, record):
+    wanted = await record.save("Patient", {"name": [{"family": "Okonkwo"}]})
+
+    async def self_link(caller, **headers):
+        reply = await caller.get(f"/fhir/R4/Patient/{wanted}/_history", **headers)
+        assert reply.json["entry"][0]["fullUrl"].endswith(f"/fhir/R4/Patient/{wanted}")
+        return reply.json["link"][0]["url"].partition("/fhir/")[0]
+
+    assert await self_link(client, host="ehr.example.org:8443") == "http://ehr.example.org:8443"
+    assert await self_link(client, host='evil.example.org","x":"') == "http://localhost"
+    public = make_app(replace(services, base_url="https://chartwire.example.org"))
+    assert await self_link(Client(public, client.token), host="other.example.org") == "https://chartwire.example.org"
+    told = (await Client(public).get("/fhir/R4/metadata")).json["implementation"]["url"]
+    assert told == "https://chartwire.example.org/fhir/R4"
+
+
+async def test_head_tells_what_get_tells_without_the_body(client, record):
+    wanted = await record.save("Patient", {"name": [{"family": "Okonkwo"}]})
+    for path in (f"/fhir/R4/Patient/{wanted}", "/fhir/R4/Patient", f"/fhir/R4/Patient/{wanted}/_history"):
+        whole, head = await client.get(path), await client.call("HEAD", path)
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["content-length"] == str(len(whole.body))
