@@ -1,7 +1,9 @@
 """A batch Bundle is its entries one by one, each as if it came alone."""
 
-from tests.integration.api.fhir.bundles import an_observation, batch, get, places, post, put, statuses
+from tests.integration.api.fhir.bundles import an_observation, batch, faults, get, places, post, put, statuses
 from tests.integration.api.hub import a_patient, new_client
+
+from chartwire.core.limits import BUNDLE_ENTRIES_MAX
 
 
 async def test_every_entry_is_answered_in_its_place_and_a_bad_one_spoils_no_other(client, record):
@@ -54,3 +56,13 @@ async def test_a_retry_under_the_same_key_does_not_do_again_what_went_well(clien
     assert statuses(first) == statuses(again) == ["201", "422"]
     assert places(first)[0] == places(again)[0]
     assert (await client.get("/fhir/R4/Observation?_summary=count")).json["total"] == 1
+
+
+async def test_a_bundle_of_too_many_entries_or_of_another_kind_is_refused_whole(client):
+    reply = await client.post("/fhir/R4", batch(*[get("Patient/x")] * (BUNDLE_ENTRIES_MAX + 1)))
+    assert (reply.status, faults(reply)) == (400, ["Bundle.entry"])
+    for other in ({"resourceType": "Bundle", "type": "collection"}, {"resourceType": "Patient"}):
+        reply = await client.post("/fhir/R4", other)
+        assert (reply.status, faults(reply)) == (400, ["Bundle.type"])
+    reply = await client.post("/fhir/R4", {"resourceType": "Bundle", "type": "batch", "entry": {}})
+    assert (reply.status, faults(reply)) == (400, ["Bundle.entry"])
