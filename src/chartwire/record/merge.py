@@ -117,7 +117,7 @@ def overwrite(
         elif path in shape.union | shape.accumulate:
             telling.replace_list(path, told.get(path) or [], pointer_of(path))
         elif path in told:
-            telling.set_one(path, told[path], pointer_of(path))
+            telling.replace_one(path, told[path], pointer_of(path))
         else:
             telling.clear(path, pointer_of(path))
     return telling.outcome()
@@ -190,7 +190,7 @@ class _Telling:
     def replace_list(self, path: str, items: list[Any], source_field: str) -> None:
         """Make a list what an actor who has seen it wants. Sources keep the items that they gave and that stay."""
         standing, before = self._told.get(path) or [], self._parts.get(path, ())
-        wanted = [item for number, item in enumerate(items) if item not in items[:number]]
+        wanted = list(items)
         parts: list[Part] = []
         given: set[int] = set()
         for part in before:
@@ -208,6 +208,11 @@ class _Telling:
             self._told[path] = wanted
         else:
             self._told.pop(path, None)
+
+    def replace_one(self, path: str, value: Any, source_field: str) -> None:
+        """Make an element what an actor who has seen it wants: an equal value may be written otherwise."""
+        self._told.pop(path, None)
+        self.set_one(path, value, source_field)
 
     def tell(self, path: str, value: Any, fields: tuple[Contribution, ...]) -> None:
         if path in self.shape.accumulate:

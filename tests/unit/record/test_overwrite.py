@@ -1,6 +1,7 @@
 """record/merge.py, `overwrite`: an actor's word among those of feeds, against a reference that keeps every word."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given
@@ -144,3 +145,16 @@ def test_words_of_feeds_and_actors_end_where_the_slow_reference_ends(history, ho
         for path, parts in hub.lineage.parts.items():
             items = hub.body.get(path)
             assert all(position < len(items) for part in parts for position in part.positions or ())
+
+
+def test_what_an_actor_writes_stands_as_it_was_written() -> None:
+    stamp = Stamp("key:one", "r1", "2026-01-01T00:00:00.000Z", 10)
+    numbers = [{"value": "1"}, {"value": "1"}]
+    first = {"identifier": numbers, "multipleBirthInteger": Decimal("72.5")}
+    made = overwrite({}, Lineage(), "Patient", first, stamp, lambda path: f"/{path}")
+    assert made.body == first
+    again = overwrite(made.body, made.lineage, "Patient", first, stamp, lambda path: f"/{path}")
+    assert again.changed == []
+    literal = {**first, "multipleBirthInteger": Decimal("72.50")}
+    finer = overwrite(made.body, made.lineage, "Patient", literal, stamp, lambda path: f"/{path}")
+    assert (finer.changed, str(finer.body["multipleBirthInteger"])) == (["multipleBirth[x]"], "72.50")
