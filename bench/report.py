@@ -83,6 +83,18 @@ BUDGET = (
     Target("REST create", 0.9, "ms", "at most", "writes", "create", "cpu_ms"),
     Target("REST update", 1.1, "ms", "at most", "writes", "update", "cpu_ms"),
     Target("search by identifier", 0.30, "ms", "at most", "api", "search by MRN", "cpu_ms"),
+    *(
+        Target(what, limit, "ms", "at most", "fhir", row, "cpu_ms")
+        for what, limit, row in (
+            ("FHIR search by identifier", 0.30, "search by identifier, 8"),
+            ("FHIR Observations of a subject and category, by date", 0.5, "Observation by subject"),
+            ("FHIR _revinclude", 0.4, "_revinclude"),
+            ("FHIR create with validation", 0.9, "create, 8"),
+            ("FHIR update", 1.1, "update"),
+            ("FHIR transaction, a resource", 0.7, "Synthea-like transaction of 170, 1 "),
+            ("$everything of 17 resources", 4.0, "$everything"),
+        )
+    ),
     Target("audit row (part of the three above)", 0.03, "ms", "at most", "stages", "audit row", "cpu_ms"),
 )
 
