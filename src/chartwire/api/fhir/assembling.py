@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 import orjson
@@ -28,8 +29,13 @@ def base_of(request: Request, services: Services) -> str:
     """The absolute address of this FHIR door: the configured one, else that by which the caller reached it."""
     if services.base_url:
         return services.base_url + BASE
-    host = request.headers.get(b"host", b"").decode("latin-1")
-    return f"http://{host if _HOST.fullmatch(host) else 'localhost'}{BASE}"
+    return _base_at(request.headers.get(b"host", b""))
+
+
+@lru_cache(maxsize=1024)
+def _base_at(host: bytes) -> str:
+    told = host.decode("latin-1")
+    return f"http://{told if _HOST.fullmatch(told) else 'localhost'}{BASE}"
 
 
 def logical_id(stored: Stored) -> str:
