@@ -51,7 +51,6 @@ class Preferences:
 
     returning: Returning | None = None
     strict: bool = False
-    lenient: bool = False
 
 
 def without_form(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -110,8 +109,7 @@ def preferences(request: Request) -> Preferences:
     for part in re.split("[,;]", header.decode("latin-1")):
         if (found := _PREFERENCE.fullmatch(part)) is not None:
             told.setdefault(found[1].lower(), found[2].lower())
-    handling = told.get("handling")
-    return Preferences(_RETURNING.get(told.get("return", "")), handling == "strict", handling == "lenient")
+    return Preferences(_RETURNING.get(told.get("return", "")), told.get("handling") == "strict")
 
 
 def cors(request: Request) -> tuple[Header, ...]:
