@@ -94,11 +94,13 @@ class Carriers:
         if self._under_way >= self._processes + BUNDLES_WAITING_MAX:
             raise ApiError("as many large Bundles wait as may", code="carriers_busy", error_class="transient")
         load = Load.of(request, await request.content())
+        executor = self._started()
         self._under_way += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._started(), _carry, load)
+            return await asyncio.get_running_loop().run_in_executor(executor, _carry, load)
         except BrokenProcessPool:
-            self._executor = None
+            if self._executor is executor:
+                self._executor = None
             raise TransientError(
                 "the process that carried the Bundle ended, perhaps after the commit", code="commit_unknown"
             ) from None

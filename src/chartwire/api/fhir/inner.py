@@ -1,9 +1,10 @@
 """One entry of a Bundle as a request of its own: by the same route, scope check and handler as if it came alone."""
 
 import base64
-import binascii
 import hashlib
+import string
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 import msgspec
 
@@ -26,6 +27,7 @@ _HEADERS = {
 }
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PATCHES = frozenset({"application/json-patch+json", "application/merge-patch+json"})
+_ASCII = string.digits + string.ascii_letters + string.punctuation + " "
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -43,14 +45,14 @@ class Inner:
             request, route = self._routed(entry)
         except ChartwireError as error:
             return refusal(self.outer, error)
-        return _sent(entry, await handled(request, route, self.services, entry.query.encode()))
+        return _sent(entry, await handled(request, route, self.services, _escaped(entry.query)))
 
     async def ask(self, entry: Entry, tx: Connection) -> Answer:
         """What the entry is answered as an open transaction sees it. Raises ChartwireError where it is refused."""
         request, route, access = *self._routed(entry), self.outer.access
         within = Within(tx, access.org, access.credential_id)
         services = replace(self.services, pool=within, codes_pool=self.services.pool)
-        return _sent(entry, await served(request, route, services, entry.query.encode()))
+        return _sent(entry, await served(request, route, services, _escaped(entry.query)))
 
     def request(self, entry: Entry) -> Request:
         """The entry as a request without its body: address, conditions, preferences, and who asks."""
@@ -58,7 +60,7 @@ class Inner:
         headers = [(b"accept", FHIR_JSON), (b"prefer", _preferred(outer))]
         if (key := outer.headers.get(b"idempotency-key")) is not None and entry.method in _CHANGING:
             headers.append((b"idempotency-key", _key_of(key, entry.index)))
-        headers += [(_HEADERS[name], value.encode()) for name, value in entry.conditions.items()]
+        headers += [(_HEADERS[name], _escaped(value)) for name, value in entry.conditions.items()]
         path = f"{BASE}/{entry.path}".removesuffix("/")
         request = Request({"method": entry.method, "path": path, "headers": headers}, outer.receive)
         request.request_id, request.trace_id, request.client = outer.request_id, outer.trace_id, outer.client
@@ -85,6 +87,11 @@ class Inner:
         return request, route
 
 
+def _escaped(text: str) -> bytes:
+    """Part of a URL as HTTP has it; a Bundle may have letters as they are."""
+    return quote(text, safe=_ASCII).encode()
+
+
 def _sent(entry: Entry, answer: Answer) -> Answer:
     return replace(answer, body=b"") if entry.method == "HEAD" else answer
 
@@ -105,9 +112,9 @@ def _content(entry: Entry) -> tuple[bytes, bytes]:
     if entry.resource is None:
         return b"", FHIR_JSON
     media = entry.resource.get("contentType")
-    if entry.method == "PATCH" and entry.resource.get("resourceType") == "Binary" and media in _PATCHES:
+    if entry.method == "PATCH" and entry.resource.get("resourceType") == "Binary" and str(media) in _PATCHES:
         try:
-            return base64.b64decode(entry.resource.get("data", "")), media.encode()
-        except (binascii.Error, TypeError):
+            return base64.b64decode(entry.resource.get("data", "")), str(media).encode()
+        except (ValueError, TypeError):
             raise refused(f"{entry.place}.resource.data", "is base64") from None
     return _encoder.encode(entry.resource), FHIR_JSON

@@ -73,3 +73,25 @@ def places(reply):
 
 def faults(reply):
     return [place for issue in reply.json["issue"] for place in issue.get("expression", ())]
+
+
+_BINARY = {"resourceType": "Binary", "contentType": ["a"], "data": 5}
+_PATCH = {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "ä"}
+ODD_ENTRIES = [
+    None,
+    {"request": 5},
+    {"request": {"method": ["GET"], "url": 5}},
+    {"request": {"method": "GET", "url": "/../../api/v1/patients"}},
+    {"request": {"method": "GET", "url": "Patient?name=Müller&name"}},
+    {"request": {"method": "POST", "url": "Observation"}, "resource": 5},
+    {"request": {"method": "POST", "url": "Observation"}, "resource": {"resourceType": ["Observation"]}},
+    {"request": {"method": "PATCH", "url": "Observation/one"}, "resource": _BINARY},
+    {"request": {"method": "PATCH", "url": "Observation/one"}, "resource": _PATCH},
+    {"request": {"method": "PUT", "url": "Observation/one", "ifMatch": 7}, "resource": an_observation()},
+    {
+        "request": {"method": "POST", "url": "Observation", "ifNoneExist": "identifier=ü|ß"},
+        "resource": an_observation(),
+    },
+    {"request": {"method": "DELETE", "url": "Observation?identifier=%zz"}},
+    {"fullUrl": 5, "request": {"method": "GET", "url": "Observation/one"}},
+]

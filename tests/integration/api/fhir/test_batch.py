@@ -1,6 +1,16 @@
 """A batch Bundle is its entries one by one, each as if it came alone."""
 
-from tests.integration.api.fhir.bundles import an_observation, batch, faults, get, places, post, put, statuses
+from tests.integration.api.fhir.bundles import (
+    ODD_ENTRIES,
+    an_observation,
+    batch,
+    faults,
+    get,
+    places,
+    post,
+    put,
+    statuses,
+)
 from tests.integration.api.hub import a_patient, new_client
 
 from chartwire.core.limits import BUNDLE_ENTRIES_MAX
@@ -66,3 +76,12 @@ async def test_a_bundle_of_too_many_entries_or_of_another_kind_is_refused_whole(
         assert (reply.status, faults(reply)) == (400, ["Bundle.type"])
     reply = await client.post("/fhir/R4", {"resourceType": "Bundle", "type": "batch", "entry": {}})
     assert (reply.status, faults(reply)) == (400, ["Bundle.entry"])
+
+
+async def test_entries_of_any_shape_are_answered_one_by_one(client):
+    await client.post("/fhir/R4", batch(put({**an_observation("Patient/x"), "id": "one"})))
+    reply = await client.post("/fhir/R4", batch(*ODD_ENTRIES, get("Observation/one")))
+    assert reply.status == 200
+    found = statuses(reply)
+    assert [status for status in found if status >= "5"] == []
+    assert found[4] == found[10].replace("201", "200") == found[-1] == "200"

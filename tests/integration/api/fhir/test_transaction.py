@@ -5,6 +5,7 @@ import json
 
 import pytest
 from tests.integration.api.fhir.bundles import (
+    ODD_ENTRIES,
     PATIENT,
     a_patient,
     an_observation,
@@ -278,3 +279,10 @@ async def test_broken_resources_are_refused_and_nothing_is_stored(client, name):
             reply = await client.post("/fhir/R4", transaction(post(a_patient(), PATIENT), entry))
             refused = {200, 422} if name == "id" and entry["request"]["method"] == "POST" else {400, 404, 412, 422}
             assert reply.status in refused, (junk, reply.json)
+
+
+async def test_entries_of_any_shape_undo_all_or_are_carried_and_are_never_a_fault(client):
+    await client.post("/fhir/R4", transaction(put({**an_observation("Patient/x"), "id": "one"})))
+    for entry in ODD_ENTRIES:
+        reply = await client.post("/fhir/R4", transaction(post(a_patient(), PATIENT), entry))
+        assert reply.status < 500, entry
