@@ -34,32 +34,34 @@ begin
         return next;
     end if;
 
-    for r in select w.type, w.key, w.use, k.resource_id, k.original_id
-               from unnest(p_key_type, p_key, p_key_use) as w (type, key, use)
-              cross join lateral (
-                    select s.resource_id, s.original_id from source_key s
-                     where s.org_id = v_org and s.type = w.type and s.key = w.key limit 1
-                   ) k
-    loop
-        what := 'key'; type := r.type; key := r.key; id := r.resource_id; original_id := r.original_id; body := null;
-        return next;
-        if r.resource_id <> r.original_id then
-            v_moved_type := v_moved_type || r.type;
-            v_moved_key := v_moved_key || r.key;
-            v_moved_led := v_moved_led || r.resource_id;
-        end if;
-        if r.use = 'number' then
-            continue;
-        elsif r.type = 'Patient' then
-            v_patient := v_patient || r.resource_id;
-        elsif r.use = 'written' then
-            v_written_type := v_written_type || r.type;
-            v_written_id := v_written_id || r.resource_id;
-        else
-            v_named_type := v_named_type || r.type;
-            v_named_id := v_named_id || r.resource_id;
-        end if;
-    end loop;
+    if cardinality(p_key) > 0 then
+        for r in select w.type, w.key, w.use, k.resource_id, k.original_id
+                   from unnest(p_key_type, p_key, p_key_use) as w (type, key, use)
+                  cross join lateral (
+                        select s.resource_id, s.original_id from source_key s
+                         where s.org_id = v_org and s.type = w.type and s.key = w.key limit 1
+                       ) k
+        loop
+            what := 'key'; type := r.type; key := r.key; id := r.resource_id; original_id := r.original_id; body := null;
+            return next;
+            if r.resource_id <> r.original_id then
+                v_moved_type := v_moved_type || r.type;
+                v_moved_key := v_moved_key || r.key;
+                v_moved_led := v_moved_led || r.resource_id;
+            end if;
+            if r.use = 'number' then
+                continue;
+            elsif r.type = 'Patient' then
+                v_patient := v_patient || r.resource_id;
+            elsif r.use = 'written' then
+                v_written_type := v_written_type || r.type;
+                v_written_id := v_written_id || r.resource_id;
+            else
+                v_named_type := v_named_type || r.type;
+                v_named_id := v_named_id || r.resource_id;
+            end if;
+        end loop;
+    end if;
 
     if cardinality(v_written_id) > 0 then
         select v_patient || array_agg(o.patient_id) filter (where o.patient_id is not null) into v_patient
