@@ -13,6 +13,8 @@ _ANSWER_S = 15.0
 class Caller:
     """One client of `/api/v1/patients`. A connection that breaks is opened again; nothing else may go wrong."""
 
+    may_answer = (200, 503)
+
     def __init__(self, port: int, api_key: str) -> None:
         self.answered: list[str] = []
         self.statuses: Counter[int] = Counter()

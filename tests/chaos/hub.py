@@ -66,12 +66,13 @@ class Server:
 class Process:
     """One role as a process of its own, started through the product's child entry; respawned by the test only."""
 
-    def __init__(self, role: str, name: str, settings: Settings, log: Path) -> None:
+    def __init__(self, role: str, name: str, settings: Settings, log: Path, processes: int = 1) -> None:
         self.name = name
         self.deaths = 0
         self._role = role
         self._settings = settings
         self._log = log
+        self._processes = processes
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -87,7 +88,7 @@ class Process:
 
     async def start(self, crashpoint: str = "") -> None:
         """Start and wait until it says that it answers; a crash point may end it before."""
-        order = Order(self._role, self.name, os.getpid(), to_values(self._settings), {"processes": 1})
+        order = Order(self._role, self.name, os.getpid(), to_values(self._settings), {"processes": self._processes})
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CHARTWIRE_")}
         environment["CHARTWIRE_CRASHPOINT"] = crashpoint
         with self._log.open("ab") as log:
@@ -155,7 +156,9 @@ class Process:
 class Hub:
     """An organisation with one feed and one webhook endpoint, and the processes that serve it."""
 
-    def __init__(self, server: Server, database: Database, directory: Path, *, intake_lease_s: float = 30.0) -> None:
+    def __init__(
+        self, server: Server, database: Database, directory: Path, *, intake_lease_s: float = 30.0, apis: int = 1
+    ) -> None:
         self.server = server
         self.database = database
         self.org = uuid7()
@@ -165,6 +168,7 @@ class Hub:
         self.api_key = ""
         self.mllp_port, self.http_port = _free_port(), _free_port()
         self._directory = directory
+        self._apis = apis
         self._settings = Settings(
             data_dir=directory,
             database_app_url=database.app_dsn,
@@ -206,7 +210,9 @@ class Hub:
         """A process by its name, which the caller starts."""
         if name not in self.processes:
             log = self._directory / f"{name}.log"
-            self.processes[name] = Process(name.partition("-")[0], name, self._settings, log)
+            role = name.partition("-")[0]
+            processes = self._apis if role == "api" else 1
+            self.processes[name] = Process(role, name, self._settings, log, processes)
         return self.processes[name]
 
     async def rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:

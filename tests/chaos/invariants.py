@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from time import perf_counter
 from typing import Any
@@ -12,10 +11,13 @@ from uuid import UUID
 import asyncpg
 import orjson
 from tests.chaos.callers import Caller
+from tests.chaos.fhir_callers import FhirCaller, Ledger
+from tests.chaos.fhir_invariants import judge_fhir, judge_index
 from tests.chaos.hub import Hub
 from tests.chaos.population import Family
 from tests.chaos.receiver import Request
 from tests.chaos.senders import Sent
+from tests.chaos.verdict import Verdict
 
 from chartwire.core.ids import from_prefixed
 
@@ -26,7 +28,6 @@ select kind, count(*) as lanes, owner is not null as owned, attempts,
        round(extract(epoch from max(lease_until) - now())) as lease_s, max(not_before) > now() as held
   from lane where owner is not null or ready_at < 'infinity' group by kind, owner, attempts limit 10
 """
-_API_MAY_ANSWER = (200, 503)
 _UNSETTLED = """
 select (select count(*) from message where state = 'received') as messages,
        (select count(*) from job) as jobs,
@@ -36,26 +37,13 @@ select (select count(*) from message where state = 'received') as messages,
 """
 
 
-@dataclass(slots=True)
-class Verdict:
-    """Every broken promise in words, and the figures of the page."""
-
-    broken: list[str] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
-
-    def expect(self, holds: bool, promise: str, *examples: object) -> None:
-        """Note a promise that does not hold, with a few examples."""
-        if not holds:
-            shown = ", ".join(map(str, examples[:5]))
-            self.broken.append(f"{promise}: {shown}" if shown else promise)
-
-
 async def judge(
     hub: Hub,
     sent: Sequence[Sent],
     families: Sequence[Family],
-    callers: Sequence[Caller] = (),
+    callers: Sequence[Caller | FhirCaller] = (),
     *,
+    ledger: Ledger | None = None,
     dead: frozenset[str] = frozenset(),
     stuck_s: float = STUCK_S,
 ) -> Verdict:
@@ -70,8 +58,11 @@ async def judge(
         await _order_kept(admin, verdict, families)
         await _told_once(admin, verdict, hub.receiver.requests)
         await _audited(admin, verdict, callers)
+        if ledger is not None:
+            await judge_fhir(admin, verdict, ledger)
     finally:
         await admin.close()
+    await judge_index(hub.database.app_dsn, hub.org, verdict)
     return verdict
 
 
@@ -129,7 +120,7 @@ async def _effect_once(admin: Any, verdict: Verdict) -> None:
         "select type, id, version, message_id, body from resource"
         " union all select type, id, version, message_id, body from resource_history order by 1, 2, 3"
     )
-    per_message = Counter((row["type"], row["id"], row["message_id"]) for row in rows)
+    per_message = Counter((row["type"], row["id"], row["message_id"]) for row in rows if row["message_id"])
     doubled = [key for key, count in per_message.items() if count > 1]
     verdict.expect(not doubled, "I2 a message makes one version of a resource", *doubled)
     idle, gaps = [], []
@@ -143,7 +134,8 @@ async def _effect_once(admin: Any, verdict: Verdict) -> None:
     verdict.expect(not gaps, "I2 versions are numbered without gap", *gaps)
     verdict.expect(not idle, "I2 no version repeats the one before", *idle)
     events = await admin.fetch(
-        "select message_id, resource_id, type, count(*) as n from event group by 1, 2, 3 having count(*) > 1"
+        "select message_id, resource_id, type, count(*) as n from event where message_id is not null"
+        " group by 1, 2, 3 having count(*) > 1"
     )
     verdict.expect(not events, "I2 an event is told once a message", *(tuple(row) for row in events))
     verdict.figures["versions"] = len(rows)
@@ -242,13 +234,13 @@ async def _told_once(admin: Any, verdict: Verdict, requests: Sequence[Request]) 
     verdict.figures |= {"events": len(events), "requests": len(requests), "repeated": len(requests) - len(told)}
 
 
-async def _audited(admin: Any, verdict: Verdict, callers: Sequence[Caller]) -> None:
+async def _audited(admin: Any, verdict: Verdict, callers: Sequence[Caller | FhirCaller]) -> None:
     """The audit row of an answer is committed before the answer leaves."""
     answered = [request_id for caller in callers for request_id in caller.answered]
     rows = await admin.fetch("select request_id from audit where request_id = any($1)", answered)
     missing = set(answered) - {row["request_id"] for row in rows}
     verdict.expect(not missing, "every answer of the API has its audit row", *missing)
-    refused = [status for caller in callers for status in caller.statuses if status not in _API_MAY_ANSWER]
+    refused = [status for caller in callers for status in caller.statuses if status not in caller.may_answer]
     verdict.expect(not refused, "the API answers, or says that it is unable, or is away", *refused)
     verdict.figures |= {"calls": len(answered), "unaudited": len(missing)}
 

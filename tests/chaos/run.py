@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from time import perf_counter
 
 from tests.chaos.callers import Caller
+from tests.chaos.fhir_callers import FhirCaller, Ledger, at_work
 from tests.chaos.hub import LONG, Hub
-from tests.chaos.invariants import Verdict, judge
+from tests.chaos.invariants import judge
 from tests.chaos.population import Population
 from tests.chaos.senders import Sender, Sent
+from tests.chaos.verdict import Verdict
 
 
 def times(short: int, long: int) -> int:
@@ -36,6 +38,8 @@ class Run:
         self.recoveries_s: list[float] = []
         self.senders: list[Sender] = []
         self.callers: list[Caller] = []
+        self.fhir_callers: list[FhirCaller] = []
+        self.ledger = Ledger()
         self.extra: list[Sent] = []
         self.dead: set[str] = set()
         self._populations: list[Population] = []
@@ -54,13 +58,19 @@ class Run:
         """One caller of the API."""
         self.callers.append(Caller(self.hub.http_port, self.hub.api_key))
 
+    def add_fhir_callers(self, count: int, *, large: int = 0) -> None:
+        """FHIR clients, the first of which sends transactions of `large` entries too."""
+        for number in range(count):
+            told = (f"c{number}", self.hub.http_port, self.hub.api_key, self.random.getrandbits(24), self.ledger)
+            self.fhir_callers.append(FhirCaller(*told, large=0 if number else large))
+
     @contextlib.asynccontextmanager
     async def traffic(self) -> AsyncIterator[None]:
         """Senders send and callers call inside the block; at its end they finish what they began. The fault of one of
         them ends the block."""
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            for one in (*self.senders, *self.callers):
+            for one in (*self.senders, *self.callers, *self.fhir_callers):
                 group.create_task(one.run(stop))
             try:
                 yield
@@ -75,6 +85,14 @@ class Run:
                 await asyncio.sleep(0.01)
         self.recoveries_s.append(perf_counter() - began)
 
+    async def written(self, count: int, within_s: float = 60.0) -> None:
+        """Wait until FHIR clients have finished so many writes more."""
+        began, goal = perf_counter(), at_work(self.fhir_callers) + count
+        async with asyncio.timeout(within_s):
+            while at_work(self.fhir_callers) < goal:
+                await asyncio.sleep(0.01)
+        self.recoveries_s.append(perf_counter() - began)
+
     @property
     def answered(self) -> int:
         """Messages that have been answered."""
@@ -84,7 +102,15 @@ class Run:
         """Judge and print the page. Raises AssertionError that names every broken promise."""
         sent = [one for sender in self.senders for one in sender.log] + self.extra
         families = [family for population in self._populations for family in population.families]
-        verdict = await judge(self.hub, sent, families, self.callers, dead=frozenset(self.dead))
+        callers = [*self.callers, *self.fhir_callers]
+        verdict = await judge(
+            self.hub,
+            sent,
+            families,
+            callers,
+            ledger=self.ledger if self.fhir_callers else None,
+            dead=frozenset(self.dead),
+        )
         print(self._page(verdict, len(sent)))
         assert not verdict.broken, "\n".join([f"seed {self.seed}", *verdict.broken])
         return verdict
@@ -104,6 +130,8 @@ class Run:
             "webhooks": f"{verdict.figures['events']} events, {verdict.figures['requests']} requests,"
             f" {verdict.figures['repeated']} repeated",
             "API": f"{verdict.figures['calls']} answers, {verdict.figures['unaudited']} without their audit row",
+            "FHIR": f"{verdict.figures.get('fhir', 0)} resources, {at_work(self.fhir_callers)} writes"
+            f" in {sum(caller.breaks for caller in self.fhir_callers)} breaks",
             "longest wait for an answer": f"{worst:.1f} s",
             "worst database recovery": f"{recoveries[-1]:.1f} s" if recoveries else "-",
             "quiet after the last fault": f"{verdict.figures['quiet_after_s']} s{verdict.figures['waited_for']}",
