@@ -11,12 +11,20 @@ from chartwire.core.ids import uuid7
 from chartwire.store.pool import Pool
 
 
-@pytest.fixture
-def hub(database):
-    """The base URL of a running FHIR server, and a key."""
-    key = key_of(database.app_dsn)
+@pytest.fixture(scope="module")
+def running(postgres_server):
+    """A FHIR server for the tests of a module: its base URL, and the database behind it."""
+    database = postgres_server.create(migrated=True)
     with server(database.app_dsn) as (_, base):
-        yield f"{base}/fhir/R4", key
+        yield f"{base}/fhir/R4", database.app_dsn
+    postgres_server.drop(database)
+
+
+@pytest.fixture
+def hub(running):
+    """The base URL of a running FHIR server, and a key of an organisation that nobody else has."""
+    base, dsn = running
+    return base, key_of(dsn)
 
 
 def key_of(dsn):
