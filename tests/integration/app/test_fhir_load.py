@@ -45,7 +45,7 @@ def test_bundles_single_resources_and_lines_of_plain_and_zipped_files_are_loaded
     write(tmp_path / "in" / "Patient.ndjson.gz", *(a_patient(f"N-{n}", id=f"n{n}") for n in range(5)))
     write(tmp_path / "one.json", an_observation("Patient/two"))
     code, told = load("in", "one.json", "--batch", "2")
-    assert (code, told["files"], told["loaded"], told["refused"]) == (0, 4, 9, 0), (tmp_path / "fhir-load.errors.ndjson").read_text()[:700]
+    assert (code, told["files"], told["loaded"], told["refused"]) == (0, 4, 9, 0)
     code, told = load("in", "one.json", "--batch", "2")
     assert (code, told["loaded"], told["before"]) == (0, 0, 9)
 
