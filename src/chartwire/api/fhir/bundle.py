@@ -7,9 +7,9 @@ database. Large ones of both kinds go to a process of their own (`carriers.py`).
 from collections.abc import Sequence
 from functools import partial
 
-from chartwire.api.fhir.assembling import base_of
+from chartwire.api.fhir.assembling import BASE, base_of
 from chartwire.api.fhir.carriers import Carry, is_large
-from chartwire.api.fhir.inner import BASE, Inner
+from chartwire.api.fhir.inner import Inner
 from chartwire.api.fhir.negotiation import body_media
 from chartwire.api.fhir.responding import Response, bundle_answer
 from chartwire.api.fhir.transaction import carry_transaction

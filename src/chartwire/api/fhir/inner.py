@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from chartwire.api.fhir.assembling import BASE
 from chartwire.api.handling import handled, refusal, served
 from chartwire.api.http import FHIR_JSON, Answer, Request
 from chartwire.api.problem import ApiError
@@ -18,7 +19,6 @@ from chartwire.formats.fhir.bundles import Entry, refused
 from chartwire.store.pool import Connection
 from chartwire.store.within import Within
 
-BASE = "/fhir/R4"
 _HEADERS = {
     "ifMatch": b"if-match",
     "ifNoneMatch": b"if-none-match",
@@ -57,7 +57,7 @@ class Inner:
     def request(self, entry: Entry) -> Request:
         """The entry as a request without its body: address, conditions, preferences, and who asks."""
         outer = self.outer
-        headers = [(b"accept", FHIR_JSON), (b"prefer", _preferred(outer))]
+        headers = [(b"accept", FHIR_JSON), (b"prefer", _preferred(outer)), (b"host", outer.headers.get(b"host", b""))]
         if (key := outer.headers.get(b"idempotency-key")) is not None and entry.method in _CHANGING:
             headers.append((b"idempotency-key", _key_of(key, entry.index)))
         headers += [(_HEADERS[name], _escaped(value)) for name, value in entry.conditions.items()]

@@ -7,15 +7,15 @@ creates, updates and patches are made, then what the Bundle asks for, which sees
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from chartwire.api.fhir.assembling import base_of
-from chartwire.api.fhir.inner import BASE, Inner
+from chartwire.api.fhir.assembling import BASE, base_of
+from chartwire.api.fhir.inner import Inner
 from chartwire.api.fhir.judging import judged
 from chartwire.api.fhir.leading import Leads
 from chartwire.api.fhir.negotiation import preferences
 from chartwire.api.fhir.outcome import outcome_of
 from chartwire.api.fhir.responding import Response, bundle_answer
 from chartwire.api.fhir.steps import ORDER, Step, at_entry, settle, step_of
-from chartwire.api.fhir.write import dangling_issue, finished, integrity_of
+from chartwire.api.fhir.write import dangling_issue, finished, integrity_of, location_of
 from chartwire.api.http import Answer
 from chartwire.api.idempotency import performed
 from chartwire.api.problem import ApiError, Fault
@@ -65,7 +65,8 @@ class _Transaction:
         self._inner = inner
         self._entries = entries
         self._steps = steps
-        self._leads = Leads(steps, base_of(inner.outer, inner.services))
+        self._base = base_of(inner.outer, inner.services)
+        self._leads = Leads(steps, self._base)
         self._terminology = terminology
         self._returning = preferences(inner.outer).returning
 
@@ -123,7 +124,7 @@ class _Transaction:
         held = done[0].held
         return Response(
             done[0].status,
-            f"{BASE}/{held.reference}/_history/{held.version}",
+            location_of(self._base, held),
             f'W/"{held.version}"',
             at if done[0].changed else held.stored_at or at,
             self._shown(held, issues),
