@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from chartwire.api.fhir.judging import judged
+from chartwire.api.fhir.judging import judged, make_relative
 from chartwire.api.fhir.negotiation import body_media
 from chartwire.api.http import FHIR_JSON, JSON, Request
 from chartwire.api.problem import ApiError
@@ -13,12 +13,14 @@ from chartwire.formats.fhir.reading import read_object, read_resource
 from chartwire.mapping.conversion import Json
 
 JSON_PATCH, MERGE_PATCH = b"application/json-patch+json", b"application/merge-patch+json"
+_OTHERS = "a JSON Patch is application/json-patch+json, a merge patch application/merge-patch+json"
 MEDIA = ("application/json-patch+json", "application/merge-patch+json", "application/fhir+json", "application/json")
 Change = Callable[[Json], Json]
 
 
-async def sent_patch(request: Request) -> Change:
+async def sent_patch(request: Request, base: str) -> Change:
     """What the patch makes of a resource: a valid one, or InvalidResourceError; FaultsError where it does not fit.
+    What it says of this server (below `base`) becomes relative.
 
     Plain JSON is a JSON Patch where it is a list, a FHIRPath Patch where it is Parameters, else a merge patch. Raises
     ParseError (400), ApiError (415).
@@ -28,13 +30,18 @@ async def sent_patch(request: Request) -> Change:
     if media == FHIR_JSON:
         patch: Any = read_resource(content, bytes_max=request.body_bytes_max)
         if patch["resourceType"] != "Parameters":
-            raise ApiError("a FHIRPath Patch is a Parameters resource", code="type_mismatch")
+            raise ApiError(
+                f"what is sent as application/fhir+json is a FHIRPath Patch, a Parameters resource; {_OTHERS}",
+                code="type_mismatch",
+            )
     else:
         patch = _read(content, request.body_bytes_max)
-    apply = _format(media, patch)
+    apply, names_us = _format(media, patch), base.encode() in content
 
     def change(standing: Json) -> Json:
         made = apply(standing, patch)
+        if names_us:
+            make_relative(made, base)
         judged(made)
         return made
 

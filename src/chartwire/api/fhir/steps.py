@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
+from chartwire.api.fhir.assembling import base_of
 from chartwire.api.fhir.inner import Inner
 from chartwire.api.fhir.outcome import InvalidResourceError
 from chartwire.api.fhir.patch import sent_patch
@@ -81,7 +82,7 @@ async def _step_of(inner: Inner, entry: Entry, integrity: Integrity) -> Step | N
         kind,
         logical_id or str(uuid7()),
         entry.resource if method in {"create", "update"} else None,
-        await sent_patch(inner.filled(entry)) if method == "patch" else None,
+        await sent_patch(inner.filled(entry), base_of(inner.outer, inner.services)) if method == "patch" else None,
         wanted_version(request),
         wants_absent(request),
         integrity,
@@ -122,7 +123,7 @@ def at_entry(entry: Entry, error: ChartwireError) -> NoReturn:
         raise InvalidResourceError([_moved(entry, issue) for issue in error.issues]) from None
     faults = [Fault(_within(entry, pointer), code, detail) for pointer, code, detail in _faults(error)]
     raise ApiError(
-        f"{entry.place}: {error.message}",
+        error.message if error.message.startswith(entry.place) else f"{entry.place}: {error.message}",
         code=error.code,
         error_class=error.error_class,
         faults=faults or [Fault(entry.place, error.code, error.message)],

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
 
+from chartwire.api.fhir.assembling import BASE, base_of
 from chartwire.api.fhir.judging import sent_resource
 from chartwire.api.fhir.negotiation import Preferences, preferences
 from chartwire.api.fhir.outcome import outcome_of
@@ -27,9 +28,9 @@ from chartwire.formats.fhir.validate import Issue
 from chartwire.record.fhir_conditions import settled
 from chartwire.record.fhir_refusals import PreconditionError
 from chartwire.record.fhir_writing import Done, FhirWriter, Integrity, Method, Write
+from chartwire.record.standing import Standing
 from chartwire.store.pool import Connection
 
-BASE = "/fhir/R4"
 _VERSION = re.compile(rb'\s*(?:W/)?"([1-9][0-9]{0,8})"\s*')
 _CREATED, _NO_CONTENT = 201, 204
 
@@ -40,7 +41,7 @@ async def create(request: Request, services: Services) -> Answer:
     fhirpy and others write the condition into the address, where it means the same.
     """
     kind = known(request.parts[0])
-    body, issues = await sent_resource(request, kind, services.base_url + BASE, services.terminologies)
+    body, issues = await sent_resource(request, kind, base_of(request, services), services.terminologies)
     unless, addressed = request.headers.get(b"if-none-exist"), urlencode(request.pairs) or None
     condition = addressed if unless is None else _needed(unless.decode("latin-1").rpartition("?")[2], "If-None-Exist")
     return await perform(request, services, Write("create", kind, body=body), condition, issues)
@@ -49,7 +50,7 @@ async def create(request: Request, services: Services) -> Answer:
 async def update(request: Request, services: Services) -> Answer:
     """`PUT /fhir/R4/{type}/{id}` or `{type}?{condition}`: the resource as it is to be; a new one where none stands."""
     write, condition = _addressed(request, "update")
-    body, issues = await sent_resource(request, write.type, services.base_url + BASE, services.terminologies)
+    body, issues = await sent_resource(request, write.type, base_of(request, services), services.terminologies)
     write = replace(write, body=body, absent=wants_absent(request))
     return await perform(request, services, write, condition, issues)
 
@@ -57,7 +58,8 @@ async def update(request: Request, services: Services) -> Answer:
 async def patch(request: Request, services: Services) -> Answer:
     """`PATCH /fhir/R4/{type}/{id}` or `{type}?{condition}`: a JSON Patch, merge patch or FHIRPath Patch."""
     write, condition = _addressed(request, "patch")
-    return await perform(request, services, replace(write, change=await sent_patch(request)), condition)
+    change = await sent_patch(request, base_of(request, services))
+    return await perform(request, services, replace(write, change=change), condition)
 
 
 async def delete(request: Request, services: Services) -> Answer:
@@ -84,7 +86,8 @@ async def perform(
         except PreconditionError as error:
             raise precondition_failed(error) from None
         at = await finished(writer)
-        return _answer(done, at, preferred, [*issues, *map(dangling_issue, writer.dangling)])
+        told = [*issues, *map(dangling_issue, writer.dangling)]
+        return _answer(done, at, preferred, told, base_of(request, services))
 
     answer = await performed(request, services, effect)
     services.wake()
@@ -151,7 +154,9 @@ def integrity_of(preferred: Preferences) -> Integrity:
 # What a write gives back --------------------------------------------------------------------------------------------
 
 
-def _answer(done: Sequence[Done], at: datetime, preferred: Preferences, issues: Sequence[Issue]) -> Answer:
+def _answer(
+    done: Sequence[Done], at: datetime, preferred: Preferences, issues: Sequence[Issue], base: str
+) -> Answer:
     """What stands then, by Prefer: return (R4 3.1.0.1.4), with its version in the headers. Nothing after deletions."""
     patients = tuple(dict.fromkeys(patient for one in done for patient in one.patients))
     if not done or done[0].status == _NO_CONTENT:
@@ -163,7 +168,7 @@ def _answer(done: Sequence[Done], at: datetime, preferred: Preferences, issues: 
     modified = at if one.changed else held.stored_at or at
     headers: list[Header] = [_etag(held.version), (b"last-modified", http_date(modified))]
     if one.status == _CREATED or not one.changed:
-        headers.append((b"location", f"{BASE}/{held.reference}/_history/{held.version}".encode()))
+        headers.append((b"location", location_of(base, held).encode()))
     return Answer(_body(one, preferred, issues), one.status, FHIR_JSON, headers, 1, patients)
 
 
@@ -173,6 +178,11 @@ def _body(done: Done, preferred: Preferences, issues: Sequence[Issue]) -> bytes:
     if preferred.returning == "OperationOutcome":
         return outcome_of(issues)
     return done.held.text.encode()
+
+
+def location_of(base: str, held: Standing) -> str:
+    """The absolute address of the version that stands (R4 3.1.0.8)."""
+    return f"{base}/{held.reference}/_history/{held.version}"
 
 
 def dangling_issue(place: str) -> Issue:

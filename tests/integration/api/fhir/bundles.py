@@ -65,10 +65,14 @@ def statuses(reply):
     return [entry["response"]["status"][:3] for entry in reply.json["entry"]]
 
 
+BASE = "http://localhost/fhir/R4/"
+"""Where the server stands for clients that name no host."""
+
+
 def places(reply):
     """Type/id of each entry's location, without the version."""
     told = [entry["response"].get("location", "") for entry in reply.json["entry"]]
-    return [place.partition("/_history/")[0].removeprefix("/fhir/R4/") for place in told]
+    return [place.partition("/_history/")[0].removeprefix(BASE) for place in told]
 
 
 def faults(reply):

@@ -12,15 +12,16 @@ async def test_what_was_created_is_read_at_its_location_and_by_its_version(clien
     told = made.json
     assert (told["meta"]["versionId"], made.headers["etag"]) == ("1", 'W/"1"')
     assert told["id"] != "not-this"
-    place = made.headers["location"]
-    assert place == f"/fhir/R4/Patient/{told['id']}/_history/1"
+    place = f"/fhir/R4/Patient/{told['id']}/_history/1"
+    assert made.headers["location"] == f"http://localhost{place}"
     assert (await client.get(place)).body == (await client.get(f"/fhir/R4/Patient/{told['id']}")).body == made.body
 
 
 async def test_a_put_makes_a_resource_of_the_client_s_id_then_versions_of_it(client):
     one = {**PATIENT, "id": "p1"}
     first = await client.put("/fhir/R4/Patient/p1", one, **FHIR)
-    assert (first.status, first.json["id"], first.headers["location"]) == (201, "p1", "/fhir/R4/Patient/p1/_history/1")
+    assert (first.status, first.json["id"]) == (201, "p1")
+    assert first.headers["location"] == "http://localhost/fhir/R4/Patient/p1/_history/1"
     second = await client.put("/fhir/R4/Patient/p1", {**one, "gender": "other"}, **FHIR)
     assert (second.status, second.json["gender"], second.headers["etag"]) == (200, "other", 'W/"2"')
     assert (await client.get("/fhir/R4/Patient/p1/_history/1")).json["gender"] == "female"
@@ -100,3 +101,15 @@ async def test_an_external_id_is_known_of_types_that_have_one_identifier_and_of_
         assert (await client.post(f"/fhir/R4/{body['resourceType']}", body, **FHIR)).status == 201
         again = await client.post(f"/fhir/R4/{body['resourceType']}", body, **FHIR)
         assert (again.status, code_of(again)) == (409, "duplicate")
+
+
+async def test_absolute_references_to_this_server_become_relative_in_writes_and_patches(client):
+    address = "http://hub.example/fhir/R4/Patient"
+    seen = an_observation(f"{address}/p1", id="o1")
+    made = await client.put("/fhir/R4/Observation/o1", seen, host="hub.example", **FHIR)
+    assert made.json["subject"] == {"reference": "Patient/p1"}
+    assert made.headers["location"] == "http://hub.example/fhir/R4/Observation/o1/_history/1"
+    patch = {"subject": {"reference": f"{address}/p2"}}
+    merge = {"host": "hub.example", "content-type": "application/merge-patch+json"}
+    changed = await client.patch("/fhir/R4/Observation/o1", patch, **merge)
+    assert changed.json["subject"] == {"reference": "Patient/p2"}
