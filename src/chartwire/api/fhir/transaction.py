@@ -7,7 +7,7 @@ creates, updates and patches are made, then what the Bundle asks for, which sees
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from chartwire.api.fhir.assembling import BASE, base_of
+from chartwire.api.fhir.assembling import base_of
 from chartwire.api.fhir.inner import Inner
 from chartwire.api.fhir.judging import judged
 from chartwire.api.fhir.leading import Leads
