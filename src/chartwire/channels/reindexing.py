@@ -22,7 +22,7 @@ async def keep_indexed(pool: Pool, engine: Pool, stop: asyncio.Event, *, every_s
         try:
             for organisation in await list_organisations(pool, engine):
                 if done := await _index(pool, organisation.id, stop):
-                    _log.info("fhir_index_brought_up", org=str(organisation.id), count=done)
+                    _log.info("fhir_index_brought_up", org_id=str(organisation.id), count=done)
         except ChartwireError as error:
             _log.warning("fhir_index_waits", code=error.code)
         await _pause(stop, every_s)
