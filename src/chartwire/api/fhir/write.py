@@ -154,9 +154,7 @@ def integrity_of(preferred: Preferences) -> Integrity:
 # What a write gives back --------------------------------------------------------------------------------------------
 
 
-def _answer(
-    done: Sequence[Done], at: datetime, preferred: Preferences, issues: Sequence[Issue], base: str
-) -> Answer:
+def _answer(done: Sequence[Done], at: datetime, preferred: Preferences, issues: Sequence[Issue], base: str) -> Answer:
     """What stands then, by Prefer: return (R4 3.1.0.1.4), with its version in the headers. Nothing after deletions."""
     patients = tuple(dict.fromkeys(patient for one in done for patient in one.patients))
     if not done or done[0].status == _NO_CONTENT:
