@@ -42,7 +42,8 @@ def writes_of(asked: Write, found: Sequence[str], most: int) -> list[Write]:
     nothing, MismatchError for a body that names another resource.
     """
     if len(found) > most:
-        raise PreconditionError("more resources meet the condition than may be written", code="multiple_matches")
+        detail = f"more than {most} meet the condition, so nothing is written: make it narrower, or name the id"
+        raise PreconditionError(detail, code="multiple_matches")
     return _SETTLED[asked.method](asked, found)
 
 

@@ -2,6 +2,8 @@
 
 from chartwire.core.errors import ConflictError, FaultsError, NotFoundError, ValidationError
 
+GONE = "the resource was deleted: its history is kept, and a PUT brings it back"
+
 
 class PreconditionError(ConflictError):
     """What stands is not what the write was about (412). `version` is the present one, 0 where nothing stands."""
@@ -22,7 +24,7 @@ class GoneError(NotFoundError):
     """What a write is about was deleted (410)."""
 
     def __init__(self) -> None:
-        super().__init__("the resource was deleted", code="gone")
+        super().__init__(GONE, code="gone")
 
 
 class IdNotGivenError(ValidationError):

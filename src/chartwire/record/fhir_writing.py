@@ -156,9 +156,13 @@ class FhirWriter:
         """Refuse what its conditions, or the state of the resource, do not allow."""
         version, there = held.version if held else 0, held is not None and not held.deleted
         if write.absent and there:
-            raise PreconditionError("there is a resource of this id already", version)
+            raise PreconditionError(
+                "there is a resource of this id already: leave If-None-Match out to update it", version
+            )
         if write.version not in {None, version}:
-            raise PreconditionError("the resource has changed since it was read", version)
+            raise PreconditionError(
+                "the resource has changed since it was read: read it again, and send the ETag that it has then", version
+            )
         if write.method == "patch" and not there:
             raise _gone(held)
         if write.method == "update" and held is None and not self.policy.update_creates:
@@ -240,7 +244,13 @@ class FhirWriter:
         for key in now:
             others = self.writer.work.resolve(resource_type, (key,)) - ({held.id} if held else set())
             if key not in before and others:
-                raise ConflictError("another record has a number of `identifier`", code="duplicate")
+                raise await self._taken(resource_type, min(others))
+
+    async def _taken(self, resource_type: str, other: UUID) -> ConflictError:
+        await self.writer.work.load({(resource_type, other)})
+        told = self.writer.work.known(resource_type, other)
+        name = told.reference if told else "another record"
+        return ConflictError(f"{name} has a number of `identifier` already: write to that one", code="duplicate")
 
     # Deletion ---------------------------------------------------------------------------------------------------------
 
@@ -259,7 +269,10 @@ class FhirWriter:
     async def _check_may_go(self, patient: Standing) -> None:
         """A patient who was part of a merge, or to whom something belongs, stays."""
         if patient.replaced or merging.links_of_merges(patient):
-            raise ConflictError("the patient was part of a merge, which may be undone", code="merged")
+            raise ConflictError(
+                "the patient was part of a merge, which may be undone, and so is not deleted: set `active` to false",
+                code="merged",
+            )
         rows = await self.tx.fetch(q.belongings, self.access.org, patient.id)
         left = {(row["type"], row["id"]) for row in rows}
         known = ((ref, self.writer.work.known(*ref)) for ref in left)

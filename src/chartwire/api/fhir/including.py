@@ -42,6 +42,8 @@ def _rule(base: str, text: str, iterate: bool) -> Rule:
     known = reference_parameters(source)
     if code != ANY and code not in known:
         raise bad_parameter(base, f"names a reference parameter of {source}: {', '.join(known) or 'it has none'}")
-    if target and (target not in served() or (code != ANY and target not in known[code].targets)):
-        raise bad_parameter(base, "names as target a type that the parameter may lead to")
+    targets = served() if code == ANY else known[code].targets
+    if target and target not in targets:
+        shown = "a type that is served here" if code == ANY else f"one of {', '.join(targets)}"
+        raise bad_parameter(base, f"names as target {shown}")
     return Rule(source, code, target, reverse, iterate)

@@ -96,7 +96,8 @@ def body_media(request: Request, *allowed: bytes) -> bytes:
     media = header.partition(b";")[0].strip().lower()
     charset = _CHARSET.search(header)
     if media not in known or (charset is not None and charset[1].lower() not in {b"utf-8", b"utf8"}):
-        raise ApiError(f"the body is sent as {known[0].decode()} in UTF-8", code="media_type_unsupported")
+        names = b", ".join(known).decode()
+        raise ApiError(f"the body is sent in UTF-8, its Content-Type one of: {names}", code="media_type_unsupported")
     return media
 
 
@@ -125,4 +126,6 @@ def preflight(request: Request, methods: str) -> tuple[Header, ...]:
 
 
 def _not_json() -> ApiError:
-    return ApiError("this server speaks application/fhir+json only", code="not_acceptable")
+    return ApiError(
+        "this server speaks JSON only: accept application/fhir+json, or leave `_format` out", code="not_acceptable"
+    )

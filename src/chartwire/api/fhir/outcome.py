@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from chartwire.api.http import FHIR_JSON, Answer, Request
-from chartwire.api.problem import ApiError, problem_body, problem_headers, status_of
+from chartwire.api.problem import ApiError, Fault, ProblemBody, problem_body, problem_headers, status_of
 from chartwire.core.errors import ChartwireError, ErrorClass
 from chartwire.formats.fhir.validate import Issue
 
@@ -19,7 +19,7 @@ _ISSUE_CODES: dict[ErrorClass, str] = {
     "transient": "transient",
     "upstream": "exception",
 }
-_BY_STATUS = {401: "login", 410: "deleted", 405: "not-supported", 406: "not-supported"}
+_BY_STATUS = {401: "login", 410: "deleted", 405: "not-supported", 406: "not-supported", 415: "not-supported"}
 
 
 class InvalidResourceError(ApiError):
@@ -51,6 +51,13 @@ _HOME = "https://chartwire.org"
 _ALL_WELL = {"severity": "information", "code": "informational", "diagnostics": "nothing was found wrong"}
 
 
+def _placed(fault: Fault, problem: ProblemBody) -> dict[str, Any]:
+    """Where one of the faults of a problem is, and what is wrong there."""
+    place = fault.pointer.removeprefix("/")
+    told = problem.detail if fault.detail in problem.detail else f"`{place}` {fault.detail}"
+    return {"diagnostics": told} | ({"expression": [place]} if place else {})
+
+
 def operation_outcome(request: Request, error: ChartwireError) -> Answer:
     """The answer to a failed FHIR request: class as issue.code, our code as details.coding, places as expression."""
     if isinstance(error, InvalidResourceError):
@@ -65,7 +72,6 @@ def operation_outcome(request: Request, error: ChartwireError) -> Answer:
         },
         "diagnostics": problem.detail,
     }
-    if problem.errors:
-        issue["expression"] = [fault.pointer.removeprefix("/") for fault in problem.errors if fault.pointer]
-    body = orjson.dumps({"resourceType": "OperationOutcome", "issue": [issue]})
+    issues = [issue | _placed(fault, problem) for fault in problem.errors] or [issue]
+    body = orjson.dumps({"resourceType": "OperationOutcome", "issue": issues})
     return Answer(body, problem.status, FHIR_JSON, problem_headers(error))

@@ -12,6 +12,7 @@ from chartwire.api.problem import ApiError, not_found
 from chartwire.api.routes import ANY_RESOURCE, Route
 from chartwire.api.services import Services
 from chartwire.core.fhir_ids import store_id
+from chartwire.record.fhir_refusals import GONE
 from chartwire.record.provenance import read_provenance
 from chartwire.record.read import Stored, read_one, read_version
 
@@ -53,7 +54,7 @@ def _there(stored: Stored | None) -> Stored:
         raise not_found()
     if stored.deleted:
         headers = _validators(stored)
-        raise ApiError("the resource was deleted", code="gone", error_class="not_found", headers=headers)
+        raise ApiError(GONE, code="gone", error_class="not_found", headers=headers)
     return stored
 
 

@@ -77,7 +77,10 @@ async def of_compartment(request: Request, services: Services) -> Answer:
     compartment, logical_id, member = request.parts
     members = compartments().get(compartment, {})
     if not members or (member != "*" and not members.get(known(member))):
-        raise ApiError("there is no compartment with these resources", code="not_found", error_class="not_found")
+        detail = (
+            f"compartments are those of {', '.join(sorted(compartments()))}, each with the types that R4 puts into it"
+        )
+        raise ApiError(detail, code="not_found", error_class="not_found")
     return await searched(request, services, Place(None if member == "*" else member, (compartment, logical_id)))
 
 

@@ -15,5 +15,11 @@ def served() -> frozenset[str]:
 def known(name: str) -> str:
     """The name of a type that is served. Raises ApiError (404 `not_found`)."""
     if name not in served():
-        raise ApiError("this resource type is not served here", code="not_found", error_class="not_found")
+        raise ApiError(
+            _UNKNOWN_OPERATION if name[:1] in "$_" else _UNKNOWN_TYPE, code="not_found", error_class="not_found"
+        )
     return name
+
+
+_UNKNOWN_TYPE = "this resource type is not served here: /fhir/R4/metadata lists those that are, written as `Patient` is"
+_UNKNOWN_OPERATION = "there is no such operation here: /fhir/R4/metadata lists those of each type"

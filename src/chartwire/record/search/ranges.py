@@ -31,7 +31,7 @@ def prefixed(value: str) -> tuple[str, str]:
     assert match is not None
     prefix, rest = match[1] or "eq", match[2]
     if prefix not in PREFIXES:
-        raise InvalidValueError(f"the prefixes are {', '.join(PREFIXES)}")
+        raise InvalidValueError(f"a value begins with a digit, or with one of the prefixes {', '.join(PREFIXES)}")
     return prefix, rest
 
 

@@ -92,6 +92,9 @@ def _coded(parameter: Parameter, codings: Collection[Coding], *, negated: bool =
     return Rows("token", parameter.under(), equal(values), negated, Rank.EVERYTHING if negated else Rank.CODE)
 
 
+_LOAD = "whoever runs this server loads code systems by `chartwire terminology load`"
+
+
 def _of_type(value: str) -> str:
     parts = [unescaped(part) for part in split(value, "|")]
     if len(parts) != 3 or not all(parts[1:]):
@@ -102,7 +105,7 @@ def _of_type(value: str) -> str:
 def _codes_of(value_set: str, context: Context) -> Collection[Coding]:
     codings = context.terminology.codes_of(value_set)
     if codings is None:
-        raise InvalidValueError("the value set is not known here in full: `chartwire terminology load`")
+        raise InvalidValueError(f"not all codes of the value set are known here: {_LOAD}")
     return codings
 
 
@@ -114,5 +117,5 @@ def _related(value: str, modifier: str, context: Context) -> Collection[Coding]:
     related = context.terminology.ancestors if modifier == "above" else context.terminology.descendants
     codes = related(system, code)
     if codes is None:
-        raise InvalidValueError("the code system is not known here in full: `chartwire terminology load`")
+        raise InvalidValueError(f"the code is of no code system that is known here: {_LOAD}")
     return [(system, one) for one in codes]

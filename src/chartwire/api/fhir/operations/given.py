@@ -19,7 +19,7 @@ Given = Mapping[str, Sequence[Any]]
 async def given(request: Request, known: Collection[str] | None, *, bare: str = "") -> Given:
     """What `request` gives, of the parameters `known` (None: any). A body that is no Parameters is the value of `bare`.
 
-    Raises ApiError (`invalid_parameter` for what is not known, `body_malformed`, `media_type_unsupported`), ParseError.
+    Raises ApiError (`unknown_parameter`, `invalid_parameter`, `type_mismatch`, `media_type_unsupported`), ParseError.
     """
     found: dict[str, list[Any]] = {}
     for name, value in [*request.pairs, *await _of_body(request, bare)]:
@@ -60,7 +60,7 @@ async def _of_body(request: Request, bare: str) -> list[tuple[str, Any]]:
     if body["resourceType"] == "Parameters":
         return [_parameter(one) for one in body.get("parameter", ())]
     if not bare:
-        raise ApiError("the body is a Parameters resource", code="body_malformed")
+        raise ApiError("this operation takes a Parameters resource", code="type_mismatch")
     return [(bare, body)]
 
 
@@ -68,5 +68,5 @@ def _parameter(told: Json) -> tuple[str, Any]:
     """Name and value of one parameter. Raises ApiError for what has neither value nor resource."""
     value = told.get("resource", next((held for name, held in told.items() if name.startswith("value")), None))
     if not isinstance(told.get("name"), str) or value is None:
-        raise ApiError("a parameter has a name, and a value or a resource", code="body_malformed")
+        raise ApiError("each `parameter` has a name, and a value or a resource", code="invalid_parameter")
     return told["name"], value

@@ -11,7 +11,7 @@ from chartwire.api.fhir.judging import judged
 from chartwire.api.fhir.operations.given import given
 from chartwire.api.fhir.operations.registry import Operation
 from chartwire.api.http import FHIR_JSON, Answer, Request
-from chartwire.api.problem import ApiError, bad_parameter
+from chartwire.api.problem import bad_parameter
 from chartwire.api.services import Services
 from chartwire.core.access import Access
 from chartwire.mapping.conversion import Json
@@ -50,7 +50,7 @@ async def match_patient(request: Request, services: Services) -> Answer:
 
 def _wanted(told: Any) -> Json:
     if not isinstance(told, dict) or told.get("resourceType") != "Patient":
-        raise ApiError("there is nobody to match: send a Patient as `resource`", code="body_malformed")
+        raise bad_parameter("resource", "is needed: the Patient who is looked for")
     judged(told)
     return told
 

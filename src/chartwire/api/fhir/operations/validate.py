@@ -62,7 +62,7 @@ async def validate(request: Request, services: Services) -> Answer:
     resource = question.resource
     if resource is None:
         if logical_id is None:
-            raise ApiError("there is nothing to validate: send a resource", code="body_malformed")
+            raise bad_parameter("resource", "is needed: what is to be validated")
         resource, patients = await _standing(request, services, kind, logical_id)
     elif question.mode == "update" and logical_id is not None and resource.get("id") != logical_id:
         raise ApiError("the body has another id than the address", code="id_mismatch")
