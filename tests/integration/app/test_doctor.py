@@ -25,6 +25,7 @@ from chartwire.core.access import Access
 from chartwire.core.ids import to_prefixed, uuid7
 from chartwire.core.source import Source
 from chartwire.events.lanes import Lanes
+from chartwire.record.reindexing import index_batch
 from chartwire.store import installation
 from chartwire.store.pool import Pool
 from chartwire.trust.credentials import Credentials
@@ -280,6 +281,18 @@ async def test_what_the_server_neglects_is_told(settings: Settings, database: An
     assert "table audit has no partition" in saw["partition_missing"].what
     assert saw["partition_spilled"].what == "the default partition of event holds rows"
     assert "daily_work_missing" in saw
+
+
+async def test_resources_that_searches_do_not_find_yet_are_told_until_they_are_indexed(
+    settings: Settings, feed: Feed
+) -> None:
+    await feed.send(hl7("ADT^A04", pid("1001")))
+    assert "fhir_index_behind" not in await found(settings)
+    await feed.rows("update resource set indexed = null returning id")
+    saw = await found(settings)
+    assert saw["fhir_index_behind"].what == f"1 resource(s) of organisation {feed.org} are not in the FHIR search index"
+    assert await index_batch(feed.pool, feed.org) == 1
+    assert "fhir_index_behind" not in await found(settings)
 
 
 async def test_feeds_that_were_forgotten_and_alerts_that_burn_are_told(

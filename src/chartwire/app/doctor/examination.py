@@ -47,6 +47,7 @@ OF_THE_DATABASE: Final[tuple[Check[Reached], ...]] = (
     lags.clocks,
     lags.daily_work,
     lags.ledger,
+    lags.fhir_index,
     lags.alert_rounds,
     stuck.lanes,
     stuck.cases,

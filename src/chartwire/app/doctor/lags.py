@@ -11,6 +11,7 @@ from chartwire.app.services import operator_access
 from chartwire.core.ids import to_prefixed
 from chartwire.core.limits import INTAKE_LEDGER_DAYS
 from chartwire.delivery.standing import endpoints
+from chartwire.record.reindexing import to_index
 from chartwire.store import condition, disk, installation
 from chartwire.store.queries import q
 
@@ -96,6 +97,14 @@ async def ledger(reached: Reached) -> Iterable[Found]:
         if oldest and reached.at - oldest > _LEDGER_TERM:
             saw.append(found("ledger_old", age=reached.around.age(oldest), org=str(organisation.id)))
     return saw
+
+
+async def fhir_index(reached: Reached) -> Iterable[Found]:
+    """Resources that the FHIR search index lacks: of a release before, or of other rules."""
+    left = {
+        organisation.id: await to_index(reached.shared.pool, organisation.id) for organisation in reached.organisations
+    }
+    return [found("fhir_index_behind", count=count, org=str(org)) for org, count in left.items() if count]
 
 
 async def alert_rounds(reached: Reached) -> Iterable[Found]:
