@@ -171,7 +171,7 @@ def parameter_pairs(text: bytes, *, repeated: bool = False) -> list[tuple[str, s
     most = _OPEN_PARAMETERS_MAX if repeated else _PARAMETERS_MAX
     longest = _OPEN_VALUE_CHARACTERS_MAX if repeated else _VALUE_CHARACTERS_MAX
     try:
-        pairs = parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
+        pairs = parse_qsl(text.decode(), keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:
         raise ApiError("the parameters cannot be read", code="invalid_parameter") from None
     for _, value in pairs:

@@ -20,6 +20,8 @@ _FORM = frozenset({"_format", "_pretty"})
 """Parameters that every address takes, and that say nothing about what is asked for."""
 _TRUTH = {"true": True, "false": False}
 _CHARSET = re.compile(rb'charset\s*=\s*"?([\w-]+)', re.IGNORECASE)
+_FHIR_VERSION = re.compile(rb'fhirversion\s*=\s*"?([\w.]+)', re.IGNORECASE)
+_R4 = frozenset({b"4.0", b"4.0.1"})
 _PREFERENCE = re.compile(r'\s*([\w-]+)\s*=\s*"?([\w-]+)"?\s*')
 _RETURNING: Mapping[str, Returning] = {
     "minimal": "minimal",
@@ -76,6 +78,8 @@ def agree(request: Request, media: str) -> bool:
         request.query = dict(request.pairs)
     if media.encode() != ANY and not accepts(request.headers.get(b"accept"), FHIR_JSON, JSON, TEXT_JSON):
         raise _not_json()
+    if _is_of_another_version(request.headers.get(b"accept", b"")):
+        raise ApiError("this server speaks FHIR 4.0: accept `fhirVersion=4.0`, or none", code="not_acceptable")
     return _TRUTH[pretty]
 
 
@@ -87,10 +91,12 @@ def drawn(answer: Answer) -> Answer:
 
 
 def body_media(request: Request, *allowed: bytes) -> bytes:
-    """The media type of the body, one of `allowed` (by default JSON in its three names), in UTF-8.
+    """The media type of the body, one of `allowed` (by default JSON in its three names), in UTF-8, as it is, of R4.
 
     Raises ApiError (415 `media_type_unsupported`) for any other, and for a body without type.
     """
+    if request.headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+        raise ApiError("the body is sent as it is, without Content-Encoding", code="media_type_unsupported")
     known = allowed or (FHIR_JSON, JSON, TEXT_JSON)
     header = request.headers.get(b"content-type", b"")
     media = header.partition(b";")[0].strip().lower()
@@ -98,7 +104,15 @@ def body_media(request: Request, *allowed: bytes) -> bytes:
     if media not in known or (charset is not None and charset[1].lower() not in {b"utf-8", b"utf8"}):
         names = b", ".join(known).decode()
         raise ApiError(f"the body is sent in UTF-8, its Content-Type one of: {names}", code="media_type_unsupported")
+    if _is_of_another_version(header):
+        raise ApiError("this server speaks FHIR 4.0: send `fhirVersion=4.0`, or none", code="media_type_unsupported")
     return media
+
+
+def _is_of_another_version(header: bytes) -> bool:
+    """Whether a Content-Type or Accept header names versions of FHIR, and R4 is none of them (R4 3.1.0.1.11)."""
+    named = set(_FHIR_VERSION.findall(header))
+    return bool(named) and named.isdisjoint(_R4)
 
 
 def preferences(request: Request) -> Preferences:

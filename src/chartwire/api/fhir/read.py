@@ -1,8 +1,6 @@
 """FHIR R4 read and vread. Bodies pass through as they were stored, unless a part of them is wanted."""
 
 import re
-from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
 from uuid import UUID
 
 from chartwire.api.fhir.shaping import PARAMETERS, shape_of
@@ -11,6 +9,7 @@ from chartwire.api.http import FHIR_JSON, Answer, Header, Request
 from chartwire.api.problem import ApiError, not_found
 from chartwire.api.routes import ANY_RESOURCE, Route
 from chartwire.api.services import Services
+from chartwire.api.validators import http_date, is_held
 from chartwire.core.fhir_ids import store_id
 from chartwire.record.fhir_refusals import GONE
 from chartwire.record.provenance import read_provenance
@@ -39,11 +38,6 @@ async def vread(request: Request, services: Services) -> Answer:
     return _answer(request, kind, stored)
 
 
-def http_date(moment: datetime) -> bytes:
-    """A moment as HTTP headers write it (RFC 9110 5.6.7), to the second."""
-    return format_datetime(moment.astimezone(UTC), usegmt=True).encode()
-
-
 async def standing(request: Request, services: Services, kind: str, logical_id: str) -> Stored:
     """The current version of a resource that is there. Raises ApiError (404 `unknown_id`, 410 `gone`)."""
     return _there(await read_one(services.pool, request.access, kind, store_id(logical_id)))
@@ -66,26 +60,11 @@ def _answer(request: Request, kind: str, stored: Stored | None) -> Answer:
     stored = _there(stored)
     headers = _validators(stored)
     patients = patients_of(kind, stored)
-    if _has_it(request, headers[0][1], stored.updated_at):
+    if is_held(request, headers[0][1], stored.updated_at):
         return Answer(b"", 304, FHIR_JSON, headers, 1, patients)
     shape = shape_of(request.query)
     body = stored.body if shape.whole else shape.cut(kind, stored.body)
     return Answer(body.encode(), 200, FHIR_JSON, headers, 1, patients)
-
-
-def _has_it(request: Request, etag: bytes, updated_at: datetime) -> bool:
-    """Whether the caller holds what stands (RFC 9110 13.1.2, 13.1.3): If-None-Match decides where it is given."""
-    given = request.headers.get(b"if-none-match")
-    if given is not None:
-        return given.strip() == b"*" or etag in (one.strip() for one in given.split(b","))
-    since = request.headers.get(b"if-modified-since")
-    if since is None:
-        return False
-    try:
-        held = parsedate_to_datetime(since.decode("latin-1"))
-    except ValueError:
-        return False
-    return held.tzinfo is not None and updated_at.replace(microsecond=0) <= held
 
 
 def patients_of(kind: str, stored: Stored) -> tuple[UUID, ...]:

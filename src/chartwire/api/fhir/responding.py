@@ -63,7 +63,8 @@ class Response:
 
 def bundle_answer(kind: Kind, responses: Sequence[Response]) -> Answer:
     """The Bundle that tells of every entry. Its audit row lists the patients of all."""
-    head = b'{"resourceType":"Bundle","type":"%s-response","entry":[' % kind.encode()
-    body = head + b",".join(response.entry() for response in responses) + b"]}"
+    told = b",".join(response.entry() for response in responses)
+    entries = b',"entry":[%s]' % told if told else b""
+    body = b'{"resourceType":"Bundle","type":"%s-response"%s}' % (kind.encode(), entries)
     patients = {patient for response in responses for patient in response.patients}
     return Answer(body, 200, FHIR_JSON, (), sum(response.count for response in responses), sorted(patients))

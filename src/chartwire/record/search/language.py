@@ -1,7 +1,7 @@
 """The search language of R4 (3.1.1): from the parameters of a request to a Query.
 
-A parameter that is not known is refused where the caller asked for strictness, else ignored with a warning. A value
-that its parameter cannot have is always refused: ignoring it would answer more than was asked for.
+A parameter that is not known is refused where the caller asked for strictness, else ignored with a warning. A modifier
+or value that its parameter cannot have is always refused: ignoring it would answer more than was asked for.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from chartwire.record.search.merging import merged
 from chartwire.record.search.model import Query, Total, Warned
 from chartwire.record.search.parameters import RESULT_PARAMETERS
 from chartwire.record.search.sorting import sorts_of
-from chartwire.record.search.terms import UnknownError, condition_of, known
+from chartwire.record.search.terms import UnknownError, UnknownModifierError, condition_of, known
 from chartwire.store.fhir_search.conditions import (
     AllOf,
     AnyOf,
@@ -49,8 +49,8 @@ def parse(
     """The search that parameters ask for: of one type, or (None) of those that `_type` names, else of all.
 
     `compartment` is (type, FHIR id): only what is in it. Parameters of RESULT_PARAMETERS are passed over. An empty
-    value counts as not given. Raises SearchError (a ValidationError): `unknown_parameter` under `strict`,
-    `invalid_parameter`, `search_too_complex`, `search_too_costly`.
+    value counts as not given. Raises SearchError (a ValidationError): `unknown_parameter` (of modifiers always, of
+    names under `strict`), `invalid_parameter`, `search_too_complex`, `search_too_costly`.
     """
     reading = _Reading(_types(resource_type, pairs), context or Context(), strict)
     for name, value in pairs:
@@ -87,7 +87,7 @@ class _Reading:
                 self.scanning = self.scanning or (name if _reads_text(condition) else "")
                 self.conditions.append(condition)
         except UnknownError as error:
-            if self.strict:
+            if self.strict or isinstance(error, UnknownModifierError):
                 raise SearchError(name, str(error), code="unknown_parameter") from None
             self.warnings.append(Warned(shown(name), str(error)))
         except InvalidValueError as error:

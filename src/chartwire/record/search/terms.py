@@ -51,7 +51,11 @@ _LAST_DRIVEN = Rank.NAME
 
 
 class UnknownError(Exception):
-    """A parameter or modifier that is not known here; the text says what is."""
+    """A parameter that is not known here; the text says what is."""
+
+
+class UnknownModifierError(UnknownError):
+    """A modifier that its parameter does not have: no server may pass over one (R4 3.1.1.4.4)."""
 
 
 def condition_of(resource_type: str, name: str, value: str, context: Context, links: int = 0) -> Condition:
@@ -98,7 +102,7 @@ def _check_modifier(parameter: Parameter, modifier: str) -> None:
     if "type" in allowed and modifier in parameter.targets:
         return
     shown = ", ".join(f":{word}" if word != "type" else ":[type]" for word in allowed) or "none"
-    raise UnknownError(f"this modifier is not known here; those of {parameter.code} are {shown}")
+    raise UnknownModifierError(f"this modifier is not known here; those of {parameter.code} are {shown}")
 
 
 def _ids(values: list[str]) -> Condition:
@@ -151,7 +155,7 @@ def _chain(resource_type: str, head: str, rest: str, value: str, context: Contex
     if parameter.kind != "reference":
         raise UnknownError(f"{code} is no reference, so no chain goes on from it")
     if wanted and wanted not in parameter.targets:
-        raise UnknownError(f"{code} leads to {', '.join(parameter.targets)}")
+        raise UnknownModifierError(f"{code} leads to {', '.join(parameter.targets)}")
     ways: list[Condition] = []
     for target in (wanted,) if wanted else parameter.targets:
         if wanted or _goes_on(target, rest):

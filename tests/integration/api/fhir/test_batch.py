@@ -85,3 +85,9 @@ async def test_entries_of_any_shape_are_answered_one_by_one(client):
     found = statuses(reply)
     assert [status for status in found if status >= "5"] == []
     assert found[4] == found[10].replace("201", "200") == found[-1] == "200"
+
+
+async def test_a_bundle_without_entries_is_answered_without(client):
+    for kind in ("batch", "transaction"):
+        reply = await client.post("/fhir/R4", {"resourceType": "Bundle", "type": kind})
+        assert reply.json == {"resourceType": "Bundle", "type": f"{kind}-response"}

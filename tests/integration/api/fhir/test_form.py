@@ -84,3 +84,15 @@ async def test_head_tells_what_get_tells_without_the_body(client, record):
         whole, head = await client.get(path), await client.call("HEAD", path)
         assert (head.status, head.body) == (200, b"")
         assert head.headers["content-length"] == str(len(whole.body))
+
+
+async def test_another_version_of_fhir_and_a_packed_body_are_refused(client):
+    patient = {"resourceType": "Patient"}
+    for version, status in (("4.0", 201), ("3.0", 415), ("5.0", 415)):
+        media = f"application/fhir+json; fhirVersion={version}"
+        assert (await client.send("POST", "/fhir/R4/Patient", patient, **{"content-type": media})).status == status
+    packed = await client.post("/fhir/R4/Patient", patient, content_encoding="gzip")
+    assert packed.status == 415
+    for version, status in (("4.0", 200), ("3.0", 406), ("3.0, application/fhir+json; fhirVersion=4.0", 200)):
+        accept = f"application/fhir+json; fhirVersion={version}"
+        assert (await client.get("/fhir/R4/Patient", accept=accept)).status == status

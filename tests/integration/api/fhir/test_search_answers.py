@@ -232,3 +232,15 @@ async def test_the_provenance_of_every_version_comes_along_and_is_found_beside_w
     computed = named(bundle, "include")[1].partition("/")[2]
     assert named(await found(client, f"Provenance?_id={computed}")) == [f"Provenance/{computed}"]
     assert named(await found(client, "Provenance?recorded=2026-01-01")) == ["Provenance/written"]
+
+
+async def test_names_may_stand_in_an_address_as_they_are_written(client):
+    await put(client, patient("p1", "Müller"))
+    reply = await client.call("GET", f"{FHIR}/Patient?family=MÜLLER")
+    assert named(reply.json) == ["Patient/p1"]
+
+
+async def test_a_modifier_that_a_parameter_does_not_have_is_refused_whatever_the_caller_prefers(client):
+    for handling in ("strict", "lenient"):
+        reply = await client.get(f"{FHIR}/Patient?family:sounds=x", prefer=f"handling={handling}")
+        assert (reply.status, reply.json["issue"][0]["expression"]) == (400, ["family:sounds"])

@@ -24,12 +24,8 @@ def refused(resource_type: str | None, text: str, *, strict: bool = True) -> Sea
     "text",
     [
         "colour=red",
-        "name:sounds=anna",
-        "birthdate:exact=1980",
-        "organization:Practitioner=1",
         "gender.name=x",
         "organization.colour=x",
-        "organization:Patient.name=x",
         "_has:Observation:performer-of:code=x",
         "_has:Colour:patient:code=x",
         "_has:Observation:patient=x",
@@ -46,6 +42,15 @@ def test_what_is_not_known_is_refused_under_strict_and_ignored_with_a_warning_ot
     assert [warned.parameter for warned in lenient.warnings] == [text.partition("=")[0]]
     assert lenient.search == read("Patient", "gender=male").search
     assert lenient.pairs == (("gender", "male"),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["name:sounds=anna", "birthdate:exact=1980", "organization:Practitioner=1", "organization:Patient.name=x"],
+)
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_modifier_that_its_parameter_does_not_have_is_always_refused(text: str, strict: bool) -> None:
+    assert refused("Patient", text, strict=strict).code == "unknown_parameter"
 
 
 def test_a_refusal_says_what_is_known_instead() -> None:
