@@ -11,12 +11,18 @@ from chartwire.store.queries import q
 INSTALLATION = UUID(int=0)
 WINDOW_DAYS = 14
 _DATABASE = "database"
-# Which class a table counts for; every other one belongs to the record, which grows with the messages.
+# Which class a table counts for; every other one belongs to the record.
 _CLASS_OF = {
     "message": "messages", "message_body": "messages", "message_key": "messages", "intake_key": "messages",
     "event": "events", "delivery": "deliveries", "delivery_attempt": "deliveries", "audit": "audit",
+    "search_value": "index",
+    "fhir_token": "index", "fhir_string": "index", "fhir_date": "index", "fhir_number": "index",
+    "terminology_system": "terminology", "terminology_concept": "terminology", "terminology_parent": "terminology",
 }  # fmt: skip
-CLASSES = ("messages", "record", "events", "deliveries", "audit")
+# Classes that grow with the rows of another: a version of a resource has an event, whoever wrote it. Terminology grows
+# with nobody's, since it is the installation's.
+_GROWS_WITH = {"record": "events", "index": "events"}
+CLASSES = ("messages", "record", "index", "events", "deliveries", "audit", "terminology")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +98,7 @@ async def _rows(pool: Pool, org: UUID, today: date) -> dict[str, int]:
     for row in found:
         if row["class"] in rows:
             rows[row["class"]] += row["rows"]
-    rows["record"] = rows["messages"]
-    return rows
+    return rows | {name: rows[other] for name, other in _GROWS_WITH.items()}
 
 
 def _shares(by_class: dict[str, int], rows: dict[UUID, dict[str, int]]) -> dict[UUID, dict[str, int]]:

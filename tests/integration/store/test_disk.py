@@ -3,8 +3,11 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from tests.integration.api.fhir.bundles import a_patient
+from tests.integration.api.hub import new_client, services_of
 from tests.integration.store.test_retention import id_at
 
+from chartwire.api.asgi import make_app
 from chartwire.store import disk
 
 TODAY = date(2026, 11, 20)
@@ -39,6 +42,21 @@ async def test_an_organisation_is_told_its_share_by_what_came_in(pool, org_id, o
     assert abs(mine - 3 * theirs) <= 3
     assert abs(mine + theirs - found.by_class["messages"]) <= 1
     assert found.total > sum(found.by_class.values()) > 0
+
+
+async def test_who_writes_through_fhir_alone_is_told_what_record_and_index_take(pool, org_id, other_org_id):
+    services = services_of(pool, None)
+    client = await new_client(services, make_app(services), other_org_id)
+    for number in range(3):
+        assert (await client.post("/fhir/R4/Patient", a_patient(f"M-{number}"))).status == 201
+    await put(pool, org_id, 30)
+    today = datetime.now(UTC).date()
+    await disk.sample(pool, [org_id, other_org_id], today)
+    found = await disk.forecast(pool, [org_id, other_org_id], today, None)
+    theirs = found.by_organisation[other_org_id]
+    assert (theirs["record"], theirs["index"]) == (found.by_class["record"], found.by_class["index"])
+    assert theirs["terminology"] == theirs["messages"] == 0
+    assert found.by_class["terminology"] > 0
 
 
 async def test_days_left_follow_from_growth_and_free_space(pool, org_id):
