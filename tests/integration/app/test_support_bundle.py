@@ -8,8 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from tests.integration.api.fhir.bundles import a_patient, an_observation, post, transaction
+from tests.integration.api.hub import new_client, services_of
 from tests.integration.feed import Feed, hl7
 
+from chartwire.api.asgi import make_app
 from chartwire.app.cli import main
 from chartwire.app.knobs import Settings
 from chartwire.app.support.bundle import MANIFEST, listed, write_bundle
@@ -71,7 +74,22 @@ async def plant(feed: Feed, pool: Pool, access: Access) -> str:
         )  # fmt: skip
         await tx.execute("update message set error_code = $1, error_text = $1 where state = 'dead'", CANARY)
     await feed.send(hl7("ADT^A08", person))
+    await plant_by_fhir(pool, access.org)
     return (await Credentials(pool).create(access, name=CANARY, scopes=["patients.read"])).token
+
+
+async def plant_by_fhir(pool: Pool, org: UUID) -> None:
+    """Canaries in resources, their index, kept answers, audit rows of searches and of refusals."""
+    services = services_of(pool, None)
+    client = await new_client(services, make_app(services), org)
+    patient = a_patient(CANARY, CANARY, id=CANARY, meta={"tag": [{"system": f"urn:{CANARY}", "code": CANARY}]})
+    assert (await client.put(f"/fhir/R4/Patient/{CANARY}", patient, idempotency_key=CANARY)).status == 201
+    seen = an_observation(f"Patient/{CANARY}", code={"text": CANARY}, valueString=CANARY)
+    assert (await client.post("/fhir/R4", transaction(post(seen)))).status == 422
+    del seen["valueQuantity"]
+    assert (await client.post("/fhir/R4", transaction(post(seen)))).status == 200
+    assert (await client.get(f"/fhir/R4/Patient?name={CANARY}&identifier=urn:{CANARY}|{CANARY}")).status == 200
+    assert (await client.get(f"/fhir/R4/Patient?birthdate={CANARY}")).status == 400
 
 
 def plant_in_logs(settings: Settings) -> None:
