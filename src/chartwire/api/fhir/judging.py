@@ -1,8 +1,11 @@
 """What a client sends, before the record sees it: read strictly, and judged by R4 and the profiles that it names."""
 
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
 from chartwire.api.fhir.negotiation import body_media
 from chartwire.api.fhir.outcome import InvalidResourceError
-from chartwire.api.fhir.types import known
 from chartwire.api.http import Request
 from chartwire.api.problem import ApiError
 from chartwire.formats.fhir.links import find_links
@@ -11,6 +14,9 @@ from chartwire.formats.fhir.terminology import TERMINOLOGY, Terminology
 from chartwire.formats.fhir.validate import Issue, check
 from chartwire.mapping.conversion import Json
 from chartwire.record.terminology import Terminologies
+
+T = TypeVar("T")
+_LARGE_BYTES: Final = 128 * 1024
 
 
 async def sent_resource(
@@ -23,12 +29,18 @@ async def sent_resource(
     """
     body_media(request)
     content = await request.content()
-    body = read_resource(content, bytes_max=request.body_bytes_max)
+    body = await beside(content, lambda: read_resource(content, bytes_max=request.body_bytes_max))
     if body["resourceType"] != kind:
-        raise ApiError(f"this address takes {known(kind)}; the body is another type", code="type_mismatch")
+        raise ApiError(f"this address takes {kind}; the body is another type", code="type_mismatch")
     if base and base.encode() in content:
         make_relative(body, base)
-    return body, judged(body, await terminologies.for_resource(body))
+    terminology = await terminologies.for_resource(body)
+    return body, await beside(content, lambda: judged(body, terminology))
+
+
+async def beside(content: bytes, work: Callable[[], T]) -> T:
+    """What work on `content` gives: large ones are worked on in a thread, so that other requests go on meanwhile."""
+    return await asyncio.to_thread(work) if len(content) > _LARGE_BYTES else work()
 
 
 def judged(body: Json, terminology: Terminology = TERMINOLOGY) -> list[Issue]:

@@ -3,12 +3,12 @@
 The answer is 200 whatever the resource is like; only what is no JSON resource at all is 400.
 """
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
+from chartwire.api.fhir.judging import beside
 from chartwire.api.fhir.negotiation import body_media, preferences
 from chartwire.api.fhir.operations.registry import Operation
 from chartwire.api.fhir.outcome import outcome_of
@@ -26,8 +26,6 @@ from chartwire.record.read import read_one
 
 _MODES: Final = ("create", "update", "delete", "profile")
 _PARAMETERS: Final = "Parameters"
-_LARGE_BYTES: Final = 128 * 1024
-"""What is larger is judged in a thread, so that other requests go on meanwhile."""
 _KNOWN: Final = frozenset({"profile", "mode"})
 
 
@@ -70,7 +68,7 @@ async def validate(request: Request, services: Services) -> Answer:
         raise ApiError(f"this address takes {kind}; the body is another type", code="type_mismatch")
     terminology = await services.terminologies.for_resource(resource)
     ask = partial(check, resource, question.profiles, terminology, strict=preferences(request).strict)
-    issues = await asyncio.to_thread(ask) if len(await request.content()) > _LARGE_BYTES else ask()
+    issues = await beside(await request.content(), ask)
     return Answer(outcome_of(issues), 200, FHIR_JSON, count=len(patients), patients=tuple(patients))
 
 
