@@ -1,4 +1,4 @@
-"""Whoever follows the README or the quick start word by word sees what they say: every shell block is run."""
+"""Whoever follows one of these pages word by word sees what it says: every shell block is run."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.e2e.pages import Shell, blocks, fits
 pytestmark = pytest.mark.xdist_group("pages")
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/start/quick-start.md")
+PAGES = ("README.md", "docs/start/quick-start.md", "docs/how-to/use-the-fhir-server.md")
 
 
 @pytest.fixture(scope="module")
