@@ -86,6 +86,7 @@ class Carriers:
         self._processes = processes
         self._executor: ProcessPoolExecutor | None = None
         self._under_way = 0
+        self._free = asyncio.Semaphore(processes)
         self._rest: asyncio.TimerHandle | None = None
 
     async def carry(self, request: Request) -> Answer:
@@ -94,16 +95,10 @@ class Carriers:
         if self._under_way >= self._processes + BUNDLES_WAITING_MAX:
             raise ApiError("as many large Bundles wait as may", code="carriers_busy", error_class="transient")
         load = Load.of(request, await request.content())
-        executor = self._started()
         self._under_way += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(executor, _carry, load)
-        except BrokenProcessPool:
-            if self._executor is executor:
-                self._executor = None
-            raise TransientError(
-                "the process that carried the Bundle ended, perhaps after the commit", code="commit_unknown"
-            ) from None
+            async with self._free:  # who waits is not in the executor: its end would be theirs
+                return await self._carried(load)
         finally:
             self._under_way -= 1
             self._rest_later()
@@ -115,6 +110,17 @@ class Carriers:
         if self._executor is not None:
             await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
             self._executor = None
+
+    async def _carried(self, load: Load) -> Answer:
+        executor = self._started()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(executor, _carry, load)
+        except BrokenProcessPool:
+            if self._executor is executor:
+                self._executor = None
+            raise TransientError(
+                "the process that carried the Bundle ended, perhaps after the commit", code="commit_unknown"
+            ) from None
 
     def _started(self) -> ProcessPoolExecutor:
         if self._rest is not None:

@@ -84,6 +84,18 @@ async def test_a_carrier_that_is_killed_leaves_nothing_half_done_and_the_next_bu
     assert (await hub.post("/fhir/R4", transaction(*patients(LARGE)))).status == 200
 
 
+async def test_who_waits_for_a_carrier_that_is_killed_is_carried_by_the_next(hub):
+    before = carrier_pids()
+    carried = asyncio.create_task(hub.post("/fhir/R4", transaction(*patients(LARGE))))
+    carrier = await started(before)
+    os.kill(carrier, signal.SIGSTOP)
+    waiting = [asyncio.create_task(hub.post("/fhir/R4", transaction(*patients(LARGE)))) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    os.kill(carrier, signal.SIGKILL)
+    assert (await carried).status == 503
+    assert [(await reply).status for reply in waiting] == [200, 200]
+
+
 async def test_what_a_carrier_refuses_is_refused_in_the_same_words_and_audited_once(hub, record):
     bad = transaction(*patients(LARGE), {"request": {"method": "DELETE", "url": "Nonsense/1"}})
     reply = await hub.post("/fhir/R4", bad)
