@@ -116,15 +116,18 @@ def _is_of_another_version(header: bytes) -> bool:
 
 
 def preferences(request: Request) -> Preferences:
-    """The Prefer header (RFC 7240; R4 3.1.0.1.4); what is not known in it is ignored, as is `respond-async`."""
-    header = request.headers.get(b"prefer")
-    if header is None:
-        return Preferences()
+    """The Prefer header (RFC 7240; R4 3.1.0.1.4); what is not known in it is ignored, as is `respond-async`.
+
+    A key that may not read gets no resource back: a patch that changes nothing would read it.
+    """
     told: dict[str, str] = {}
-    for part in re.split("[,;]", header.decode("latin-1")):
+    for part in re.split("[,;]", request.headers.get(b"prefer", b"").decode("latin-1")):
         if (found := _PREFERENCE.fullmatch(part)) is not None:
             told.setdefault(found[1].lower(), found[2].lower())
-    return Preferences(_RETURNING.get(told.get("return", "")), told.get("handling") == "strict")
+    returning = _RETURNING.get(told.get("return", ""))
+    if returning != "OperationOutcome" and not request.access.allows("fhir.read"):
+        returning = "minimal"
+    return Preferences(returning, told.get("handling") == "strict")
 
 
 def cors(request: Request) -> tuple[Header, ...]:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.integration.api.fhir.bundles import post, transaction
 from tests.integration.api.fhir.resources import FHIR, HOSPITAL, a_patient, an_observation, code_of, put
 from tests.integration.api.hub import new_client
 
@@ -160,6 +161,17 @@ async def test_a_key_without_the_scope_writes_nothing(services, app, org_id, cli
     reader = await new_client(services, app, org_id, "fhir.read")
     reply = await reader.post("/fhir/R4/Patient", a_patient(), **FHIR)
     assert (reply.status, code_of(reply)) == (403, "scope_missing")
+
+
+async def test_a_key_that_may_only_write_is_given_no_resource_back(services, app, org_id, client):
+    blind = await new_client(services, app, org_id, "fhir.write")
+    await put(client, a_patient("p1", mrn="7"))
+    patched = await blind.patch("/fhir/R4/Patient/p1", {}, **{"content-type": "application/merge-patch+json"})
+    condition, wanted = f"identifier={HOSPITAL}|7", {"prefer": "return=representation"}
+    found = await blind.post("/fhir/R4/Patient", a_patient(), if_none_exist=condition, **wanted)
+    assert [(reply.status, reply.body) for reply in (patched, found)] == [(200, b"")] * 2
+    told = await blind.post("/fhir/R4", transaction(post(a_patient(), ifNoneExist=condition)), **wanted)
+    assert "resource" not in told.json["entry"][0]
 
 
 async def test_of_writers_who_saw_the_same_version_one_is_served_and_none_is_lost(client):
