@@ -51,7 +51,7 @@ class Server:
         postmaster = self.embedded.pid
         assert postmaster is not None
         os.kill(postmaster, signal.SIGSTOP)  # so that it starts no process that is not counted
-        for pid in [*_children(postmaster), postmaster]:
+        for pid in [*children(postmaster), postmaster]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -273,7 +273,8 @@ def _state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
 
 
-def _children(parent: int) -> list[int]:
+def children(parent: int) -> list[int]:
+    """Process ids of the processes that a process started, dead ones that were not reaped included."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
