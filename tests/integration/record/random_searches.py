@@ -22,6 +22,7 @@ MOMENTS = ("2020-03-01T10:30:00Z", "2020-03-01T10:30Z", "2020-02-29T22:30:00Z")
 SYSTEMS = ("urn:a", "urn:b", None)
 CODES = ("x", "y", "z")
 NUMBERS = ("5", "5.0", "5.35", "5.4", "5.45", "95", "100", "104.9", "-3", "0")
+UCUM = "http://unitsofmeasure.org"
 URLS = ("http://a.org/x", "http://a.org/x/y", "http://a.org/x/y/z", "http://a.org/xy", "urn:u:1")
 TEXTS = ("Heart rate", "rate of heart", "Blood Sugar")
 PREFIXES = ("", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
@@ -86,7 +87,10 @@ def _observation(random: Random, number: int) -> Json:
         category=[{"coding": [coding(random)]}],
         subject={"reference": random.choice(("Patient/p0", "Patient/p1", "Patient/p2", "Patient/p9", "Device/p1"))},
         valueQuantity=_some(
-            {"value": Decimal(random.choice(NUMBERS)), "unit": "kg"}, random, system="urn:u", code="kg"
+            {"value": Decimal(random.choice(NUMBERS)), "unit": "kg"},
+            random,
+            system=random.choice((UCUM, "urn:u")),
+            code="kg",
         ),
     )
     if random.random() < 0.4:
@@ -173,7 +177,7 @@ def _number(random: Random) -> str:
 
 
 def _quantity(random: Random) -> str:
-    return _number(random) + random.choice(("", "||kg", "|urn:u|kg", "|urn:v|kg", "||g"))
+    return _number(random) + random.choice(("", "||kg", "|urn:u|kg", f"|{UCUM}|kg", "||g"))
 
 
 _TYPES = (

@@ -1,7 +1,8 @@
 """Number and quantity parameters (R4 3.1.1.4.6, 3.1.1.4.13): a value is a point (`low` = `high`), a Range its two ends.
 
-A quantity has a row for each way to name its unit: empty (any), `system|code`, `code`, and the unit's text. A
-comparator opens its side: `<5` reaches from -infinity to 5. SampledData has no one value and makes no row.
+A quantity has a row for each way to name its unit: `system|code`, `code` (unless the system is one of UNIT_SYSTEMS,
+where whoever asks for the code asks for it in each), the unit's text if that is another word; an empty one if it has no
+unit. A comparator opens its side: `<5` reaches from -infinity to 5. SampledData has no one value and makes no row.
 """
 
 from decimal import Decimal
@@ -15,6 +16,8 @@ from chartwire.record.fhir_index.values import Emit, token_text
 _NUMBERS = frozenset({"decimal", "integer", "positiveInt", "unsignedInt"})
 _QUANTITIES = frozenset({"Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration", "MoneyQuantity"})
 _CURRENCIES = "urn:iso:std:iso:4217"
+UNIT_SYSTEMS = ("http://unitsofmeasure.org", _CURRENCIES)
+"""Systems that nearly every unit is of: one row is enough for these."""
 
 
 def emitter(type_name: str, resource_type: str, code: str) -> Emit | None:
@@ -87,13 +90,21 @@ def _money(key: int) -> Emit:
     return emit
 
 
+def units_named(code: str) -> tuple[str, ...]:
+    """The units of rows whose code, or unit as text, is this one."""
+    return (token_text(code), *(token_text(f"{system}|{code}") for system in UNIT_SYSTEMS))
+
+
 def _units(quantity: dict[str, Any]) -> set[str]:
-    units = {""}
+    units: set[str] = set()
     system, code, unit = quantity.get("system"), quantity.get("code"), quantity.get("unit")
     if type(code) is str:
-        units.add(token_text(code))
         if type(system) is str:
             units.add(token_text(f"{system}|{code}"))
+        if system not in UNIT_SYSTEMS:
+            units.add(token_text(code))
+        elif unit == code:
+            return units
     if type(unit) is str:
         units.add(token_text(unit))
-    return units
+    return units or {""}

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from chartwire.record.fhir_index.dates import moments
+from chartwire.record.fhir_index.numbers import units_named
 from chartwire.record.fhir_index.values import token_text
 from chartwire.record.search.context import Context
 from chartwire.record.search.errors import InvalidValueError
@@ -72,8 +73,7 @@ def quantities(parameter: Parameter, _: str, values: list[str], __: Context) -> 
 def number_ways(value: str) -> tuple[Alternative, ...]:
     """The alternatives of one number, of any unit. Raises InvalidValueError."""
     prefix, text = prefixed(unescaped(value))
-    unit = Comparison("unit", "=", "")
-    return tuple((*way, unit) for way in _NUMBERS[prefix](*_number(text)))
+    return _NUMBERS[prefix](*_number(text))
 
 
 def quantity_ways(value: str) -> tuple[Alternative, ...]:
@@ -83,10 +83,13 @@ def quantity_ways(value: str) -> tuple[Alternative, ...]:
         raise InvalidValueError("a quantity is `number`, `number|system|code` or `number||code`")
     prefix, text = prefixed(parts[0])
     system, code = parts[1:] or ("", "")
-    unit = Comparison("unit", "=", token_text(f"{system}|{code}") if system and code else token_text(code))
     if system and not code:
         raise InvalidValueError("a unit's system needs its code")
-    return tuple((*way, unit) for way in _NUMBERS[prefix](*_number(text)))
+    ways = _NUMBERS[prefix](*_number(text))
+    if not code:
+        return ways
+    unit = Comparison("unit", "=", token_text(f"{system}|{code}") if system else units_named(code))
+    return tuple((*way, unit) for way in ways)
 
 
 _UNCODED = Comparison("code", "=", "")

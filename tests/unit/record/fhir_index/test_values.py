@@ -173,8 +173,14 @@ def test_a_quantity_is_a_point_by_each_name_of_its_unit() -> None:
     rows = told(
         "Observation", f'"valueQuantity": {{"value": 6.30, "unit": "mmol/l", "system": "{UCUM}", "code": "mmol/L"}}'
     )
-    units = {"", "mmol/l", "mmol/L", f"{UCUM}|mmol/L"}
-    assert rows["value-quantity"] == {(6.3, 6.3, unit, "") for unit in units}
+    assert rows["value-quantity"] == {(6.3, 6.3, unit, "") for unit in ("mmol/l", f"{UCUM}|mmol/L")}
+    rows = told("Observation", '"valueQuantity": {"value": 2, "unit": "puffs", "system": "urn:u", "code": "puff"}')
+    assert rows["value-quantity"] == {(2.0, 2.0, unit, "") for unit in ("puffs", "puff", "urn:u|puff")}
+
+
+def test_a_unit_of_the_common_system_that_is_called_by_its_code_makes_one_row() -> None:
+    rows = told("Observation", f'"valueQuantity": {{"value": 80, "unit": "kg", "system": "{UCUM}", "code": "kg"}}')
+    assert rows["value-quantity"] == {(80.0, 80.0, f"{UCUM}|kg", "")}
 
 
 def test_a_comparator_opens_its_side_and_a_range_has_its_two_ends() -> None:
@@ -191,7 +197,7 @@ def test_a_comparator_opens_its_side_and_a_range_has_its_two_ends() -> None:
 
 def test_money_has_its_currency_for_a_unit() -> None:
     rows = told("Invoice", '"totalNet": {"value": 40.22, "currency": "EUR"}')
-    assert rows["totalnet"] == {(40.22, 40.22, unit, "") for unit in ("", "EUR", "urn:iso:std:iso:4217|EUR")}
+    assert rows["totalnet"] == {(40.22, 40.22, "urn:iso:std:iso:4217|EUR", "")}
 
 
 def test_a_composite_joins_the_values_of_one_node() -> None:
