@@ -3,6 +3,7 @@
 from chartwire.record.search.errors import InvalidValueError
 
 _ESCAPED = frozenset(",$|")
+_ESCAPES = str.maketrans({letter: f"\\{letter}" for letter in ("\\", *_ESCAPED)})
 
 
 def split(text: str, separator: str) -> list[str]:
@@ -17,6 +18,11 @@ def split(text: str, separator: str) -> list[str]:
         parts[-1] += letter
         escaped = letter == "\\" and not escaped
     return parts
+
+
+def escaped(text: str) -> str:
+    """A text as it is written in a value, so that `unescaped` gives it back."""
+    return text.translate(_ESCAPES)
 
 
 def unescaped(text: str) -> str:

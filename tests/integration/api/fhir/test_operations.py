@@ -181,3 +181,31 @@ async def test_what_is_no_patient_is_not_matched(client):
     ):
         assert (await post(client, "Patient/$match", **parameters)).status == status, parameters
     assert (await client.get(f"{FHIR}/Patient/$match")).status == 405
+
+
+GENDERS = {"name": "url", "valueUri": "http://hl7.org/fhir/ValueSet/administrative-gender"}
+MALE = {"name": "code", "valueCode": "male"}
+GENDERS_SYSTEM = {"name": "system", "valueUri": "http://hl7.org/fhir/administrative-gender"}
+OF_P1 = {"name": "patient", "valueId": "p1"}
+SOMEBODY = {"name": "resource", "resource": {"resourceType": "Patient"}}
+ILL_SHAPED = [
+    ("ValueSet/$expand", 5),
+    ("ValueSet/$expand", None),
+    ("ValueSet/$expand", {"name": "url"}),
+    ("ValueSet/$expand", ["url"]),
+    ("ValueSet/$expand", [GENDERS, {"name": "activeOnly", "valueCoding": [1]}]),
+    ("ValueSet/$validate-code", [GENDERS, MALE, {"name": "abstract", "valueCoding": {}}]),
+    ("CodeSystem/$lookup", [MALE, GENDERS_SYSTEM, {"name": "property", "valueCoding": {}}]),
+    ("DocumentReference/$docref", [OF_P1, {"name": "type", "valueCodeableConcept": {"coding": ["code"]}}]),
+    ("DocumentReference/$docref", [OF_P1, {"name": "type", "valueCodeableConcept": {"coding": {"code": "x"}}}]),
+    ("Patient/$match", [SOMEBODY, {"name": "count", "valueString": "\u00b2"}]),
+]
+
+
+async def test_parameters_of_any_shape_are_answered_with_what_is_wrong_with_them(client):
+    for path, listed in ILL_SHAPED:
+        body = json.dumps({"resourceType": "Parameters", "parameter": listed}).encode()
+        reply = await client.call(
+            "POST", f"{FHIR}/{path}", body=body, headers={"content-type": "application/fhir+json"}
+        )
+        assert reply.status == 400, (path, listed, reply.body)

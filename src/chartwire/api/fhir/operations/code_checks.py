@@ -10,15 +10,12 @@ from chartwire.api.fhir.operations.coded import (
     Coding,
     asked_pairs,
     codings,
-    one,
     parameters,
     shaped,
-    text,
-    truth,
     unknown,
     value_set,
 )
-from chartwire.api.fhir.operations.given import Given, given
+from chartwire.api.fhir.operations.given import Given, given, single, text, truth
 from chartwire.api.fhir.operations.registry import Operation
 from chartwire.api.http import Answer, Request
 from chartwire.api.problem import bad_parameter
@@ -149,7 +146,7 @@ async def subsumes(request: Request, services: Services) -> Answer:
 
 
 def _side(found: Given, side: str) -> Coding:
-    if (told := one(found, f"coding{side}")) is not None:
+    if (told := single(found, f"coding{side}")) is not None:
         coding: Coding = shaped(told, Coding, f"coding{side}")
         return coding
     code, system = text(found, f"code{side}"), text(found, "system")

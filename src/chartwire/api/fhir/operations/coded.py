@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from chartwire.api.fhir.operations.given import Given
+from chartwire.api.fhir.operations.given import Given, single, text
 from chartwire.api.http import FHIR_JSON, Answer, Request
 from chartwire.api.problem import ApiError, bad_parameter
 from chartwire.api.services import Services
@@ -18,6 +18,7 @@ from chartwire.mapping.conversion import Json
 from chartwire.record.bodies import read_json
 from chartwire.record.read import read_one
 from chartwire.record.search import parse, run
+from chartwire.record.search.values import escaped
 
 CODING_PARAMETERS = ("code", "system", "display", "coding", "codeableConcept")
 
@@ -30,7 +31,9 @@ class Coding(msgspec.Struct):
     display: str = ""
 
 
-class _CodeableConcept(msgspec.Struct):
+class CodeableConcept(msgspec.Struct):
+    """A concept that is asked about, by any of its codes."""
+
     coding: list[Coding] = []
 
 
@@ -42,41 +45,6 @@ class Named:
     canonical: str = ""
 
 
-def one(found: Given, name: str) -> Any:
-    """The value of a parameter that is given once, or None. Raises ApiError."""
-    values = found.get(name, ())
-    if len(values) > 1:
-        raise bad_parameter(name, "is given once")
-    return values[0] if values else None
-
-
-def text(found: Given, name: str) -> str:
-    """The value of a parameter that is a text, "" where it is not given. Raises ApiError."""
-    value = one(found, name)
-    if not isinstance(value, str | None):
-        raise bad_parameter(name, "is a text")
-    return value or ""
-
-
-def number(found: Given, name: str) -> int | None:
-    """The value of a parameter that is a whole number, 0 or more; None where it is not given. Raises ApiError."""
-    value = one(found, name)
-    if value is None:
-        return None
-    shown = str(value)
-    if isinstance(value, bool) or not (shown.isascii() and shown.isdigit()):
-        raise bad_parameter(name, "is a whole number, 0 or more")
-    return int(shown[:9])
-
-
-def truth(found: Given, name: str) -> bool:
-    """The value of a parameter that is true or false, False where it is not given. Raises ApiError."""
-    value = one(found, name)
-    if value not in {None, True, False, "true", "false"}:
-        raise bad_parameter(name, "is true or false")
-    return value in {True, "true"}
-
-
 def codings(found: Given, *, needs_system: bool) -> list[Coding]:
     """The codes that are asked about: `code` with `system`, `coding`, or `codeableConcept`. Raises ApiError."""
     ways = [name for name in ("code", "coding", "codeableConcept") if found.get(name)]
@@ -86,9 +54,9 @@ def codings(found: Given, *, needs_system: bool) -> list[Coding]:
     if way == "code":
         told = [Coding(text(found, "code"), text(found, "system"), text(found, "display"))]
     elif way == "coding":
-        told = [shaped(one(found, way), Coding, way)]
+        told = [shaped(single(found, way), Coding, way)]
     else:
-        told = shaped(one(found, way), _CodeableConcept, way).coding
+        told = shaped(single(found, way), CodeableConcept, way).coding
     if not told or any(not coding.code or (needs_system and not coding.system) for coding in told):
         raise bad_parameter(way, "has a code" + (" and a system" if needs_system else ""))
     return told
@@ -113,7 +81,7 @@ async def value_set(request: Request, services: Services, found: Given) -> Named
         if stored is None or stored.deleted:
             raise unknown("unknown_value_set", "no value set has this id")
         return Named(value_set_of(read_json(stored.body)))
-    if (sent := one(found, "valueSet")) is not None:
+    if (sent := single(found, "valueSet")) is not None:
         return Named(value_set_of(sent))
     url, version = text(found, "url"), text(found, "valueSetVersion")
     if not url:
@@ -127,7 +95,7 @@ async def value_set(request: Request, services: Services, found: Given) -> Named
 
 async def _own(request: Request, services: Services, canonical: str) -> Json:
     """The ValueSet resource of the organisation that has this canonical. Raises ApiError (`unknown_value_set`)."""
-    url, _, version = (part.replace("\\", "\\\\").replace(",", "\\,") for part in canonical.partition("|"))
+    url, _, version = map(escaped, canonical.partition("|"))
     query = parse("ValueSet", [("url", url), ("version", version), ("_sort", "-_lastUpdated"), ("_count", "1")])
     async with services.pool.connection() as connection:
         page = await run(connection, request.access, query)

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from chartwire.api.fhir.assembling import BASE, MATCH, Warned, base_of, bundle, entry, logical_id, warnings
-from chartwire.api.fhir.operations.given import Given, given, moment
+from chartwire.api.fhir.operations.coded import CodeableConcept, Coding, shaped
+from chartwire.api.fhir.operations.given import Given, all_texts, given, moment, text, truth
 from chartwire.api.fhir.operations.registry import Operation
 from chartwire.api.fhir.read import patients_of
 from chartwire.api.http import FHIR_JSON, Answer, Request
@@ -21,6 +22,7 @@ from chartwire.mapping.conversion import Json
 from chartwire.record.bodies import read_json
 from chartwire.record.fhir_index.dates import moments
 from chartwire.record.search import Context, Found, parse, run
+from chartwire.record.search.values import escaped
 
 _KNOWN = ("patient", "start", "end", "type", "on-demand", "profile")
 _NO_TYPE = ("", "")
@@ -33,7 +35,7 @@ async def docref(request: Request, services: Services) -> Answer:
     pairs = _pairs(told)
     single = {name: str(values[-1]) for name, values in told.items()}
     start, end = moment(single, "start"), moment(single, "end", end=True)
-    on_demand = single.get("on-demand", "false").lower() == "true"
+    on_demand = truth(told, "on-demand")
     query = parse("DocumentReference", pairs, strict=True, context=Context(bases=(f"{base}/",)))
     async with services.pool.connection() as connection:
         page = await run(connection, request.access, query)
@@ -48,12 +50,12 @@ async def docref(request: Request, services: Services) -> Answer:
 
 def _pairs(told: Given) -> list[tuple[str, str]]:
     """The search that finds the candidates, newest first. Raises ApiError without a patient."""
-    patients = told.get("patient", ())
-    if len(patients) != 1 or not isinstance(patients[0], str):
+    patient = text(told, "patient")
+    if not patient:
         raise bad_parameter("patient", "is needed: the id of one patient")
     types = [_token(one) for one in told.get("type", ())]
-    profiles = [str(one) for one in told.get("profile", ())]
-    asked = [("patient", patients[0]), ("type", ",".join(types)), ("_profile", ",".join(profiles))]
+    profiles = all_texts(told, "profile")
+    asked = [("patient", patient), ("type", ",".join(types)), ("_profile", ",".join(profiles))]
     controls = [("status", "current"), ("_sort", "-date"), ("_count", str(FHIR_PAGE_SIZE_MAX))]
     return [pair for pair in asked if pair[1]] + controls
 
@@ -62,10 +64,13 @@ def _token(told: Any) -> str:
     """A type as a search token: as it was written in an address, or a Coding, or a CodeableConcept."""
     if isinstance(told, str):
         return told
-    codings: list[Json] = told.get("coding", [told]) if isinstance(told, dict) else []
-    if not codings or "code" not in codings[0]:
+    concept = told if isinstance(told, dict) and "coding" in told else {"coding": [told]}
+    codings: list[Coding] = shaped(concept, CodeableConcept, "type").coding
+    if not codings:
         raise bad_parameter("type", "is a token such as http://loinc.org|34133-9, or a Coding")
-    return ",".join(f"{one['system']}|{one['code']}" if "system" in one else str(one["code"]) for one in codings)
+    return ",".join(
+        f"{escaped(one.system)}|{escaped(one.code)}" if one.system else escaped(one.code) for one in codings
+    )
 
 
 def _chosen(found: Iterable[Found], start: datetime | None, end: datetime | None) -> list[Found]:

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from chartwire.api.fhir.operations.coded import Named, number, resource, text, truth, value_set
-from chartwire.api.fhir.operations.given import given
+from chartwire.api.fhir.operations.coded import Named, resource, value_set
+from chartwire.api.fhir.operations.given import given, number, text, truth
 from chartwire.api.fhir.operations.registry import Operation
 from chartwire.api.http import Answer, Request
 from chartwire.api.services import Services

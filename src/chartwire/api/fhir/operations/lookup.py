@@ -9,10 +9,9 @@ from chartwire.api.fhir.operations.coded import (
     asked_pairs,
     codings,
     parameters,
-    text,
     unknown,
 )
-from chartwire.api.fhir.operations.given import given
+from chartwire.api.fhir.operations.given import all_texts, given, text
 from chartwire.api.fhir.operations.registry import Operation
 from chartwire.api.http import Answer, Request
 from chartwire.api.services import Services
@@ -37,7 +36,7 @@ async def lookup(request: Request, services: Services) -> Answer:
     if content.has(coding.system, coding.code) is not True:
         raise unknown("unknown_code", "the code system has no such code, as far as is known here")
     told = await _properties(services.terminologies, content, coding)
-    wanted = {*found.get("property", ())}
+    wanted = all_texts(found, "property")
     return parameters(
         ("name", "valueString", _name(coding.system)),
         ("version", "valueString", await version_of(services.terminologies, coding.system)),

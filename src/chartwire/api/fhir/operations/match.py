@@ -8,7 +8,7 @@ import orjson
 
 from chartwire.api.fhir.assembling import BASE, base_of, bundle, entry, logical_id
 from chartwire.api.fhir.judging import judged
-from chartwire.api.fhir.operations.given import given
+from chartwire.api.fhir.operations.given import Given, given, number, single, truth
 from chartwire.api.fhir.operations.registry import Operation
 from chartwire.api.http import FHIR_JSON, Answer, Request
 from chartwire.api.problem import bad_parameter
@@ -19,12 +19,12 @@ from chartwire.record.bodies import read_json
 from chartwire.record.matching import Match, match
 from chartwire.record.read import Stored, read_one, survivors
 from chartwire.record.search import parse, run
+from chartwire.record.search.values import escaped
 
 _GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 _KNOWN = ("resource", "onlyCertainMatches", "count")
 _CANDIDATES_MAX = 50
 _COUNT_MAX = 100
-_ESCAPED = str.maketrans({letter: f"\\{letter}" for letter in "\\,$|"})
 Graded = tuple[Stored, Match]
 
 
@@ -34,10 +34,10 @@ async def match_patient(request: Request, services: Services) -> Answer:
     Only certain matches: the one patient of whom it is certain, none where there are several.
     """
     told = await given(request, _KNOWN, bare="resource")
-    wanted = _wanted(told.get("resource", (None,))[0])
-    count = _count(told.get("count", (_COUNT_MAX,))[0])
+    wanted = _wanted(single(told, "resource"))
+    count = _count(told)
     graded = await _graded(services, request.access, wanted)
-    if str(told.get("onlyCertainMatches", (False,))[0]).lower() == "true":
+    if truth(told, "onlyCertainMatches"):
         certain = [one for one in graded if one[1].grade == "certain"]
         graded = certain if len(certain) == 1 else []
     base = base_of(request, services)
@@ -55,10 +55,11 @@ def _wanted(told: Any) -> Json:
     return told
 
 
-def _count(told: Any) -> int:
-    if not (str(told).isdigit() and int(str(told)[:6]) > 0):
+def _count(told: Given) -> int:
+    count = number(told, "count")
+    if count == 0:
         raise bad_parameter("count", "is a whole number, 1 or more")
-    return min(int(str(told)[:6]), _COUNT_MAX)
+    return min(count or _COUNT_MAX, _COUNT_MAX)
 
 
 async def _graded(services: Services, access: Access, wanted: Json) -> list[Graded]:
@@ -86,11 +87,11 @@ async def _candidates(services: Services, access: Access, wanted: Json) -> dict[
 def _searches(wanted: Json) -> Iterator[list[tuple[str, str]]]:
     """Searches that find candidates: by numbers, by contacts, by names with the birth date, by the whole name."""
     numbers = [
-        f"{_escaped(one['system'])}|{_escaped(one['value'])}" for one in wanted.get("identifier", ()) if _is_known(one)
+        f"{escaped(one['system'])}|{escaped(one['value'])}" for one in wanted.get("identifier", ()) if _is_known(one)
     ]
-    contacts = [_escaped(one["value"]) for one in wanted.get("telecom", ()) if one.get("value")]
-    families = [_escaped(name["family"]) for name in wanted.get("name", ()) if name.get("family")]
-    given_names = [_escaped(word) for name in wanted.get("name", ()) for word in name.get("given", ()) if word]
+    contacts = [escaped(one["value"]) for one in wanted.get("telecom", ()) if one.get("value")]
+    families = [escaped(name["family"]) for name in wanted.get("name", ()) if name.get("family")]
+    given_names = [escaped(word) for name in wanted.get("name", ()) for word in name.get("given", ()) if word]
     born = wanted.get("birthDate")
     if numbers:
         yield [("identifier", ",".join(numbers))]
@@ -106,10 +107,6 @@ def _searches(wanted: Json) -> Iterator[list[tuple[str, str]]]:
 
 def _is_known(identifier: Mapping[str, Any]) -> bool:
     return bool(identifier.get("system") and identifier.get("value"))
-
-
-def _escaped(value: str) -> str:
-    return value.translate(_ESCAPED)
 
 
 def _entry(base: str, stored: Stored, found: Match) -> str:
