@@ -1,15 +1,19 @@
-"""The bytes of embedded documents, stored once by hash apart from the resources that show them (R4 Binary)."""
+"""The bytes of documents, stored once by hash apart from the resources that show them (R4 Binary)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from chartwire.core.fhir_ids import local_reference
 from chartwire.mapping.conversion import Content, Json
 from chartwire.record.standing import Standing
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
-_BINARY = "Binary/"
+_BINARY = "Binary"
+_NAMED_BY = "https://chartwire.org/fhir/StructureDefinition/content"
+"""The extension of a stored Binary's `data` that names its content."""
+_URN = "urn:uuid:"
 _SHOWN_IN = {"DocumentReference": "content", "DiagnosticReport": "presentedForm"}
 """Where attachments stand, by resource type."""
 
@@ -21,9 +25,26 @@ def attachments(body: Json) -> list[Json]:
 
 
 def content_id(attachment: Json) -> UUID | None:
-    """The content that an attachment names; None for a pointer to elsewhere and for one without content."""
-    url = str(attachment.get("url", ""))
-    return UUID(url.removeprefix(_BINARY)) if url.startswith(_BINARY) else None
+    """The content, or stored Binary, that an attachment names; None for a pointer to elsewhere, and without one."""
+    found = local_reference(str(attachment.get("url", "")))
+    return found[1] if found is not None and found[0] == _BINARY else None
+
+
+def naming(content: UUID) -> Json:
+    """What stands in a stored Binary in place of its bytes (`_data`)."""
+    return {"extension": [{"url": _NAMED_BY, "valueUuid": f"{_URN}{content}"}]}
+
+
+def named_content(binary: Json) -> UUID | None:
+    """The content that a stored Binary has; None for a deleted one."""
+    extensions: list[Json] = binary.get("_data", {}).get("extension", [])
+    return next((UUID(one["valueUuid"].removeprefix(_URN)) for one in extensions if one["url"] == _NAMED_BY), None)
+
+
+def _shown(body: Json) -> Iterator[UUID]:
+    """The contents that a resource shows."""
+    told = [named_content(body)] if body["resourceType"] == _BINARY else map(content_id, attachments(body))
+    yield from (shown for shown in told if shown is not None)
 
 
 async def store(
@@ -39,10 +60,10 @@ async def store(
     links = dict.fromkeys(
         (shown, held.type, held.id)
         for held in changed
-        if held.type in _SHOWN_IN
+        if held.type in _SHOWN_IN or held.type == _BINARY
         for version in held.versions
-        for shown in map(content_id, attachments(version.body))
-        if shown is not None
+        if not version.deleted
+        for shown in _shown(version.body)
     )
     if links:
         await tx.execute(q.insert_content_links, org, *map(list, zip(*links, strict=True)))

@@ -1,4 +1,4 @@
-"""Documents in the record: what belongs to a DocumentReference, and reading them with their contents."""
+"""Documents in the record: what belongs to a DocumentReference, and those of a patient."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from chartwire.record.contents import attachments
 from chartwire.record.read import Stored, stored_of
 from chartwire.record.standing import Standing
 from chartwire.record.work import Work
-from chartwire.store.pool import Pool, Row
+from chartwire.store.pool import Pool
 from chartwire.store.queries import q
 
 
@@ -28,15 +28,6 @@ def localised(body: Json, mapped: Mapped, held: Standing, work: Work) -> Json:
                 for target in targets:
                     target["reference"] = f"{kind}/{known}"
     return body
-
-
-async def read_content(pool: Pool, access: Access, wanted: UUID) -> Row | None:
-    """A content: media_type, size_bytes, created_at, data, and the ids of the `patients` whom it is about.
-
-    None where this organisation has none, or no resource shows it.
-    """
-    async with pool.transaction(access.org) as tx:
-        return await tx.fetchrow(q.read_content, access.org, wanted)
 
 
 async def documents_of_patient(pool: Pool, access: Access, patient_id: UUID, before: UUID, limit: int) -> list[Stored]:

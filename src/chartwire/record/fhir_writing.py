@@ -5,8 +5,8 @@ a write says what it is about and on which condition, and is answered by what st
 changed nothing. (R4 3.1.0.4 to 3.1.0.8.)
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -14,8 +14,8 @@ from uuid import UUID
 from chartwire.core.access import Access
 from chartwire.core.errors import ChartwireError, ConflictError, FaultsError, NotFoundError
 from chartwire.core.fhir_ids import is_fhir_id, store_id
-from chartwire.mapping.conversion import Json
-from chartwire.record import merging, status
+from chartwire.mapping.conversion import Content, Json
+from chartwire.record import binaries, merging, status
 from chartwire.record.bodies import said_meta
 from chartwire.record.fhir_policy import Policy, policy_of, read_policy
 from chartwire.record.fhir_refusals import GoneError, IdNotGivenError, MismatchError, PreconditionError
@@ -60,12 +60,19 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a write. `held` is the resource as it stands, `patients` whose data was touched."""
+    """What became of a write. `held` is the resource as it stands, `patients` whose data was touched; `contents` holds
+    the bytes of a Binary."""
 
     status: int
     held: Standing
     changed: bool
     patients: tuple[UUID, ...]
+    contents: Mapping[UUID, Content] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The resource as FHIR clients see it, once `finish` has written it."""
+        return binaries.shown(self.held, self.contents)
 
 
 @dataclass(slots=True)
@@ -113,11 +120,11 @@ class FhirWriter:
         held = self._standing(write)
         if write.method == "create" and held is not None and not held.deleted:
             return Done(200, held, changed=False, patients=_patients(held))
-        self._check(write, held)
+        await self._check(write, held)
         body = self._wanted(write, held)
         if write.method == "patch":
             await self._read_more(write.type, body)
-        done = await self._put(write, held, body)
+        done = replace(await self._put(write, held, body), contents=self.writer.work.contents)
         integrity: Integrity = "strict" if self.policy.strict_references else write.references
         if integrity != "stored":
             self._looked_at.append((integrity, done.held, write.place or write.type))
@@ -152,7 +159,7 @@ class FhirWriter:
     def _standing(self, write: Write) -> Standing | None:
         return None if write.target is None else self.writer.work.known(*write.target)
 
-    def _check(self, write: Write, held: Standing | None) -> None:
+    async def _check(self, write: Write, held: Standing | None) -> None:
         """Refuse what its conditions, or the state of the resource, do not allow."""
         version, there = held.version if held else 0, held is not None and not held.deleted
         if write.absent and there:
@@ -167,6 +174,8 @@ class FhirWriter:
             raise _gone(held)
         if write.method == "update" and held is None and not self.policy.update_creates:
             raise IdNotGivenError
+        if write.type == binaries.TYPE and held is None and write.target is not None:
+            await binaries.check_free(self.tx, self.access, write.target[1])
         if held is not None and write.id != held.logical_id:
             raise ConflictError(f"this id is another name of {held.reference}: write to that", code="id_taken")
 
@@ -185,6 +194,9 @@ class FhirWriter:
         if write.method == "update" and held is not None:
             meta = _labelled(meta, held.body.get("meta", {}))
         rest = {name: value for name, value in body.items() if name not in {"id", "meta"}}
+        if write.type == binaries.TYPE:
+            rest, content = binaries.laid_apart(rest)
+            self.writer.work.contents[content.id] = content
         return {**rest, "meta": meta} if meta else rest
 
     async def _read_more(self, resource_type: str, body: Json) -> None:
@@ -221,11 +233,19 @@ class FhirWriter:
         if resource_type == "Patient":
             return held.id if held else None
         owner = owner_of(resource_type, body)
+        if resource_type == binaries.TYPE:
+            owner = await self._owner_of_binary(body)
         if resource_type == "Appointment" and held and not held.deleted and held.patient_id not in {None, owner}:
             raise ConflictError("an appointment stays with its patient: cancel it, book another", code="patient_fixed")
         patient = self.writer.work.known("Patient", owner) if owner else None
         if patient is not None and patient.replaced:
             raise await self._merged(patient)
+        return owner
+
+    async def _owner_of_binary(self, body: Json) -> UUID | None:
+        context = binaries.context_of(body)
+        owner = binaries.owner_by_context(body, context and self.writer.work.known(*context))
+        await self.writer.read(Asked(named={("Patient", owner)} if owner else set()), deleted=True)
         return owner
 
     async def _merged(self, patient: Standing) -> ConflictError:
@@ -257,7 +277,7 @@ class FhirWriter:
     async def _delete(self, write: Write) -> Done:
         assert write.target is not None, "a deletion names what is to go"
         held = self._standing(write)
-        self._check(write, held)
+        await self._check(write, held)
         if held is None or held.deleted:
             return Done(204, held or Standing(*write.target), changed=False, patients=())
         if held.type == "Patient":
@@ -284,6 +304,8 @@ def _ask(asked: Asked, resource_type: str, body: Json) -> None:
     """Add what a body needs to be judged: whose it is, and whose numbers it names."""
     if (owner := owner_of(resource_type, body)) is not None:
         asked.named.add(("Patient", owner))
+    if resource_type == binaries.TYPE and (context := binaries.context_of(body)) is not None:
+        asked.named.add(context)
     asked.numbers |= {(resource_type, key) for key in keys_of(resource_type, body)}
 
 

@@ -70,6 +70,23 @@ async def test_fhir_gives_the_content_as_it_is_or_as_a_binary(client, feed, pati
     assert (await client.get(f"/fhir/R4/DocumentReference/{document['id']}")).status == 200
 
 
+async def test_the_content_of_a_feed_s_document_is_nobody_s_to_write(client, feed, patient_id):
+    [document, _] = await feed.bodies("DocumentReference")
+    url = f"/fhir/R4/{document['content'][0]['attachment']['url']}"
+    for method, body in (("PUT", b"other"), ("DELETE", b"")):
+        reply = await client.call(method, url, body=body, headers={"content-type": "text/plain"})
+        assert (reply.status, reply.json["issue"][0]["details"]["coding"][0]["code"]) == (409, "id_taken")
+    assert (await client.get(url)).body == PDF
+
+
+async def test_bytes_that_a_client_sent_too_stay_those_of_the_document(client, feed, patient_id):
+    made = await client.call("POST", "/fhir/R4/Binary", body=PDF, headers={"content-type": "text/html"})
+    [document, _] = await feed.bodies("DocumentReference")
+    url = f"/fhir/R4/{document['content'][0]['attachment']['url']}"
+    assert made.status == 201
+    assert (await client.get(url)).headers["content-type"] == "application/pdf"
+
+
 async def test_a_content_of_two_patients_names_both_in_the_audit_trail(client, feed, patient_id, record):
     await feed.send(mdm("D3", ed(PDF), mrn="1002", name="Ek^Bo"))
     document = (await feed.bodies("DocumentReference"))[-1]

@@ -9,6 +9,7 @@ from typing import Any
 
 from chartwire.api.fhir.assembling import BASE
 from chartwire.api.fhir.operations.registry import Operation
+from chartwire.api.fhir.types import BINARY
 from chartwire.api.routes import Route
 from chartwire.formats.fhir.definitions import profiles_of, served_types
 from chartwire.record.linked import reference_parameters
@@ -71,7 +72,7 @@ def _rest(answered: set[tuple[str, str]], operations: Sequence[Operation]) -> Js
             "description": "An API key as a bearer token, with the scope fhir.read for what reads, fhir.write for"
             " what changes.",
         },
-        "resource": [_resource(name, answered, operations) for name in served_types()] + [_BINARY],
+        "resource": [*(_resource(name, answered, operations) for name in served_types()), _binary(answered)],
         "interaction": _interactions(_SYSTEM, answered),
         "searchParam": [_parameter(one) for one in supported(served_types()[0]).values() if one.code[0] == "_"],
         "operation": [_operation(one) for one in operations if "system" in one.levels],
@@ -79,7 +80,22 @@ def _rest(answered: set[tuple[str, str]], operations: Sequence[Operation]) -> Js
     }
 
 
-_BINARY: Json = {"type": "Binary", "interaction": [{"code": "read"}], "versioning": "no-version"}
+def _binary(answered: set[tuple[str, str]]) -> Json:
+    """Binary, which is kept but neither searched nor patched."""
+    own = {(method, path.replace(BINARY, "{type}")) for method, path in answered if path.startswith(f"/{BINARY}")}
+    return {
+        "type": BINARY,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{BINARY}",
+        "interaction": _interactions(_BY_ADDRESS, own),
+        "versioning": "versioned",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": False,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": False,
+        "conditionalDelete": "not-supported",
+        "referencePolicy": ["literal", "local"],
+    }
 
 
 def _resource(name: str, answered: set[tuple[str, str]], operations: Sequence[Operation]) -> Json:

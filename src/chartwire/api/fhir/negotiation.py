@@ -28,17 +28,18 @@ _RETURNING: Mapping[str, Returning] = {
     "representation": "representation",
     "operationoutcome": "OperationOutcome",
 }
+_TOLD_TO_PAGES = (
+    b"ETag, Location, Content-Location, Last-Modified, X-Request-Id, X-Security-Context, Retry-After, RateLimit, "
+    b"RateLimit-Policy"
+)
 _CORS: tuple[Header, ...] = (
     (b"access-control-allow-origin", b"*"),
-    (
-        b"access-control-expose-headers",
-        b"ETag, Location, Content-Location, Last-Modified, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy",
-    ),
+    (b"access-control-expose-headers", _TOLD_TO_PAGES),
 )
 """Any origin: keys come in a header that the caller sets, never in a cookie, so an origin gains nothing by asking."""
 _ASKED_WITH = (
     b"Authorization, X-API-Key, Accept, Content-Type, Prefer, If-Match, If-None-Match, If-None-Exist, "
-    b"If-Modified-Since, Idempotency-Key, X-Request-Id, Traceparent"
+    b"If-Modified-Since, Idempotency-Key, X-Request-Id, X-Security-Context, Traceparent"
 )
 _PREFLIGHT: tuple[Header, ...] = (
     *_CORS,

@@ -30,12 +30,18 @@ async def read(request: Request, services: Services) -> Answer:
 async def vread(request: Request, services: Services) -> Answer:
     """`GET /fhir/R4/{type}/{id}/_history/{version}`: that version, 410 where it is the deletion."""
     kind, wanted = known(request.parts[0]), store_id(request.parts[1])
-    if not _VERSION.fullmatch(request.parts[2]):
-        raise not_found()
-    stored = await read_version(services.pool, request.access, kind, wanted, int(request.parts[2]))
-    if stored is None and kind == "Provenance" and request.parts[2] == "1":
+    number = version_number(request.parts[2])
+    stored = await read_version(services.pool, request.access, kind, wanted, number)
+    if stored is None and kind == "Provenance" and number == 1:
         stored = await read_provenance(services.pool, request.access, request.parts[1])
     return _answer(request, kind, stored)
+
+
+def version_number(text: str) -> int:
+    """The version that an address names. Raises ApiError (404): what is no number is no version."""
+    if not _VERSION.fullmatch(text):
+        raise not_found()
+    return int(text)
 
 
 async def standing(request: Request, services: Services, kind: str, logical_id: str) -> Stored:

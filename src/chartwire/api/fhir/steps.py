@@ -9,7 +9,7 @@ from chartwire.api.fhir.assembling import base_of
 from chartwire.api.fhir.inner import Inner
 from chartwire.api.fhir.outcome import InvalidResourceError
 from chartwire.api.fhir.patch import sent_patch
-from chartwire.api.fhir.types import known
+from chartwire.api.fhir.types import BINARY, writable
 from chartwire.api.fhir.write import wanted_version, wants_absent
 from chartwire.api.problem import ApiError, Fault
 from chartwire.core.errors import ChartwireError, FaultsError
@@ -67,12 +67,14 @@ async def _step_of(inner: Inner, entry: Entry, integrity: Integrity) -> Step | N
     if method is None or (method == "create" and not _TYPE.fullmatch(entry.path)):
         return None
     kind, _, logical_id = entry.path.partition("/")
-    known(kind)
+    writable(kind, method)
     query = entry.conditions.get("ifNoneExist", "").rpartition("?")[2] if method == "create" else entry.query
     if method != "create" and (bool(query) == bool(logical_id) or (logical_id and not is_fhir_id(logical_id))):
         raise refused(f"{entry.place}.request.url", "is `Type/id`, or `Type?` with a condition")
     if method in {"create", "update"} and entry.resource and entry.resource.get("resourceType") != kind:
         raise refused(f"{entry.place}.resource.resourceType", "is the type that the url names")
+    if query and kind == BINARY:
+        raise refused(f"{entry.place}.request", "has no condition: a Binary cannot be searched for")
     told = (entry.resource or {}).get("id", "1")
     if method == "update" and not (isinstance(told, str) and is_fhir_id(told)):
         raise refused(f"{entry.place}.resource.id", "is 1 to 64 letters, digits, `-` and `.`")

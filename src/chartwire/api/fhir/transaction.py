@@ -26,7 +26,6 @@ from chartwire.formats.fhir.validate import Issue
 from chartwire.record.fhir_conditions import turn_of
 from chartwire.record.fhir_matching import matches
 from chartwire.record.fhir_writing import Done, FhirWriter
-from chartwire.record.standing import Standing
 from chartwire.store.pool import Connection
 
 _NO_CONTENT = 204
@@ -127,14 +126,14 @@ class _Transaction:
             location_of(self._base, held),
             f'W/"{held.version}"',
             at if done[0].changed else held.stored_at or at,
-            self._shown(held, issues),
+            self._shown(done[0], issues),
             1,
             patients,
         )
 
-    def _shown(self, held: Standing, issues: Sequence[Issue]) -> bytes:
+    def _shown(self, done: Done, issues: Sequence[Issue]) -> bytes:
         if self._returning == "representation":
-            return held.text.encode()
+            return done.text.encode()
         return outcome_of(issues) if self._returning == "OperationOutcome" else b""
 
     async def _ask(self, entry: Entry, tx: Connection) -> Response:

@@ -5,6 +5,9 @@ from functools import cache
 from chartwire.api.problem import ApiError
 from chartwire.formats.fhir.definitions import served_types
 
+BINARY = "Binary"
+"""Kept, but not searched: it has a door of its own (binary.py)."""
+
 
 @cache
 def served() -> frozenset[str]:
@@ -19,6 +22,11 @@ def known(name: str) -> str:
             _UNKNOWN_OPERATION if name[:1] in "$_" else _UNKNOWN_TYPE, code="not_found", error_class="not_found"
         )
     return name
+
+
+def writable(name: str, method: str) -> str:
+    """The name of a type that an entry of a transaction may write so. A Binary is not patched."""
+    return name if name == BINARY and method != "patch" else known(name)
 
 
 _UNKNOWN_TYPE = "this resource type is not served here: /fhir/R4/metadata lists those that are, written as `Patient` is"

@@ -15,14 +15,15 @@ from chartwire.api.fhir.negotiation import Preferences, preferences
 from chartwire.api.fhir.outcome import outcome_of
 from chartwire.api.fhir.patch import MEDIA as PATCH_MEDIA
 from chartwire.api.fhir.patch import sent_patch
-from chartwire.api.fhir.read import http_date
 from chartwire.api.fhir.types import known
 from chartwire.api.http import FHIR_JSON, Answer, Header, Request
 from chartwire.api.idempotency import performed
 from chartwire.api.problem import ApiError, bad_parameter
 from chartwire.api.routes import ANY_RESOURCE, Action, Handler, Route
 from chartwire.api.services import Services
+from chartwire.api.validators import http_date
 from chartwire.channels import route
+from chartwire.core.fhir_ids import is_fhir_id
 from chartwire.core.limits import HTTP_BODY_BYTES_MAX
 from chartwire.formats.fhir.validate import Issue
 from chartwire.record.fhir_conditions import settled
@@ -115,8 +116,15 @@ def _addressed(request: Request, method: Method) -> tuple[Write, str | None]:
     """The write of a request as far as its head tells it, with the condition that stands in place of an id."""
     kind, version = known(request.parts[0]), wanted_version(request)
     if len(request.parts) > 1:
-        return Write(method, kind, request.parts[1], version=version), None
+        return Write(method, kind, wanted_id(request.parts[1]), version=version), None
     return Write(method, kind, version=version), _needed(urlencode(request.pairs), "the address")
+
+
+def wanted_id(text: str) -> str:
+    """The id in the address of a write. Raises ApiError (400) for what can be none."""
+    if not is_fhir_id(text):
+        raise bad_parameter("id", "is 1 to 64 letters, digits, `-` and `.`")
+    return text
 
 
 def _needed(condition: str, place: str) -> str:
@@ -175,7 +183,7 @@ def _body(done: Done, preferred: Preferences, issues: Sequence[Issue]) -> bytes:
         return b""
     if preferred.returning == "OperationOutcome":
         return outcome_of(issues)
-    return done.held.text.encode()
+    return done.text.encode()
 
 
 def location_of(base: str, held: Standing) -> str:

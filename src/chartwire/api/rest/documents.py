@@ -15,6 +15,7 @@ from chartwire.api.rest.models import Page
 from chartwire.api.routes import Parameter, Route
 from chartwire.api.services import Services
 from chartwire.record import documents
+from chartwire.record.binaries import read_binary
 from chartwire.record.contents import attachments, content_id
 from chartwire.record.read import Stored, read_one
 
@@ -80,10 +81,10 @@ async def content(request: Request, services: Services) -> Answer:
         raise bad_parameter("part", "is the number of a part, counted from 1")
     shown_parts = attachments(orjson.loads(stored.body))
     wanted = content_id(shown_parts[int(text) - 1]) if int(text) <= len(shown_parts) else None
-    found = await documents.read_content(services.pool, request.access, wanted) if wanted else None
-    if wanted is None or found is None:
+    found = await read_binary(services.pool, request.access, wanted) if wanted else None
+    if found is None:
         raise not_found()
-    answer = content_answer(request, wanted, found)
+    answer = content_answer(request, found)
     answer.patients = _patients(stored)
     return answer
 
