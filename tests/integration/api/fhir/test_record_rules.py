@@ -87,6 +87,7 @@ async def test_a_number_of_another_record_is_refused(client):
     await put(client, a_patient("p1", mrn="1001"))
     reply = await put(client, a_patient("p2", mrn="1001"))
     assert (reply.status, code_of(reply)) == (409, "duplicate")
+    assert reply.json["issue"][0]["diagnostics"].startswith("Patient/p1 has a number")
     assert (await client.get("/fhir/R4/Patient/p2")).status == 404
 
 

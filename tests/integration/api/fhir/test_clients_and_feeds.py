@@ -1,0 +1,81 @@
+"""What feeds say later leaves standing what FHIR clients wrote, unless it is about just that."""
+
+import pytest
+from tests.integration.api.fhir.resources import FHIR, a_patient, an_observation, put
+from tests.integration.feed import Feed, hl7, pid
+
+from chartwire.core.fhir_ids import store_id
+from chartwire.core.ids import to_prefixed
+
+PENICILLIN = "AL1|1|DA|70618^Penicillin^RXNORM|SV|Hives"
+LATEX = "AL1|1|MA|111088007^Latex^SCT|MO|Rash"
+CLINICAL = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
+
+
+@pytest.fixture
+async def feed(pool, engine_pool, org_id):
+    return await Feed(pool, engine_pool, org_id).open()
+
+
+def adaeze(mrn, **fields):
+    """The PID of the patient of resources.py."""
+    return pid(mrn, **{"name": "Okonkwo^Adaeze", "born": "19840229", **fields})
+
+
+def an_allergy():
+    return {
+        "resourceType": "AllergyIntolerance",
+        "id": "nuts",
+        "clinicalStatus": {"coding": [{"system": CLINICAL, "code": "active"}]},
+        "code": {"text": "nuts"},
+        "patient": {"reference": "Patient/p1"},
+    }
+
+
+async def about(client, patient):
+    """The ids of the observations of a patient."""
+    found = (await client.get("/fhir/R4/Observation", {"patient": patient})).json
+    return {entry["resource"]["id"] for entry in found.get("entry", ())}
+
+
+async def test_the_number_of_a_patient_whom_a_client_wrote_does_not_let_another_person_in(client, feed):
+    await put(client, a_patient("p1", mrn="1001"))
+    [message] = await feed.send(hl7("ADT^A08", pid("1001", name="Weber^Karl", born="19401130", sex="M")))
+    assert await feed.states(message) == [("held", "identifier_matches_another_person")]
+    assert (await client.get("/fhir/R4/Patient/p1")).json["meta"]["versionId"] == "1"
+
+
+async def test_a_list_of_a_feed_ends_nothing_that_a_client_wrote(client, feed):
+    await put(client, a_patient("p1", mrn="1001"))
+    await put(client, an_allergy())
+    await feed.send(hl7("ADT^A08", adaeze("1001"), PENICILLIN, at="20261120120000"))
+    await feed.send(hl7("ADT^A08", adaeze("1001"), LATEX, at="20261121120000"))
+    found = await client.get("/fhir/R4/AllergyIntolerance", {"patient": "p1", "clinical-status": "active"})
+    active = {entry["resource"]["code"].get("text") for entry in found.json["entry"]}
+    assert "nuts" in active and len(found.json["entry"]) == 2
+
+
+async def test_what_a_client_took_out_stays_out_under_an_older_message(client, feed):
+    await feed.send(hl7("ADT^A04", adaeze("1001", f13="4165550100"), at="20240101120000"))
+    found = (await client.get("/fhir/R4/Patient", {"identifier": "1001"})).json["entry"][0]["resource"]
+    path = f"/fhir/R4/Patient/{found['id']}"
+    await put(client, {name: value for name, value in found.items() if name != "telecom"})
+    await feed.send(hl7("ADT^A08", adaeze("1001", f13="4165550100"), at="20250101120000"))
+    assert "telecom" not in (await client.get(path)).json
+    await feed.send(hl7("ADT^A08", adaeze("1001", f13="4165550100"), at="20990101120000"))
+    assert (await client.get(path)).json["telecom"][0]["value"] == "4165550100"
+
+
+async def test_what_a_client_wrote_goes_with_a_merge_and_back_when_the_patients_are_parted(client, feed):
+    await put(client, a_patient("p1", mrn="1001"))
+    await put(client, a_patient("p2", mrn="2002"))
+    of_the_loser = (await client.post("/fhir/R4/Observation", an_observation("Patient/p2"), **FHIR)).json["id"]
+    await feed.send(hl7("ADT^A40", adaeze("1001"), "MRG|2002^^^HOSP^MR"))
+    of_the_survivor = (await client.post("/fhir/R4/Observation", an_observation("Patient/p1"), **FHIR)).json["id"]
+    assert await about(client, "p1") == await about(client, "p2") == {of_the_loser, of_the_survivor}
+
+    loser = to_prefixed("pat", store_id("p2"))
+    parted = await client.post(f"/api/v1/patients/{loser}/unmerge", {"reason": "two people"})
+    assert parted.status == 200
+    assert (await about(client, "p1"), await about(client, "p2")) == ({of_the_survivor}, {of_the_loser})
+    assert (await put(client, a_patient("p2", mrn="2002", gender="other"))).status == 200
