@@ -7,6 +7,7 @@ gives back are bytes. It is started by the first large Bundle, and ends when non
 import asyncio
 import multiprocessing
 import os
+import resource
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +26,7 @@ from chartwire.core.limits import (
     BUNDLE_ENTRIES_LARGE,
     BUNDLES_WAITING_MAX,
     CARRIER_IDLE_S,
+    CARRIER_MEMORY_MAX,
     CARRIER_NICENESS,
 )
 
@@ -162,10 +164,12 @@ _carriers: list[_Carrier] = []
 
 
 def _begin(prepare: Prepare) -> None:
-    """Make this process a carrier. Its owner ends it: signals to the whole group are for that."""
+    """Make this process a carrier. Its owner ends it: signals to the whole group are for that. What a Bundle needs
+    beyond the memory that it may have fails (MemoryError), before the machine looks for something to kill."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     os.nice(CARRIER_NICENESS)
+    resource.setrlimit(resource.RLIMIT_DATA, (CARRIER_MEMORY_MAX, CARRIER_MEMORY_MAX))
     _carriers.append(_Carrier(prepare))
 
 

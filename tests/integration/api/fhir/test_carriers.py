@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
+import resource
 import signal
 from dataclasses import replace
 from functools import partial
@@ -16,10 +17,11 @@ from chartwire.api.asgi import make_app
 from chartwire.api.fhir.bundle import carrying
 from chartwire.api.fhir.carriers import Carriers
 from chartwire.api.table import FHIR
-from chartwire.core.limits import BUNDLE_ENTRIES_LARGE
+from chartwire.core.limits import BUNDLE_ENTRIES_LARGE, CARRIER_MEMORY_MAX
 from chartwire.store.pool import Pool
 
 LARGE = BUNDLE_ENTRIES_LARGE + 1
+MEGABYTE = 1024 * 1024
 
 
 @contextlib.asynccontextmanager
@@ -106,6 +108,19 @@ async def test_what_a_carrier_refuses_is_refused_in_the_same_words_and_audited_o
     assert statuses(reply) == ["201"] * LARGE + ["404"]
     rows = [row for row in await record.audit_rows() if row["query_shape"].startswith("POST /fhir/R4")]
     assert [row["row_count"] for row in rows] == [0, LARGE]
+
+
+async def test_a_bundle_for_which_a_carrier_has_no_memory_is_refused_and_the_next_is_carried(hub):
+    before = carrier_pids()
+    assert (await hub.post("/fhir/R4", transaction(*patients(LARGE)))).status == 200
+    carrier = (carrier_pids() - before).pop()
+    assert resource.prlimit(carrier, resource.RLIMIT_DATA) == (CARRIER_MEMORY_MAX, CARRIER_MEMORY_MAX)
+    resource.prlimit(carrier, resource.RLIMIT_DATA, (100 * MEGABYTE, CARRIER_MEMORY_MAX))
+    hoard = b'{"resourceType":"Bundle","type":"transaction","entry":[' + b"[]," * (4 * MEGABYTE) + b"[]]}"
+    reply = await hub.call("POST", "/fhir/R4", body=hoard, headers={"content-type": "application/fhir+json"})
+    assert reply.status == 500
+    assert (await hub.post("/fhir/R4", transaction(*patients(LARGE)))).status == 200
+    assert carrier_pids() - before == {carrier}
 
 
 async def test_a_small_bundle_starts_no_process(hub):
