@@ -34,6 +34,7 @@ ANY = b"*/*"
 NO_ACCESS = Access(UUID(int=0), "anonymous", "", frozenset())
 
 _PARAMETERS_MAX = 40
+_NAME_CHARACTERS_MAX = 1_000
 _VALUE_CHARACTERS_MAX = 4096
 _OPEN_PARAMETERS_MAX = 200
 _OPEN_VALUE_CHARACTERS_MAX = 32_768
@@ -174,9 +175,9 @@ def parameter_pairs(text: bytes, *, repeated: bool = False) -> list[tuple[str, s
         pairs = parse_qsl(text.decode(), keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:
         raise ApiError("the parameters cannot be read", code="invalid_parameter") from None
-    for _, value in pairs:
-        if "\x00" in value or len(value) > longest:
-            raise ApiError("a value is too long or holds a NUL", code="invalid_parameter")
+    for name, value in pairs:
+        if "\x00" in value or len(value) > longest or len(name) > _NAME_CHARACTERS_MAX:
+            raise ApiError("a name or value is too long, or holds a NUL", code="invalid_parameter")
     return pairs
 
 

@@ -14,9 +14,9 @@ from weakref import WeakKeyDictionary
 from chartwire.core.clock import monotonic
 from chartwire.core.errors import ValidationError
 from chartwire.core.limits import EXPANSION_CODES_MAX
-from chartwire.formats.fhir.definitions.codes import Part, ValueSet, value_set_definition
+from chartwire.formats.fhir.definitions.codes import Coding, Part, ValueSet, value_set_definition
 from chartwire.formats.fhir.definitions.listing import Listed, Lister, packaged_codes
-from chartwire.formats.fhir.definitions.membership import DEPTH_MAX, Coding, Evaluator, PackagedContent
+from chartwire.formats.fhir.definitions.membership import DEPTH_MAX, Evaluator, PackagedContent
 from chartwire.formats.fhir.terminology import TERMINOLOGY, Terminology
 from chartwire.store import terminology as store
 from chartwire.store.pool import Pool

@@ -1,7 +1,7 @@
 """What validation and search ask of codes: one protocol, and the answers that need nothing but package data.
 
 Systems that an operator has loaded (`chartwire terminology load`) answer through another Terminology, made for the
-codes of one request (store/terminology.py).
+codes of one request (record/terminology.py).
 """
 
 from collections.abc import Set as AbstractSet
@@ -9,7 +9,11 @@ from functools import lru_cache
 from typing import Protocol
 
 from chartwire.formats.fhir.definitions import CodeSystem, code_system, value_set
-from chartwire.formats.fhir.definitions.membership import PACKAGED, Coding
+from chartwire.formats.fhir.definitions.codes import Coding
+from chartwire.formats.fhir.definitions.membership import PACKAGED
+
+_REMEMBERED_CHARACTERS_MAX = 100
+"""What is longer is no code that comes twice, and is not kept."""
 
 
 class Terminology(Protocol):
@@ -33,7 +37,8 @@ class PackagedTerminology:
 
     def contains(self, value_set_url: str, system: str | None, code: str) -> bool | None:
         """See Terminology."""
-        return _contains(value_set_url, system or "", code)
+        decide = _contains if len(code) <= _REMEMBERED_CHARACTERS_MAX else PACKAGED.contains
+        return decide(value_set_url, system or "", code)
 
     def descendants(self, system: str, code: str) -> AbstractSet[str] | None:
         """See Terminology."""

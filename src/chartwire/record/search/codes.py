@@ -5,10 +5,9 @@ from collections.abc import Set as AbstractSet
 from functools import cache
 
 from chartwire.formats.fhir.definitions import choices, structure
+from chartwire.formats.fhir.definitions.codes import Coding
 from chartwire.formats.fhir.terminology import TERMINOLOGY
 from chartwire.record.fhir_index.places import readings, rooted
-
-Coding = tuple[str, str]
 
 
 @cache

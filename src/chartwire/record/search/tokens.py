@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 
+from chartwire.core.limits import EXPANSION_CODES_MAX
+from chartwire.formats.fhir.definitions.codes import Coding
 from chartwire.record.fhir_index.values import token_text
-from chartwire.record.search.codes import Coding, implied
+from chartwire.record.search.codes import implied
 from chartwire.record.search.context import Context
 from chartwire.record.search.errors import InvalidValueError
 from chartwire.record.search.parameters import Parameter
@@ -11,7 +13,6 @@ from chartwire.record.search.strings import beginning
 from chartwire.record.search.values import split, unescaped
 from chartwire.store.fhir_search.conditions import Alternative, Comparison, Condition, Rank, Rows
 
-_CODES_MAX = 20_000
 _BEHIND_BAR = "}"
 """The character after `|`: where the values of a system end."""
 
@@ -82,8 +83,8 @@ def _equal(keys: tuple[int, ...], values: list[str], rank: Rank) -> Rows:
 
 def _coded(parameter: Parameter, codings: Collection[Coding], *, negated: bool = False) -> Rows:
     """That a value is one of many codes."""
-    if len(codings) > _CODES_MAX:
-        raise InvalidValueError(f"it stands for more than {_CODES_MAX} codes")
+    if len(codings) > EXPANSION_CODES_MAX:
+        raise InvalidValueError(f"it stands for more than {EXPANSION_CODES_MAX} codes")
     allowed = implied(parameter.type, parameter.code)
     if allowed is None:
         values = sorted({token_text(f"{system}|{code}") for system, code in codings})

@@ -1,6 +1,11 @@
+import sys
+
 import pytest
 
 from chartwire.formats.fhir import definitions
+from chartwire.formats.fhir.links import find_links
+from chartwire.formats.fhir.terminology import TERMINOLOGY
+from chartwire.formats.fhir.validate import check
 from chartwire.formats.fhirpath import compile_path
 
 OFFICIAL_PARAMETERS_OF_TYPES = 1697
@@ -191,3 +196,42 @@ def test_every_invariant_of_every_structure_compiles():
     assert len(expressions) > 240
     for expression in expressions:
         compile_path(expression)
+
+
+def _kept_without_bound() -> int:
+    """What all caches without a bound hold in the modules that know FHIR."""
+    rooms = [module for name, module in sys.modules.items() if name.startswith("chartwire.formats.fhir")]
+    caches = {id(held): held for room in rooms for held in vars(room).values() if hasattr(held, "cache_info")}
+    return sum(held.cache_info().currsize for held in caches.values() if held.cache_info().maxsize is None)
+
+
+def _ask_about(name: str) -> None:
+    """Name something that no definition knows in each place where a caller may."""
+    url = f"http://example.org/{name}"
+    for ask in (definitions.children, definitions.structure, definitions.search_parameters, definitions.base_of):
+        assert not ask(name)
+    for ask in (definitions.code_system, definitions.value_set, definitions.structure):
+        assert ask(url) is None
+    assert definitions.choices(name, name) == ()
+    assert definitions.code_system(f"http://hl7.org/fhir/administrative-gender|{name}") is not None
+    assert definitions.value_set(f"http://hl7.org/fhir/ValueSet/administrative-gender|{name}") is not None
+    assert TERMINOLOGY.descendants(url, name) is None
+    body = {
+        "resourceType": "Basic",
+        "meta": {"profile": [url]},
+        "code": {"coding": [{"system": url, "code": name}]},
+        "extension": [{"url": url, "valueCode": name}],
+        "contained": [{"resourceType": name, "id": "a"}],
+        "subject": {"reference": f"{name}/1", "type": name},
+    }
+    assert check(body)
+    assert find_links(body, {name})
+    compile_path("Basic.descendants().ofType(Reference).resolve()").evaluate(body)
+
+
+def test_what_callers_name_is_not_kept_where_no_definition_knows_it():
+    _ask_about("Warm")
+    before = _kept_without_bound()
+    for number in range(20):
+        _ask_about(f"Unknown{number}")
+    assert _kept_without_bound() == before

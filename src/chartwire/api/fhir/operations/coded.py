@@ -12,7 +12,7 @@ from chartwire.api.http import FHIR_JSON, Answer, Request
 from chartwire.api.problem import ApiError, bad_parameter
 from chartwire.api.services import Services
 from chartwire.core.fhir_ids import store_id
-from chartwire.formats.fhir.definitions.codes import ValueSet, canonical_of, value_set_definition
+from chartwire.formats.fhir.definitions.codes import ValueSet, known_canonical, value_set_definition
 from chartwire.formats.fhir.value_sets import value_set_of
 from chartwire.mapping.conversion import Json
 from chartwire.record.bodies import read_json
@@ -89,7 +89,7 @@ async def value_set(request: Request, services: Services, found: Given) -> Named
     wanted = f"{url}|{version}" if version and "|" not in url else url
     told = value_set_definition(wanted)
     if told is not None:
-        return Named(told, wanted if "|" in wanted else canonical_of(wanted))
+        return Named(told, known_canonical(wanted))
     return Named(value_set_of(await _own(request, services, wanted)), wanted)
 
 

@@ -6,9 +6,10 @@ from functools import cache, cached_property
 
 import msgspec
 
-from chartwire.formats.fhir.definitions.packaged import packaged
+from chartwire.formats.fhir.definitions.packaged import VERSIONS, packaged
 
-_PREFERRED = ("4.0.1", "6.1.0", "7.0.0", "3.1.1")
+Coding = tuple[str, str]
+"""System and code."""
 
 
 class CodeSystem(msgspec.Struct, frozen=True, dict=True):
@@ -118,11 +119,15 @@ def _file() -> _File:
     return packaged("terminology", _File)
 
 
-@cache
 def code_system(url: str) -> CodeSystem | None:
     """The system, with or without `|version` (there is one version of each), or None where no package lists it."""
-    told = _file().systems.get(url.partition("|")[0])
-    return None if told is None else msgspec.json.decode(told, type=CodeSystem)
+    system = url.partition("|")[0]
+    return _code_system(system) if system in _file().systems else None
+
+
+@cache
+def _code_system(url: str) -> CodeSystem:
+    return msgspec.json.decode(_file().systems[url], type=CodeSystem)
 
 
 def code_systems() -> tuple[str, ...]:
@@ -130,18 +135,24 @@ def code_systems() -> tuple[str, ...]:
     return tuple(_file().systems)
 
 
-@cache
 def value_set_definition(url: str) -> ValueSet | None:
     """The value set that a canonical means; where it has no such version, the one there is."""
-    canonical = url.partition("|")[0]
-    wanted = (url, *(f"{canonical}|{version}" for version in _PREFERRED), canonical_of(canonical))
-    told = next((raw for raw in map(_file().sets.get, wanted) if raw is not None), None)
-    return None if told is None else msgspec.json.decode(told, type=ValueSet)
+    canonical = known_canonical(url)
+    return _value_set(canonical) if canonical else None
 
 
-def canonical_of(url: str) -> str:
-    """The `url|version` that a canonical without a version means, "" where it is unknown."""
-    return _versions().get(url, "")
+@cache
+def _value_set(canonical: str) -> ValueSet:
+    return msgspec.json.decode(_file().sets[canonical], type=ValueSet)
+
+
+def known_canonical(url: str) -> str:
+    """The `url|version` of the value set that a canonical means, "" where there is none."""
+    if url in _file().sets:
+        return url
+    base = url.partition("|")[0]
+    preferred = (f"{base}|{version}" for version in VERSIONS)
+    return next((one for one in preferred if one in _file().sets), _versions().get(base, ""))
 
 
 @cache

@@ -4,8 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from chartwire.formats.fhir.definitions.codes import Part, ValueSet, code_system, value_set_definition
-from chartwire.formats.fhir.definitions.membership import DEPTH_MAX, PACKAGED, Coding
+from chartwire.formats.fhir.definitions.codes import (
+    Coding,
+    Part,
+    ValueSet,
+    code_system,
+    known_canonical,
+    value_set_definition,
+)
+from chartwire.formats.fhir.definitions.membership import DEPTH_MAX, PACKAGED
 
 Listed = tuple[Mapping[Coding, str], bool]
 """Codes with what they are called, and whether there are no others."""
@@ -89,11 +96,15 @@ def display(system: str, code: str) -> str:
 _PACKAGED = Lister(packaged_codes)
 
 
-@cache
 def value_set(url: str) -> ValueSetCodes | None:
     """The codes of a value set of the packages, by canonical with or without version; None where it is unknown."""
-    told = value_set_definition(url)
-    if told is None:
-        return None
+    canonical = known_canonical(url)
+    return _value_set(canonical) if canonical else None
+
+
+@cache
+def _value_set(canonical: str) -> ValueSetCodes:
+    told = value_set_definition(canonical)
+    assert told is not None, canonical
     displays, complete = _PACKAGED.codes(told)
     return ValueSetCodes(displays, frozenset(displays), complete)

@@ -13,7 +13,6 @@ from chartwire.formats.fhir.definitions.grammars import GRAMMARS, LANGUAGES, sub
 
 DEPTH_MAX = 12
 """How deep value sets may name each other."""
-Coding = tuple[str, str]
 
 
 class Content(Protocol):

@@ -1,4 +1,7 @@
-"""The files of formats/fhir/data."""
+"""The files of formats/fhir/data.
+
+What callers name is looked up in a file first, and only what is there is kept decoded: a name may come from anybody.
+"""
 
 import gzip
 from importlib.resources import files
@@ -7,6 +10,9 @@ from typing import TypeVar
 import msgspec
 
 T = TypeVar("T")
+
+VERSIONS = ("4.0.1", "6.1.0", "7.0.0", "3.1.1")
+"""Which version a canonical without one means, the first that has it: 6.1.0 is what United States rules ask for."""
 
 
 def packaged(name: str, shape: type[T]) -> T:

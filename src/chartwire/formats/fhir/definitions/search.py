@@ -49,22 +49,21 @@ def _file() -> _File:
     return packaged("search", _File)
 
 
-@cache
 def search_parameters(type_name: str) -> Mapping[str, SearchParameter]:
     """The parameters of a resource type by code, sorted, without the common ones; none for unknown types."""
-    told = _file().parameters.get(type_name)
-    return _NO_PARAMETERS if told is None else _decoded(told)
+    return _of_type(type_name) if type_name in _file().parameters else _NO_PARAMETERS
+
+
+@cache
+def _of_type(type_name: str) -> Mapping[str, SearchParameter]:
+    shapes = msgspec.json.decode(_file().parameters[type_name], type=dict[str, SearchParameter])
+    return {code: msgspec.structs.replace(shape, code=code) for code, shape in shapes.items()}
 
 
 @cache
 def common_parameters() -> Mapping[str, SearchParameter]:
     """The parameters of every type by code: `_id`, `_lastUpdated`, `_tag`, `_text` and the others that R4 defines."""
     return {code: told for name in _RESOURCE for code, told in search_parameters(name).items()}
-
-
-def _decoded(told: msgspec.Raw) -> Mapping[str, SearchParameter]:
-    shapes = msgspec.json.decode(told, type=dict[str, SearchParameter])
-    return {code: msgspec.structs.replace(shape, code=code) for code, shape in shapes.items()}
 
 
 def compartments() -> Mapping[str, Mapping[str, tuple[str, ...]]]:

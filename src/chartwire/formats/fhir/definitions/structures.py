@@ -13,12 +13,10 @@ from typing import Any
 
 import msgspec
 
-from chartwire.formats.fhir.definitions.packaged import packaged
+from chartwire.formats.fhir.definitions.packaged import VERSIONS, packaged
 
 Structure = Mapping[str, Any]
 _STRUCTURES = "http://hl7.org/fhir/StructureDefinition/"
-_PREFERRED = ("4.0.1", "6.1.0", "7.0.0", "3.1.1")
-"""Which version a canonical without one means, the first that has it: 6.1.0 is what United States rules ask for."""
 
 
 class _File(msgspec.Struct):
@@ -32,16 +30,16 @@ def _file() -> _File:
     return packaged("structures", _File)
 
 
-@cache
 def structure(name: str) -> Structure | None:
     """The definition that a type name (`Patient`, `string`), canonical or `canonical|version` means, or None."""
     canonical = name if ":" in name else _STRUCTURES + name
-    wanted = (canonical,) if "|" in canonical else (f"{canonical}|{version}" for version in _PREFERRED)
-    told = next((raw for raw in map(_file().structures.get, wanted) if raw is not None), None)
-    return None if told is None else _whole(msgspec.json.decode(told))
+    wanted = (canonical,) if "|" in canonical else (f"{canonical}|{version}" for version in VERSIONS)
+    return next((_structure(one) for one in wanted if one in _file().structures), None)
 
 
-def _whole(told: dict[str, Any]) -> Structure:
+@cache
+def _structure(canonical: str) -> Structure:
+    told: dict[str, Any] = msgspec.json.decode(_file().structures[canonical])
     pool = _file().constraints
     for element in told["snapshot"]["element"]:
         if "constraint" in element:

@@ -83,21 +83,23 @@ def base_of(type_name: str) -> str | None:
     return "BackboneElement" if "modifierExtension" in _file().elements[type_name] else "Element"
 
 
-@cache
 def children(type_name: str) -> Mapping[str, Child]:
     """The properties of a type by JSON name, inherited ones too, in the order of the specification.
 
     An unknown type has none. The sibling `_birthDate` of a primitive property is not listed.
     """
-    told = _file().elements.get(type_name)
-    if told is None:
-        return _NOTHING
+    return _children(type_name) if type_name in _file().elements else _NOTHING
+
+
+@cache
+def _children(type_name: str) -> Mapping[str, Child]:
+    told = _file().elements[type_name]
     return {child.name: child for element, words in told.items() for child in _read(element, words)}
 
 
 def choices(type_name: str, element: str) -> tuple[Child, ...]:
     """The properties that an element may take: one for each type of `value[x]`, one for any other; () if unknown."""
-    return _by_element(type_name).get(element, ())
+    return _by_element(type_name).get(element, ()) if type_name in _file().elements else ()
 
 
 @cache
