@@ -194,6 +194,21 @@ BY_HAND_OVER = {
 }
 
 
+def places(value, pointer=""):
+    """The pointer of everything below a value."""
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, inner in steps:
+        yield f"{pointer}/{step}"
+        yield from places(inner, f"{pointer}/{step}")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_any_json_at_any_place_of_a_resource_gets_an_answer(name):
+    good = CASES[name]["good"]
+    for pointer, value in product(places(good), ([], {}, ["x"], {"x": []}, 7, None, True, "#x")):
+        assert isinstance(check(changed(good, {pointer: value})), list), (pointer, value)
+
+
 @settings(max_examples=100)
 @given(st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.decimals(allow_nan=False, allow_infinity=False),

@@ -77,7 +77,7 @@ BY_HAND: Final[Mapping[str, Holds]] = {
         _type_within(held, _WITH_ANSWERS) or not ("answerOption" in held or _has(held, "answerValueSet"))
     ),
     "que-6": lambda held: not (_displays(held) and (_has(held, "required") or _has(held, "repeats"))),
-    "que-8": lambda held: held.get("type") not in {"group", "display"} or "initial" not in held,
+    "que-8": lambda held: "initial" not in held or held.get("type") not in ("group", "display"),
     "que-9": lambda held: not (_displays(held) and _has(held, "readOnly")),
     "que-10": lambda held: _type_within(held, _WITH_LENGTH) or not _has(held, "maxLength"),
     "qrs-1": lambda held: not ("answer" in held and "item" in held),

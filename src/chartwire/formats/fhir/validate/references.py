@@ -72,7 +72,7 @@ def _check_one_contained(one: Json, place: Place, pointers: set[str], run: Run) 
         run.findings.add("contained-nested", (place, "contained", -1))
     if "id" not in one:
         run.findings.add("contained-without-id", place)
-    elif one["id"] not in pointers and "#" not in set(_texts(one)):
+    elif str(one["id"]) not in pointers and "#" not in set(_texts(one)):
         run.findings.add("contained-unused", place)
     meta = one.get("meta")
     for name in ("versionId", "lastUpdated", "security"):

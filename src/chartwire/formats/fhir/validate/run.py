@@ -37,8 +37,9 @@ class Run:
 
 
 def contained_types(resource: Json) -> Mapping[str, str]:
-    """The type of each contained resource by id."""
+    """The type of each contained resource by id, of those that say both."""
     held = resource.get("contained")
     if type(held) is not list:
         return NOTHING
-    return {one.get("id", ""): one.get("resourceType", "") for one in held if type(one) is dict}
+    told = ((one.get("id", ""), one.get("resourceType", "")) for one in held if type(one) is dict)
+    return {logical_id: kind for logical_id, kind in told if type(logical_id) is str and type(kind) is str}

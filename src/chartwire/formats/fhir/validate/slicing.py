@@ -123,12 +123,16 @@ def _below(node: Node) -> _Test | None:
     if not required:
         return None
     codes = required[0].members
-    return lambda held: any((one.get("system"), one.get("code")) in codes for one in _codings(held))
+    return lambda held: any(coding in codes for coding in _codings(held))
 
 
-def _codings(held: Any) -> list[Json]:
+def _codings(held: Any) -> list[tuple[str, str]]:
+    """(system, code) of the codings of a concept, or of a coding."""
     found = held.get("coding", [held]) if isinstance(held, dict) else []
-    return [one for one in found if isinstance(one, dict)]
+    told = (
+        [(one.get("system"), one.get("code")) for one in found if isinstance(one, dict)] if type(found) is list else []
+    )
+    return [(system, code) for system, code in told if isinstance(system, str) and isinstance(code, str)]
 
 
 def _by_url(node: Node, steps: Sequence[str]) -> Matcher | None:
