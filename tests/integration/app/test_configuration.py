@@ -178,3 +178,20 @@ def test_applying_leaves_a_row_in_the_audit_trail(shell: Shell, org: str, tmp_pa
         return [tuple(row) for row in found]
 
     assert asyncio.run(rows()) == [("cli:config apply", "update", "config apply sources.create=1")]
+
+
+def test_how_an_organisation_is_written_to_through_fhir_is_one_mapping(shell: Shell, org: str, tmp_path: Path) -> None:
+    assert shell("config", "export", "--org", org)["fhir"] == {}
+    file = written(tmp_path / "a.yaml", fhir={"strict_references": True, "deletes_max": 5})
+    (change,) = shell("config", "plan", file, "--org", org, code=1)["changes"]
+    assert (change["section"], change["action"]) == ("fhir", "change")
+    assert [one["member"] for one in change["differences"]] == ["strict_references", "deletes_max"]
+    shell("config", "apply", file, "--org", org)
+    assert shell("config", "export", "--org", org)["fhir"] == {"strict_references": True, "deletes_max": 5}
+    shell("config", "apply", written(tmp_path / "b.yaml", fhir={}), "--org", org)
+    assert shell("org", "fhir", "--org", org) == {
+        "update_creates": True, "strict_references": False, "deletes_max": 1
+    }  # fmt: skip
+    for wrong in ({"deletes_max": 0}, {"deletes_max": "many"}, {"deletes": 1}):
+        file = written(tmp_path / "c.yaml", fhir=wrong)
+        assert shell("config", "plan", file, "--org", org, code=2)["error"]["code"] == "config_file"

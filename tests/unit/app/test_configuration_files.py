@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from chartwire.app.configuration.custom_fields import CustomFieldKind
+from chartwire.app.configuration.fhir import FhirKind
 from chartwire.app.configuration.files import Resolver, Sections, read_file, write_text
 from chartwire.app.configuration.sources import SourceKind
 from chartwire.core.errors import ValidationError
 
-KINDS = (SourceKind(("plain",)), CustomFieldKind())
+KINDS = (SourceKind(("plain",)), CustomFieldKind(), FhirKind())
 
 
 def read(path: Path, content: str, **overrides: str) -> Sections:
@@ -25,6 +26,7 @@ def read(path: Path, content: str, **overrides: str) -> Sections:
         ("- chartwire\n", "not a mapping"),
         ("chartwire: 1\nsorces: []\n", "the nearest is sources"),
         ("chartwire: 1\nsources: {}\n", "a list of mappings"),
+        ("chartwire: 1\nfhir: []\n", "`/fhir` is a mapping"),
         ("chartwire: 1\nsources: [\n", "not YAML at line 3"),
         ("chartwire: 1\nvars: {a: 1}\n", "maps names to texts"),
         ("chartwire: 1\nsources: [{name: '${clinic}'}]\n", "`/sources/0/name` names the variable clinic"),

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from chartwire.app import console
 from chartwire.app.configuration.applying import Applied, apply, planned, standing_of
 from chartwire.app.configuration.desk import Desk, desk_of
-from chartwire.app.configuration.files import write_text
+from chartwire.app.configuration.files import as_written, write_text
 from chartwire.app.configuration.planning import Change
 from chartwire.app.configuration.telling import change_row, changes_text
 from chartwire.app.identifiers import read_id
@@ -28,15 +28,16 @@ def _export(args: argparse.Namespace) -> int:
     async def work(access: Access, desk: Desk) -> dict[str, Any]:
         async with desk.pool.transaction(access.org) as tx:
             standing = await standing_of(tx, access, desk.kinds)
-        return {kind.section: [kind.exported(held) for held in standing[kind.section]] for kind in desk.kinds}
+        sections = {kind.section: [kind.exported(held) for held in standing[kind.section]] for kind in desk.kinds}
+        return as_written(sections, desk.kinds)
 
-    sections = _at_the_desk(args, "config export", work)
-    text = write_text(sections)
+    written = _at_the_desk(args, "config export", work)
+    text = write_text(written)
     if args.out is None:
-        console.say(args, sections, text.rstrip())
+        console.say(args, written, text.rstrip())
         return console.OK
     args.out.write_text(text, encoding="utf-8")
-    counts = {name: len(entries) for name, entries in sections.items()}
+    counts = {name: len(told) for name, told in written.items()}
     told = ", ".join(f"{count} {name}" for name, count in counts.items())
     console.say(args, {"file": str(args.out), "exported": counts}, f"{args.out}: {told}")
     return console.OK

@@ -28,6 +28,7 @@ class AlertChannelKind:
 
     section = "alert_channels"
     secrets = frozenset({"secrets"})
+    single = False
 
     def __init__(self, pool: Pool, door: Outbound, sealer: Sealer) -> None:
         self._pool, self._door, self._sealer = pool, door, sealer
@@ -92,6 +93,7 @@ class AlertRuleKind:
 
     section = "alert_rules"
     secrets: frozenset[str] = frozenset()
+    single = False
 
     def name_of(self, values: Mapping[str, Any]) -> str:
         return str(values.get("name", ""))

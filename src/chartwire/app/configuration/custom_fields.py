@@ -20,6 +20,7 @@ class CustomFieldKind:
 
     section = "custom_fields"
     secrets: frozenset[str] = frozenset()
+    single = False
 
     def name_of(self, values: Mapping[str, Any]) -> str:
         return f"{values['noun']}.{values['name']}" if {"noun", "name"} <= values.keys() else ""

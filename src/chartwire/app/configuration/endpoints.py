@@ -29,6 +29,7 @@ class EndpointKind:
 
     section = "webhook_endpoints"
     secrets = frozenset({"secret", "headers"})
+    single = False
 
     def __init__(self, pool: Pool, door: Outbound, sealer: Sealer) -> None:
         self._pool, self._door, self._sealer = pool, door, sealer

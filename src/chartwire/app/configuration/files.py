@@ -8,7 +8,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Sections = dict[str, list[Values]]
 
 
-def read_file(path: Path, overrides: Mapping[str, str], kinds: tuple[Kind, ...]) -> Sections:
+def read_file(path: Path, overrides: Mapping[str, str], kinds: Sequence[Kind]) -> Sections:
     """The sections of a file, variables put in. Raises FaultsError, ValidationError, OSError."""
     text = path.read_bytes()
     if len(text) > FILE_BYTES_MAX:
@@ -39,14 +39,20 @@ def read_file(path: Path, overrides: Mapping[str, str], kinds: tuple[Kind, ...])
     strange = sorted(overrides.keys() - variables.keys())
     if strange:
         raise _fault("/vars", f"does not name {', '.join(strange)}, which --var sets")
-    _check_sections(content, [kind.section for kind in kinds])
+    sections = _sections(content, kinds)
     return {name: [_filled(one, f"/{name}/{n}", {**variables, **overrides}) for n, one in enumerate(entries)]
-            for name, entries in content.items()}  # fmt: skip
+            for name, entries in sections.items()}  # fmt: skip
 
 
-def write_text(sections: Sections) -> str:
-    """The sections as YAML."""
-    return yaml.safe_dump({"chartwire": FORMAT, **sections}, sort_keys=False, allow_unicode=True, width=100)
+def as_written(sections: Sections, kinds: Sequence[Kind]) -> dict[str, Any]:
+    """The sections as they stand in a file: a mapping where an organisation has exactly one object."""
+    singles = {kind.section for kind in kinds if kind.single}
+    return {name: entries[0] if name in singles else entries for name, entries in sections.items()}
+
+
+def write_text(written: Mapping[str, Any]) -> str:
+    """Sections `as_written`, as YAML."""
+    return yaml.safe_dump({"chartwire": FORMAT, **written}, sort_keys=False, allow_unicode=True, width=100)
 
 
 class Resolver:
@@ -80,14 +86,20 @@ def _parsed(path: Path, text: bytes) -> dict[str, Any]:
     return content
 
 
-def _check_sections(content: Mapping[str, Any], known: list[str]) -> None:
-    for name, entries in content.items():
+def _sections(content: Mapping[str, Any], kinds: Sequence[Kind]) -> Sections:
+    """Every section as a list of mappings."""
+    known = {kind.section: kind for kind in kinds}
+    sections: Sections = {}
+    for name, told in content.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; the nearest is {near[0]}" if near else ""
             raise _fault(f"/{name}", f"is no section: known are {', '.join(known)}{hint}")
+        entries = [told] if known[name].single else told
         if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
-            raise _fault(f"/{name}", "is a list of mappings")
+            raise _fault(f"/{name}", "is a mapping" if known[name].single else "is a list of mappings")
+        sections[name] = entries
+    return sections
 
 
 def _filled(value: Any, pointer: str, variables: Mapping[str, str]) -> Any:

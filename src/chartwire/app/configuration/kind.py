@@ -40,7 +40,10 @@ class Kind(Protocol):
     secrets: frozenset[str]
     """Members that are never shown and stand in files as references."""
 
-    def name_of(self, values: Mapping[str, Any]) -> str:
+    single: bool
+    """Whether an organisation has exactly one, so that the section is a mapping and no list."""
+
+    def name_of(self, values: Mapping[str, Any], /) -> str:
         """What identifies an object in every organisation; '' where the values name none."""
 
     async def held(self, tx: Connection, access: Access) -> list[Held]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from chartwire.app.configuration.alerts import AlertChannelKind, AlertRuleKind
 from chartwire.app.configuration.custom_fields import CustomFieldKind
 from chartwire.app.configuration.endpoints import EndpointKind
+from chartwire.app.configuration.fhir import FhirKind
 from chartwire.app.configuration.kind import Kind
 from chartwire.app.configuration.sources import SourceKind
 from chartwire.store.pool import Pool
@@ -20,4 +21,5 @@ def kinds_of(pool: Pool, door: Outbound, sealer: Sealer, listeners: Sequence[str
         EndpointKind(pool, door, sealer),
         AlertChannelKind(pool, door, sealer),
         AlertRuleKind(),
+        FhirKind(),
     )

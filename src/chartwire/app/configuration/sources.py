@@ -24,6 +24,7 @@ class SourceKind:
 
     section = "sources"
     secrets: frozenset[str] = frozenset()
+    single = False
 
     def __init__(self, listeners: Sequence[str]) -> None:
         self._listeners = listeners
