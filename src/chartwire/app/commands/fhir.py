@@ -1,18 +1,11 @@
 """`chartwire fhir`: load, reindex, validate."""
 
 import argparse
-import importlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, cast
 
-from chartwire.app.cli import common_arguments
+from chartwire.app.actions import add_action
 
 SEVERITIES = ("error", "warning", "information")
-
-
-class _Action(Protocol):
-    def run(self, args: argparse.Namespace) -> int: ...
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -24,14 +17,14 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 
 def _register_reindex(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    reindex = _action(actions, "reindex", "fhir_reindex", "bring all resources into the FHIR search index, now")
+    reindex = add_action(actions, "reindex", "fhir_reindex", "bring all resources into the FHIR search index, now")
     reindex.add_argument("--org", metavar="ORG_ID", help="of this organisation only")
     reindex.add_argument("--check", action="store_true", help="only count; exit code 1 where something is left")
 
 
 def _register_validate(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     meaning = "check resources by R4 and by profiles; exit code 1 where one has an error"
-    validate = _action(actions, "validate", "fhir_validate", meaning)
+    validate = add_action(actions, "validate", "fhir_validate", meaning)
     validate.add_argument("inputs", nargs="+", metavar="IN", help="files, folders that are walked, or - for stdin")
     validate.set_defaults(rest=[])
     validate.add_argument(
@@ -48,7 +41,7 @@ def _register_validate(actions: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _register_load(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    load = _action(actions, "load", "fhir_load", "load Bundles and resources into a server; goes on where it ended")
+    load = add_action(actions, "load", "fhir_load", "load Bundles and resources into a server; goes on where it ended")
     load.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files (.json, .ndjson, .gz) and folders")
     load.add_argument("--url", help="base URL of the FHIR server (default: of the running sandbox)")
     load.add_argument("--key-file", type=Path, metavar="FILE", help="holds the API key (default: the sandbox's key)")
@@ -61,20 +54,3 @@ def _register_load(actions: "argparse._SubParsersAction[argparse.ArgumentParser]
     load.add_argument("--errors", type=Path, default=Path("fhir-load.errors.ndjson"), metavar="FILE",
                       help="OperationOutcomes of what was refused (default fhir-load.errors.ndjson)")  # fmt: skip
     load.add_argument("--fresh", action="store_true", help="forget what was loaded before, send everything")
-
-
-def _action(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, module: str, meaning: str
-) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=meaning, description=meaning)
-    common_arguments(parser)
-    parser.set_defaults(run=_lazily(module))
-    return parser
-
-
-def _lazily(module: str) -> Callable[[argparse.Namespace], int]:
-    def run(args: argparse.Namespace) -> int:
-        found = cast("_Action", importlib.import_module(f"chartwire.app.commands.{module}"))
-        return found.run(args)
-
-    return run

@@ -1,24 +1,17 @@
 """`chartwire hl7`: send, convert, validate, get, route. None but `route` needs a database."""
 
 import argparse
-import importlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, cast
 
-from chartwire.app.cli import common_arguments
+from chartwire.app.actions import add_action
 
 _SEVERITIES = ("error", "warning", "information")
-
-
-class _Action(Protocol):
-    def run(self, args: argparse.Namespace) -> int: ...
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Arguments of `chartwire hl7`."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    send = _action(actions, "send", "hl7_send", "send messages to a listener and show its answers")
+    send = add_action(actions, "send", "hl7_send", "send messages to a listener and show its answers")
     send.add_argument("files", nargs="+", type=Path, metavar="FILE", help="each holds one or more messages; - is stdin")
     send.add_argument("--host", default="127.0.0.1", help="where the listener is (default 127.0.0.1)")
     send.add_argument("--port", type=int, help="its port (default: the running sandbox's, else the setting mllp_port)")
@@ -28,7 +21,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     send.add_argument("--key", type=Path, help="PEM file with the client's private key")
     send.add_argument("--timeout", type=float, default=30.0, help="seconds to wait for each answer (default 30)")
 
-    convert = _action(actions, "convert", "hl7_convert", "turn messages into FHIR Bundles; needs no database")
+    convert = add_action(actions, "convert", "hl7_convert", "turn messages into FHIR Bundles; needs no database")
     convert.add_argument("input", type=Path, metavar="IN", help="a file, or a folder that is walked")
     convert.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the Bundles go")
     convert.add_argument("--authority", default="", help="assigning authority that an empty CX.4 takes")
@@ -36,7 +29,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
     _register_validate(actions)
 
-    get = _action(actions, "get", "hl7_get", "read fields, such as 'PID-5.1' or 'OBX(3)-5(2).1.2'")
+    get = add_action(actions, "get", "hl7_get", "read fields, such as 'PID-5.1' or 'OBX(3)-5(2).1.2'")
     get.add_argument("file", nargs="?", type=Path, metavar="FILE", help="holds one or more messages")
     get.add_argument(
         "paths", nargs="*", metavar="PATH", help="SEG(occurrence)-field(repetition).component.subcomponent"
@@ -45,7 +38,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     get.set_defaults(rest=[])
     get.add_argument("--batch", action="store_true", help="read JSON lines {file, message, paths} from standard input")
 
-    route = _action(actions, "route", "hl7_route", "explain which source would take a message")
+    route = add_action(actions, "route", "hl7_route", "explain which source would take a message")
     route.add_argument("file", type=Path, metavar="FILE", help="holds one or more messages")
     route.add_argument("--listener", default="plain", help="name of the listener (default plain)")
     route.add_argument("--peer", default="127.0.0.1", help="address of the sender (default 127.0.0.1)")
@@ -55,7 +48,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _register_validate(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     meaning = "what is wrong with messages, and what would become of them; needs no database"
-    validate = _action(actions, "validate", "hl7_validate", meaning)
+    validate = add_action(actions, "validate", "hl7_validate", meaning)
     validate.add_argument("inputs", nargs="+", metavar="IN", help="files, folders that are walked, or - for stdin")
     validate.set_defaults(rest=[])
     validate.add_argument("--fail-on", choices=_SEVERITIES[:2], default="error", help="what makes exit code 1")
@@ -66,20 +59,3 @@ def _register_validate(actions: "argparse._SubParsersAction[argparse.ArgumentPar
     validate.add_argument("--timezone", help="IANA zone of times without offset, such as Europe/Zurich")
     validate.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, one test case a message")
     validate.add_argument("--bundles", type=Path, metavar="DIR", help="write the FHIR Bundle of each message")
-
-
-def _action(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, module: str, meaning: str
-) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=meaning, description=meaning)
-    common_arguments(parser)
-    parser.set_defaults(run=_lazily(module))
-    return parser
-
-
-def _lazily(module: str) -> Callable[[argparse.Namespace], int]:
-    def run(args: argparse.Namespace) -> int:
-        found = cast("_Action", importlib.import_module(f"chartwire.app.commands.{module}"))
-        return found.run(args)
-
-    return run
