@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from chartwire.formats.fhirpath import nodes, syntax
+from chartwire.formats.fhirpath.comparing import as_quantity, distinct
 from chartwire.formats.fhirpath.functions import FUNCTIONS
 from chartwire.formats.fhirpath.functions.filtering import sort
 from chartwire.formats.fhirpath.nodes import FALSE, TRUE, Node, boolean, only, truth
-from chartwire.formats.fhirpath.operators import OPERATORS, as_quantity, conjunction, disjunction, distinct
+from chartwire.formats.fhirpath.operators import OPERATORS, conjunction, disjunction
 from chartwire.formats.fhirpath.quantities import Quantity
 from chartwire.formats.fhirpath.surroundings import Env, Step
 from chartwire.formats.fhirpath.syntax import Expression, FhirPathError

@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from chartwire.formats.fhirpath import temporal
+from chartwire.formats.fhirpath.comparing import as_quantity, quantity_of
 from chartwire.formats.fhirpath.functions.registry import Function, Run, text_of
 from chartwire.formats.fhirpath.nodes import KINDS, Node, boolean, only, truth
-from chartwire.formats.fhirpath.operators import as_quantity, quantity_of
 from chartwire.formats.fhirpath.quantities import Quantity, added
 from chartwire.formats.fhirpath.surroundings import Env, Step
 

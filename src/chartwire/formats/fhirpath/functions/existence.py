@@ -1,8 +1,8 @@
 """Existence (N1, 5.1)."""
 
+from chartwire.formats.fhirpath.comparing import contains, distinct
 from chartwire.formats.fhirpath.functions.registry import Function, each, exactly, on_items
 from chartwire.formats.fhirpath.nodes import FALSE, KINDS, TRUE, Node, boolean, number, only, truth
-from chartwire.formats.fhirpath.operators import contains, distinct
 from chartwire.formats.fhirpath.surroundings import Env, Step
 from chartwire.formats.fhirpath.syntax import FhirPathError
 

@@ -7,9 +7,9 @@ from typing import Any
 from chartwire.formats.fhir import definitions
 from chartwire.formats.fhir.narrative import narrative_fault
 from chartwire.formats.fhirpath import nodes, quantities
+from chartwire.formats.fhirpath.comparing import quantity_of
 from chartwire.formats.fhirpath.functions.registry import Function, each, exactly, on_items, text_of
 from chartwire.formats.fhirpath.nodes import Json, Node, boolean, only
-from chartwire.formats.fhirpath.operators import quantity_of
 from chartwire.formats.fhirpath.surroundings import Env, Step
 
 _STRUCTURES = "http://hl7.org/fhir/StructureDefinition/"

@@ -3,9 +3,9 @@
 from functools import cmp_to_key
 
 from chartwire.formats.fhirpath import nodes
+from chartwire.formats.fhirpath.comparing import compared, contains, distinct
 from chartwire.formats.fhirpath.functions.registry import Function, each, exactly, on_items, whole_of
 from chartwire.formats.fhirpath.nodes import Node, only, truth
-from chartwire.formats.fhirpath.operators import compared, contains, distinct
 from chartwire.formats.fhirpath.surroundings import Env, Step
 from chartwire.formats.fhirpath.syntax import FhirPathError
 

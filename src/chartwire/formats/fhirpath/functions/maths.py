@@ -6,9 +6,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidO
 from typing import Any
 
 from chartwire.formats.fhirpath import temporal
+from chartwire.formats.fhirpath.comparing import quantity_of
 from chartwire.formats.fhirpath.functions.registry import Function, exactly, on_items, whole_of
 from chartwire.formats.fhirpath.nodes import KINDS, Node, in_bounds, number, only
-from chartwire.formats.fhirpath.operators import quantity_of
 from chartwire.formats.fhirpath.quantities import Quantity
 from chartwire.formats.fhirpath.surroundings import Env, Step
 from chartwire.formats.fhirpath.syntax import FhirPathError
