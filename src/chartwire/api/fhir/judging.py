@@ -1,20 +1,24 @@
 """What a client sends, before the record sees it: read strictly, and judged by R4 and the profiles that it names."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Set as AbstractSet
 from typing import Final, TypeVar
 
 from chartwire.api.fhir.negotiation import body_media
 from chartwire.api.fhir.outcome import InvalidResourceError
-from chartwire.api.http import Request
+from chartwire.api.http import Answer, Request
 from chartwire.api.problem import ApiError
+from chartwire.core.errors import TransientError
+from chartwire.formats.fhir.definitions.codes import Coding
 from chartwire.formats.fhir.links import find_links
 from chartwire.formats.fhir.reading import read_resource
 from chartwire.formats.fhir.terminology import TERMINOLOGY, Terminology
 from chartwire.formats.fhir.validate import Issue, check
 from chartwire.mapping.conversion import Json
-from chartwire.record.terminology import Terminologies
+from chartwire.record.terminology import Terminologies, codings_of
 
+_TRIES: Final = 5
 T = TypeVar("T")
 _LARGE_BYTES: Final = 128 * 1024
 
@@ -49,6 +53,50 @@ def judged(body: Json, terminology: Terminology = TERMINOLOGY) -> list[Issue]:
     if any(issue.severity == "error" for issue in issues):
         raise InvalidResourceError(issues)
     return issues
+
+
+class Judge:
+    """Judges what patches make, by the codes of `loaded` systems too.
+
+    That is known only within the transaction of a write, where no codes are fetched: it would wait for a second
+    connection while it holds one. So a code that is not known yet ends the try, and `knowing` tries again with it.
+    """
+
+    def __init__(self, terminologies: Terminologies, loaded: Collection[str]) -> None:
+        self._terminologies, self._loaded = terminologies, loaded
+        self._terminology: Terminology = TERMINOLOGY
+        self._known: frozenset[Coding] = frozenset()
+        self.issues: list[Issue] = []
+        """What is worth knowing about what was judged last."""
+
+    @classmethod
+    async def of(cls, terminologies: Terminologies) -> "Judge":
+        """A judge who knows which systems are loaded."""
+        return cls(terminologies, await terminologies.systems())
+
+    def judge(self, made: Json) -> None:
+        """Raises InvalidResourceError; within `knowing` only."""
+        wanted = {coding for coding in codings_of(made) if coding[0] in self._loaded}
+        if not wanted <= self._known:
+            raise _CodesWantedError(wanted)
+        self.issues[:] = judged(made, self._terminology)
+
+    async def knowing(self, write: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer of a write that patches, which is tried until no code is missing. Raises TransientError where the
+        resource changes each time."""
+        for _ in range(_TRIES):
+            try:
+                return await write()
+            except _CodesWantedError as error:
+                self._known |= error.codings
+                self._terminology = await self._terminologies.for_codings(self._known)
+        raise TransientError("the resource changes all the time", code="changed_meanwhile")
+
+
+class _CodesWantedError(Exception):
+    def __init__(self, codings: AbstractSet[Coding]) -> None:
+        super().__init__()
+        self.codings = codings
 
 
 def make_relative(body: Json, base: str) -> None:

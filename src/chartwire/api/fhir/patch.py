@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from chartwire.api.fhir.judging import judged, make_relative
+from chartwire.api.fhir.judging import Judge, make_relative
 from chartwire.api.fhir.negotiation import body_media
 from chartwire.api.http import FHIR_JSON, JSON, Request
 from chartwire.api.problem import ApiError
@@ -18,7 +18,7 @@ MEDIA = ("application/json-patch+json", "application/merge-patch+json", "applica
 Change = Callable[[Json], Json]
 
 
-async def sent_patch(request: Request, base: str) -> Change:
+async def sent_patch(request: Request, base: str, judge: Judge) -> Change:
     """What the patch makes of a resource: a valid one, or InvalidResourceError; FaultsError where it does not fit.
     What it says of this server (below `base`) becomes relative.
 
@@ -42,7 +42,7 @@ async def sent_patch(request: Request, base: str) -> Change:
         made = apply(standing, patch)
         if names_us:
             make_relative(made, base)
-        judged(made)
+        judge.judge(made)
         return made
 
     return change

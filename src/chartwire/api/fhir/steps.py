@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from chartwire.api.fhir.assembling import base_of
 from chartwire.api.fhir.inner import Inner
+from chartwire.api.fhir.judging import Judge
 from chartwire.api.fhir.outcome import InvalidResourceError
 from chartwire.api.fhir.patch import sent_patch
 from chartwire.api.fhir.types import BINARY, writable
@@ -54,15 +55,15 @@ class Step:
         return self.asked.body or {}
 
 
-async def step_of(inner: Inner, entry: Entry, integrity: Integrity) -> Step | None:
+async def step_of(inner: Inner, entry: Entry, integrity: Integrity, judge: Judge) -> Step | None:
     """What an entry writes; None for one that asks. Raises ApiError that names the entry."""
     try:
-        return await _step_of(inner, entry, integrity)
+        return await _step_of(inner, entry, integrity, judge)
     except ChartwireError as error:
         at_entry(entry, error)
 
 
-async def _step_of(inner: Inner, entry: Entry, integrity: Integrity) -> Step | None:
+async def _step_of(inner: Inner, entry: Entry, integrity: Integrity, judge: Judge) -> Step | None:
     method = _METHODS.get(entry.method)
     if method is None or (method == "create" and not _TYPE.fullmatch(entry.path)):
         return None
@@ -78,13 +79,13 @@ async def _step_of(inner: Inner, entry: Entry, integrity: Integrity) -> Step | N
     told = (entry.resource or {}).get("id", "1")
     if method == "update" and not (isinstance(told, str) and is_fhir_id(told)):
         raise refused(f"{entry.place}.resource.id", "is 1 to 64 letters, digits, `-` and `.`")
-    request = inner.request(entry)
+    request, base = inner.request(entry), base_of(inner.outer, inner.services)
     write = Write(
         method,
         kind,
         logical_id or str(uuid7()),
         entry.resource if method in {"create", "update"} else None,
-        await sent_patch(inner.filled(entry), base_of(inner.outer, inner.services)) if method == "patch" else None,
+        await sent_patch(inner.filled(entry), base, judge) if method == "patch" else None,
         wanted_version(request),
         wants_absent(request),
         integrity,

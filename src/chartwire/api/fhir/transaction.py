@@ -9,7 +9,7 @@ from datetime import datetime
 
 from chartwire.api.fhir.assembling import base_of
 from chartwire.api.fhir.inner import Inner
-from chartwire.api.fhir.judging import judged
+from chartwire.api.fhir.judging import Judge, judged
 from chartwire.api.fhir.leading import Leads
 from chartwire.api.fhir.negotiation import preferences
 from chartwire.api.fhir.outcome import outcome_of
@@ -35,13 +35,14 @@ async def carry_transaction(inner: Inner, entries: Sequence[Entry | FaultsError]
     """Carry a transaction, once for its Idempotency-Key. Raises ChartwireError, with nothing changed, where an entry
     cannot be carried; its faults name the entry."""
     readable, preferred = _readable(entries), preferences(inner.outer)
-    found = [await step_of(inner, entry, integrity_of(preferred)) for entry in readable]
+    judge = await Judge.of(inner.services.terminologies)
+    found = [await step_of(inner, entry, integrity_of(preferred), judge) for entry in readable]
     steps = sorted((step for step in found if step is not None), key=lambda step: ORDER[step.asked.method])
     if steps and not inner.outer.access.allows("fhir.write"):
         raise AuthError("the key lacks the scope `fhir.write`", code="scope_missing")
     terminology = await inner.services.terminologies.for_resource([step.body for step in steps])
     transaction = _Transaction(inner, readable, steps, terminology)
-    answer = await performed(inner.outer, inner.services, transaction.carry)
+    answer = await judge.knowing(lambda: performed(inner.outer, inner.services, transaction.carry))
     inner.services.wake()
     return answer
 

@@ -10,14 +10,14 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from chartwire.api.fhir.assembling import BASE, base_of
-from chartwire.api.fhir.judging import sent_resource
+from chartwire.api.fhir.judging import Judge, sent_resource
 from chartwire.api.fhir.negotiation import Preferences, preferences
 from chartwire.api.fhir.outcome import outcome_of
 from chartwire.api.fhir.patch import MEDIA as PATCH_MEDIA
 from chartwire.api.fhir.patch import sent_patch
 from chartwire.api.fhir.types import known
 from chartwire.api.http import FHIR_JSON, Answer, Header, Request
-from chartwire.api.idempotency import performed
+from chartwire.api.idempotency import idempotency_key, performed
 from chartwire.api.problem import ApiError, bad_parameter
 from chartwire.api.routes import ANY_RESOURCE, Action, Handler, Route
 from chartwire.api.services import Services
@@ -59,8 +59,9 @@ async def update(request: Request, services: Services) -> Answer:
 async def patch(request: Request, services: Services) -> Answer:
     """`PATCH /fhir/R4/{type}/{id}` or `{type}?{condition}`: a JSON Patch, merge patch or FHIRPath Patch."""
     write, condition = _addressed(request, "patch")
-    change = await sent_patch(request, base_of(request, services))
-    return await perform(request, services, replace(write, change=change), condition)
+    judge = await Judge.of(services.terminologies)
+    write = replace(write, change=await sent_patch(request, base_of(request, services), judge))
+    return await judge.knowing(lambda: perform(request, services, write, condition, judge.issues))
 
 
 async def delete(request: Request, services: Services) -> Answer:
@@ -82,6 +83,8 @@ async def perform(
 
     async def effect(tx: Connection) -> Answer:
         writer = FhirWriter(request.access, tx)
+        if not tx.in_transaction:
+            writer.look_at_nothing()
         try:
             done = await _made(writer, asked, condition)
         except PreconditionError as error:
@@ -90,7 +93,11 @@ async def perform(
         told = [*issues, *map(dangling_issue, writer.dangling)]
         return _answer(done, at, preferred, told, base_of(request, services))
 
-    answer = await performed(request, services, effect)
+    answer = None
+    if condition is None and asked.needs_no_look and idempotency_key(request) is None:
+        answer = await services.unread.tried(request.access.org, services.pool, effect)
+    if answer is None:
+        answer = await performed(request, services, effect)
     services.wake()
     return answer
 

@@ -316,3 +316,27 @@ async def test_validation_decides_codes_of_loaded_systems_and_says_what_it_canno
 
     assert await issues("92") == set()
     assert await issues("77") == {"warning"}
+
+
+async def test_a_patch_is_judged_by_loaded_codes_too(client, loaded):
+    profile = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-condition-encounter-diagnosis"
+    condition = a_condition(FINDING) | {"meta": {"profile": [profile]}, "subject": {"reference": "Patient/p1"}}
+    condition["encounter"] = {"reference": "Encounter/e1"}
+    assert (await client.put(f"/fhir/R4/Condition/c{FINDING}", condition, **FHIR)).status == 201
+
+    async def issues(code):
+        change = [{"op": "replace", "path": "/code/coding/0/code", "value": code}]
+        headers = {"content_type": "application/json-patch+json", "prefer": "return=OperationOutcome"}
+        answer = await client.patch(f"/fhir/R4/Condition/c{FINDING}", change, **headers)
+        assert answer.status == 200
+        places = [(one["severity"], one.get("expression")) for one in answer.json["issue"]]
+        return {severity for severity, place in places if place == ["Condition.code"]}
+
+    assert await issues("92") == set()
+    assert await issues("77") == {"warning"}
+    entry = {
+        "resource": {"resourceType": "Binary", "contentType": "application/merge-patch+json", "data": "e30="},
+        "request": {"method": "PATCH", "url": f"Condition/c{FINDING}"},
+    }
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+    assert (await client.post("/fhir/R4", bundle, **FHIR)).status == 200
