@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
-from chartwire.record.fhir_index.dates import moments
+from chartwire.record.fhir_index.dates import UNBOUNDED_HIGH, moments
 from chartwire.record.fhir_index.numbers import units_named
 from chartwire.record.fhir_index.values import token_text
 from chartwire.record.search.context import Context
@@ -40,7 +40,7 @@ def dates(parameter: Parameter, _: str, values: list[str], context: Context) -> 
     """The condition of a date. Raises InvalidValueError."""
     read = [_moments(unescaped(value), context) for value in values]
     any_of = tuple(way for prefix, low, high in read for way in _DATES[prefix](low, high))
-    days = all(prefix == "eq" and high - low <= _DAY for prefix, low, high in read)
+    days = all(prefix == "eq" and high != UNBOUNDED_HIGH and high - low <= _DAY for prefix, low, high in read)
     return Rows(
         "date", parameter.under(), tuple((*way, _UNCODED) for way in any_of), rank=Rank.DAY if days else Rank.RANGE
     )
