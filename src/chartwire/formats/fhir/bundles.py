@@ -48,7 +48,7 @@ def read_kind(bundle: Json) -> Kind:
     """Which of the two it is. Raises FaultsError for a Bundle of another type, and for what is no Bundle."""
     kind = bundle.get("type")
     if bundle.get("resourceType") != "Bundle" or kind not in ("batch", "transaction"):
-        raise refused("Bundle.type", "what is sent here is a Bundle of type `batch` or `transaction`")
+        raise refused("Bundle.type", "is `batch` or `transaction`: no other resource is taken here")
     return cast("Kind", kind)
 
 
@@ -80,7 +80,7 @@ def _read_or_fault(index: int, entry: Any, bases: Sequence[str]) -> Entry | Faul
 def _read(index: int, entry: Any, bases: Sequence[str]) -> Entry:
     place = place_of(index)
     if not isinstance(entry, dict) or not isinstance(entry.get("request"), dict):
-        raise refused(f"{place}.request", "says what is to be done with the entry")
+        raise refused(f"{place}.request", "is needed: it says what is to be done with the entry")
     request: Json = entry["request"]
     method, url, full_url = request.get("method"), request.get("url"), entry.get("fullUrl", "")
     if method not in METHODS:
@@ -91,7 +91,7 @@ def _read(index: int, entry: Any, bases: Sequence[str]) -> Entry:
         raise refused(f"{place}.fullUrl", "is a URL")
     resource = entry.get("resource") if method in _WITH_RESOURCE else None
     if method in _WITH_RESOURCE and not isinstance(resource, dict) and (resource or not _OPERATION.search(url)):
-        raise refused(f"{place}.resource", f"is there where the method is {method}")
+        raise refused(f"{place}.resource", f"is needed where the method is {method}")
     path, _, query = relative(url, bases).partition("?")
     return Entry(index, method, unquote(path), query, full_url, resource, _conditions(request, place))
 

@@ -108,7 +108,10 @@ def _malformed(data: bytes, told: str) -> ParseError:
         text = "a text holds half a surrogate pair (\\ud800 to \\udfff without its other half)"
         return ParseError(text, code="body_malformed", position=half)
     found = _POSITION.search(told)
-    position = int(found[1]) if found else len(data)
+    if found is None:
+        text = "the JSON ends before it is complete" if data.strip() else "the body is empty: send JSON"
+        return ParseError(text, code="body_malformed", position=len(data))
+    position = int(found[1])
     return ParseError(f"{_POSITION.sub('', told)}, at byte {position}", code="body_malformed", position=position)
 
 

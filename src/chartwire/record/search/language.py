@@ -15,7 +15,7 @@ from chartwire.record.search.context import Context
 from chartwire.record.search.errors import InvalidValueError, SearchError, shown
 from chartwire.record.search.merging import merged
 from chartwire.record.search.model import Query, Total, Warned
-from chartwire.record.search.parameters import RESULT_PARAMETERS
+from chartwire.record.search.parameters import RESULT_PARAMETERS, supported
 from chartwire.record.search.sorting import sorts_of
 from chartwire.record.search.terms import UnknownError, UnknownModifierError, condition_of, known
 from chartwire.store.fhir_search.conditions import (
@@ -95,7 +95,9 @@ class _Reading:
         else:
             self.pairs.append((name, value))
         if len(self.conditions) > FHIR_SEARCH_TERMS_MAX:
-            raise SearchError(name, f"at most {FHIR_SEARCH_TERMS_MAX} parameters", code="search_too_complex")
+            raise SearchError(
+                name, f"a search has at most {FHIR_SEARCH_TERMS_MAX} parameters", code="search_too_complex"
+            )
 
     def query(self) -> Query:
         """The whole. Raises SearchError where nothing bounds what would be read."""
@@ -118,6 +120,9 @@ class _Reading:
         code = name.partition(":")[0]
         if "." in name or code == "_has":
             raise UnknownError("chains go from one type: search one type at a time")
+        lacking = [kind for kind in self.types if code not in supported(kind)]
+        if lacking:
+            raise UnknownError(f"{lacking[0]} has no such search parameter: of several types each must have it")
         return merged([(kind, condition_of(kind, name, value, self.context)) for kind in self.types])
 
     def _control(self, name: str, value: str) -> None:

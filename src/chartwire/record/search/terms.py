@@ -17,7 +17,7 @@ from chartwire.record.search import composites, near, ranges, references, string
 from chartwire.record.search.context import Context
 from chartwire.record.search.errors import InvalidValueError, SearchError
 from chartwire.record.search.parameters import OF_THE_ROW, OF_THE_TEXT, TABLES, Parameter, part_of, supported
-from chartwire.record.search.values import split, unescaped
+from chartwire.record.search.values import AFTER_SLASH, split, unescaped
 from chartwire.store.fhir_search.conditions import (
     AllOf,
     Alternative,
@@ -45,7 +45,6 @@ _KINDS: Mapping[str, Read] = {
     "uri": references.uri,
 }
 _PRESENT: tuple[Alternative, ...] = ((),)
-_AFTER_SLASH = "0"
 _LAST_DRIVEN = Rank.NAME
 """The least selective condition within a chain that a search still starts from."""
 
@@ -63,7 +62,7 @@ def condition_of(resource_type: str, name: str, value: str, context: Context, li
 
     Raises UnknownError for a name that is not known, InvalidValueError for the value, SearchError for too many links.
     """
-    if name.startswith("_has:"):
+    if name.partition(":")[0] == "_has":
         return _has(resource_type, name, value, context, links)
     head, dot, rest = name.partition(".")
     if dot:
@@ -87,12 +86,10 @@ def known(resource_type: str, code: str) -> Parameter:
     """The parameter of a type. Raises UnknownError."""
     parameter = supported(resource_type).get(code)
     if parameter is None:
-        raise UnknownError(f"{resource_type} is not searched by this; {_listed(resource_type)}")
+        raise UnknownError(
+            f"{resource_type} has no such search parameter; it has {', '.join(supported(resource_type))}"
+        )
     return parameter
-
-
-def _listed(resource_type: str) -> str:
-    return f"it is by {', '.join(supported(resource_type))}"
 
 
 def _check_modifier(parameter: Parameter, modifier: str) -> None:
@@ -137,7 +134,7 @@ def _present(parameter: Parameter) -> Iterator[Rows]:
         kind = part_of(parameter.type, parameter.told, 1).kind
     prefix = parameter.place.prefix if parameter.place else ""
     if prefix:
-        below = (Comparison("value", ">=", prefix), Comparison("value", "<", prefix.removesuffix("/") + _AFTER_SLASH))
+        below = (Comparison("value", ">=", prefix), Comparison("value", "<", prefix.removesuffix("/") + AFTER_SLASH))
         yield Rows("token", parameter.under(), (below,), rank=Rank.EVERYTHING)
         return
     yield Rows(TABLES[kind], parameter.under(), _PRESENT, rank=Rank.EVERYTHING)
