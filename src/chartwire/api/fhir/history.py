@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from chartwire.api.fhir.assembling import base_of, bundle, entry, logical_id
+from chartwire.api.fhir.assembling import BASE, base_of, bundle, entry, logical_id
 from chartwire.api.fhir.negotiation import preferences
 from chartwire.api.fhir.operations.given import moment
 from chartwire.api.fhir.paging import PAGE, Pairs, next_page, page_size, resumed
@@ -92,7 +92,7 @@ def _answer(
     updated: datetime | None = None,
 ) -> Answer:
     base = base_of(request, services)
-    address = base + request.path.removeprefix("/fhir/R4")
+    address = base + request.path.removeprefix(BASE)
     query = urlencode(asked.pairs, safe=":$,")
     links = [("self", f"{address}?{query}" if query else address)]
     if position is not None:
@@ -142,7 +142,7 @@ _PARAMETERS = (
 def _route(path: str, handle: Handler, summary: str, resource_type: str) -> Route:
     return Route(
         "GET",
-        path,
+        BASE + path,
         handle,
         summary,
         "fhir.read",
@@ -156,7 +156,7 @@ def _route(path: str, handle: Handler, summary: str, resource_type: str) -> Rout
 
 
 ROUTES = (
-    _route("/fhir/R4/{type}/{id}/_history", of_one, "The versions of a resource", ANY_RESOURCE),
-    _route("/fhir/R4/{type}/_history", of_type, "The versions of a type's resources", ANY_RESOURCE),
-    _route("/fhir/R4/_history", of_all, "The versions of all resources", ""),
+    _route("/{type}/{id}/_history", of_one, "The versions of a resource", ANY_RESOURCE),
+    _route("/{type}/_history", of_type, "The versions of a type's resources", ANY_RESOURCE),
+    _route("/_history", of_all, "The versions of all resources", ""),
 )

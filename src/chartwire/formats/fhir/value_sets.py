@@ -9,8 +9,6 @@ from chartwire.formats.fhir.definitions.codes import Part, ValueSet
 
 _OPERATORS = frozenset({"is-a", "descendent-of", "is-not-a", "=", "in", "not-in", "exists"})
 """R4's, without regex (a pattern of a client may cost anything) and generalizes."""
-
-
 _PARTS_MAX = 100
 _SETS_OF_A_PART_MAX = 10
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from chartwire.formats.fhir.definitions.units import UCUM
 from chartwire.formats.fhirpath import nodes, syntax
 from chartwire.formats.fhirpath.comparing import as_quantity, distinct
 from chartwire.formats.fhirpath.functions import FUNCTIONS
@@ -14,7 +15,7 @@ from chartwire.formats.fhirpath.surroundings import Env, Step
 from chartwire.formats.fhirpath.syntax import Expression, FhirPathError
 
 _FIXED_VARIABLES = {
-    "ucum": "http://unitsofmeasure.org",
+    "ucum": UCUM,
     "sct": "http://snomed.info/sct",
     "loinc": "http://loinc.org",
 }

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 
 from chartwire.formats.fhirpath.temporal import SECONDS, duration_unit
 
-UCUM = "http://unitsofmeasure.org"
-
 _POWERS = {"da": 1, "h": 2, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "d": -1, "c": -2, "m": -3, "u": -6, "n": -9}
 _PREFIXES = {"": Decimal(1)} | {name: Decimal(10) ** power for name, power in _POWERS.items()}
 _METRIC = {
@@ -153,15 +151,8 @@ def _of_calendar(word: str) -> Scale | None:
 
 def _mixed(left: str, right: str) -> bool:
     """A calendar year or month beside a UCUM one: these are equivalent, not comparable (N1, 2.7.1.7)."""
-    return (
-        left.startswith("'") != right.startswith("'")
-        and {duration_unit(left), duration_unit(right)}
-        & {
-            "year",
-            "month",
-        }
-        != set()
-    )
+    measures = {duration_unit(left), duration_unit(right)}
+    return left.startswith("'") != right.startswith("'") and not measures.isdisjoint({"year", "month"})
 
 
 def _terms(text: str) -> list[tuple[int, str]]:

@@ -8,11 +8,8 @@ from chartwire.record.search.context import Context
 from chartwire.record.search.errors import InvalidValueError
 from chartwire.record.search.parameters import Parameter
 from chartwire.record.search.strings import beginning
-from chartwire.record.search.values import unescaped
+from chartwire.record.search.values import AFTER_SLASH, unescaped
 from chartwire.store.fhir_search.conditions import Comparison, Condition, Rank, Rows
-
-_AFTER_SLASH = "0"
-"""The character after `/`: where what lies below an address ends."""
 
 
 def condition(parameter: Parameter, modifier: str, values: list[str], context: Context) -> Condition:
@@ -59,7 +56,7 @@ def uri(parameter: Parameter, modifier: str, values: list[str], _: Context) -> C
         return Rows("token", parameter.under(), exact, rank=Rank.ADDRESS)
     stems = [address.rstrip("/") for address in addresses]
     below = tuple(
-        (Comparison("value", ">=", f"{stem}/"), Comparison("value", "<", stem + _AFTER_SLASH)) for stem in stems
+        (Comparison("value", ">=", f"{stem}/"), Comparison("value", "<", stem + AFTER_SLASH)) for stem in stems
     )
     return Rows("token", parameter.under(), (*exact, *below), rank=Rank.CODE)
 

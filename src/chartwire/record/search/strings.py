@@ -2,7 +2,7 @@
 
 from chartwire.core.limits import FHIR_CONTAINS_CHARACTERS_MAX, FHIR_CONTAINS_CHARACTERS_MIN
 from chartwire.record.fhir_index.strings import trigrams_of
-from chartwire.record.fhir_index.values import string_text
+from chartwire.record.fhir_index.values import STRING_CHARACTERS_MAX, string_text
 from chartwire.record.search.context import Context
 from chartwire.record.search.errors import InvalidValueError
 from chartwire.record.search.parameters import Parameter
@@ -10,7 +10,6 @@ from chartwire.record.search.values import unescaped
 from chartwire.store.fhir_search.conditions import AllOf, Alternative, AnyOf, Comparison, Condition, Rank, Rows
 
 _LAST_LETTER = "\U0010ffff"
-_EXACT_CHARACTERS_MAX = 200
 _TELLING_CHARACTERS = 3
 _TRIGRAMS_MAX = 6
 """How many trigrams of a text are looked up; then the text itself is looked for."""
@@ -48,7 +47,7 @@ def _text(value: str) -> str:
 
 
 def _exact(parameter: Parameter, texts: list[str]) -> Rows:
-    values = tuple(text[:_EXACT_CHARACTERS_MAX] for text in texts)
+    values = tuple(text[:STRING_CHARACTERS_MAX] for text in texts)
     rank = Rank.NAME if parameter.trigrams else Rank.CODE
     return Rows("string", parameter.under("exact"), ((Comparison("value", "=", values),),), rank=rank)
 

@@ -2,6 +2,8 @@
 
 from chartwire.record.search.errors import InvalidValueError
 
+AFTER_SLASH = "0"
+"""The character after `/`: where what lies below an address, or is of a type, ends."""
 _ESCAPED = frozenset(",$|")
 _ESCAPES = str.maketrans({letter: f"\\{letter}" for letter in ("\\", *_ESCAPED)})
 

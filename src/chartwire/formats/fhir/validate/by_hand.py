@@ -12,7 +12,8 @@ from chartwire.formats.fhir.validate.run import Json
 Holds = Callable[[Json], bool]
 """Whether an invariant holds for the object that it stands on."""
 _DATE_CHARACTERS: Final = 10
-_VALUES: Final = ("value", "_value")
+VALUES: Final = ("value", "_value")
+"""How the members of `value[x]` begin."""
 _WITH_ANSWERS: Final = frozenset(
     {"choice", "open-choice", "decimal", "integer", "date", "dateTime", "time", "string", "quantity"}
 )
@@ -40,7 +41,7 @@ def _in_order(period: Json) -> bool:
 def _value_told_once(observation: Json) -> bool:
     """obs-7: no component has the code of an Observation that has a value itself."""
     parts = observation.get("component")
-    if type(parts) is not list or not any(name.startswith(_VALUES) for name in observation):
+    if type(parts) is not list or not any(name.startswith(VALUES) for name in observation):
         return True
     codings = _codings(observation)
     return all(codings.isdisjoint(_codings(part)) for part in parts if type(part) is dict)
@@ -69,7 +70,7 @@ BY_HAND: Final[Mapping[str, Holds]] = {
     "qty-3": lambda held: not _has(held, "code") or _has(held, "system"),
     "att-1": lambda held: not _has(held, "data") or _has(held, "contentType"),
     "sqty-1": lambda held: not _has(held, "comparator"),
-    "obs-6": lambda held: "dataAbsentReason" not in held or not any(name.startswith(_VALUES) for name in held),
+    "obs-6": lambda held: "dataAbsentReason" not in held or not any(name.startswith(VALUES) for name in held),
     "obs-7": _value_told_once,
     "que-1": lambda held: ("item" in held) if held.get("type") == "group" else not (_displays(held) and "item" in held),
     "que-3": lambda held: not (_displays(held) and "code" in held),

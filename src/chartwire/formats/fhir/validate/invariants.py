@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from chartwire.formats.fhir.definitions import children, is_primitive
 from chartwire.formats.fhir.narrative import narrative_fault
-from chartwire.formats.fhir.validate.by_hand import BY_HAND, Holds
+from chartwire.formats.fhir.validate.by_hand import BY_HAND, VALUES, Holds
 from chartwire.formats.fhir.validate.issues import Place
 from chartwire.formats.fhir.validate.run import Check, Json, Run
 from chartwire.formats.fhirpath import FhirPathError, Path, compile_path
@@ -28,7 +28,6 @@ _UNFIT: Final = (TypeError, ValueError, AttributeError, LookupError, ArithmeticE
 _LOOKS_ELSEWHERE: Final = ("%", "$this", "descendants", "children", "hasValue", "resolve", "repeat", "ofType")
 _QUOTED: Final = re.compile(r"'(?:\\.|[^'\\])*'")
 _WORD: Final = re.compile(r"[A-Za-z_]\w*")
-_VALUES: Final = ("value", "_value")
 
 
 def check_narrative(held: Json, place: Place, run: Run) -> None:
@@ -40,7 +39,7 @@ def check_narrative(held: Json, place: Place, run: Run) -> None:
 
 def check_extension(held: Json, place: Place, run: Run) -> None:
     """ext-1: a value or extensions, one of them."""
-    has_value = any(name.startswith(_VALUES) for name in held)
+    has_value = any(name.startswith(VALUES) for name in held)
     if has_value == ("extension" in held):
         run.findings.add("extension-both" if has_value else "extension-neither", place)
 
