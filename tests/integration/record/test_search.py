@@ -72,6 +72,8 @@ SEARCHES: list[tuple[str | None, str, list[str]]] = [
     ("Patient", "gender:not-in=http://hl7.org/fhir/ValueSet/administrative-gender", []),
     ("Patient", "birthdate=1980", ["anna"]),
     ("Patient", "birthdate=lt1980&family=weber", ["ben"]),
+    ("Patient", "birthdate=9999", []),
+    ("Patient", "birthdate=le9999-12-31&gender=male", ["ben"]),
     ("Patient", "active=true", ["anna"]),
     ("Patient", "active:missing=true", ["ben"]),
     ("Patient", "active:missing=false", ["anna"]),

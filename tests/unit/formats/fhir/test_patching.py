@@ -99,6 +99,7 @@ def test_a_test_compares_as_json_does(held, wanted, same):
         ({"op": "add", "path": "/~2", "value": 1}, ("/0/path", "patch_invalid")),
         ({"op": "copy", "path": "/b"}, ("/0", "patch_invalid")),
         ({"op": "append", "path": "/b", "value": 1}, ("/0/op", "patch_invalid")),
+        ({"op": ["add"], "path": "/b", "value": 1}, ("/0/op", "patch_invalid")),
         ("add", ("/0", "patch_invalid")),
     ],
 )

@@ -40,7 +40,7 @@ class _Held(dict[str, Any]):
 def _apply(held: _Held, operation: Any, place: str) -> None:
     if not isinstance(operation, dict):
         raise invalid(place, "must be an object")
-    run = _OPERATIONS.get(operation.get("op", ""))
+    run = _OPERATIONS.get(str(operation.get("op")))
     if run is None:
         raise invalid(f"{place}/op", f"must be one of {', '.join(_OPERATIONS)}")
     run(held, operation, place)
