@@ -32,6 +32,7 @@ from chartwire.core.source import Source
 from chartwire.events import lanes as lane_engine
 from chartwire.events.lanes import Claim
 from chartwire.events.outbox import Event, emit
+from chartwire.mapping.conversion import Conversion, MapFinding
 from chartwire.mapping.convert import Mapper
 from chartwire.record.directory import Directory
 from chartwire.record.identity import HeldForReviewError
@@ -170,22 +171,28 @@ class Path:
         scopes = [scope for conversion, context in spoken for scope in scopes_of(context.source.id, conversion)]
         await work.prefetch(keys, scopes)
         under_review = await self._lanes_under_review(tx, org, spoken)
+        told = [reading.spoken for reading in readings if reading.spoken and reading.job.mode != "preview"]
+        gone = await self.directory.gone(tx, work.access, told)
         settlements = []
         for reading in readings:
             lane_id = reading.job.lane_id
             if lane_id in under_review and _waits_behind_a_case(reading):
                 waits.setdefault(lane_id, Wait(review_id=under_review[lane_id]))
             if lane_id not in waits:
-                settlements.append(await self._settlement(work, reading, waits))
+                settlements.append(await self._settlement(work, reading, waits, gone))
         return work, settlements
 
-    async def _settlement(self, work: Work, reading: Reading, waits: dict[UUID, Wait]) -> Settlement:
-        """One message meets the record; a doubt becomes a case, and stops the lane where the source wants that."""
+    async def _settlement(self, work: Work, reading: Reading, waits: dict[UUID, Wait], gone: set[str]) -> Settlement:
+        """One message meets the record; a doubt becomes a case, and stops the lane where the source wants that.
+
+        References that lead nowhere (`gone`) are stored, and told of in the findings of the message.
+        """
         job = reading.job
         if reading.spoken is None:
             return settlement_of(reading)
         conversion, context = reading.spoken
         references = self.directory.references(work.access, conversion) if job.mode != "preview" else {}
+        _note_dangling(conversion, gone.intersection(references.values()))
         try:
             if reading.held_by and job.decision is None:
                 raise HeldForReviewError("strictness", "", None)
@@ -219,6 +226,13 @@ class Path:
         if not lanes:
             return {}
         return {row["lane_id"]: row["id"] for row in await tx.fetch(q.lanes_under_review, org, list(lanes))}
+
+
+def _note_dangling(conversion: Conversion, gone: Iterable[str]) -> None:
+    for kind in sorted({reference.partition("/")[0] for reference in gone}):
+        finding = MapFinding("reference_not_found", kind, "refers to what was deleted since another message told of it")
+        if finding not in conversion.findings:  # a batch that broke is done again
+            conversion.findings.append(finding)
 
 
 def _waits_behind_a_case(reading: Reading) -> bool:

@@ -5,8 +5,8 @@ messages name the same few. What another process said since is seen when a word 
 """
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import NamedTuple
 from uuid import UUID
@@ -15,12 +15,14 @@ import msgspec
 
 from chartwire.core import clock
 from chartwire.core.access import Access
+from chartwire.core.fhir_ids import local_reference
 from chartwire.events.outbox import Event, emit
 from chartwire.mapping.conversion import Conversion, Mapped
 from chartwire.record import authority
 from chartwire.record.telling import MessageContext, Teller
 from chartwire.record.work import Work
 from chartwire.store.pool import Connection, Pool
+from chartwire.store.queries import q
 
 Announce = Callable[[Connection, Sequence[Event]], Awaitable[None]]
 _REMEMBERED_MAX = 100_000
@@ -65,9 +67,8 @@ class Directory:
         """
         fresh: _Fresh = {}
         for conversion, context in spoken:
-            for mapped in conversion.resources:
-                if mapped.type in authority.directory_types():
-                    self._consider(fresh, (access.org, mapped.type, mapped.key), mapped, context)
+            for mapped in _shared(conversion):
+                self._consider(fresh, (access.org, mapped.type, mapped.key), mapped, context)
         if not fresh:
             return []
         async with pool.transaction(access.org) as tx:
@@ -87,9 +88,25 @@ class Directory:
         """From the mapped references of a message's directory resources to the stored ones. Call after `save`."""
         return {
             f"{mapped.type}/{mapped.id}": self._saved[access.org, mapped.type, mapped.key].reference
-            for mapped in conversion.resources
-            if mapped.type in authority.directory_types()
+            for mapped in _shared(conversion)
         }
+
+    async def gone(
+        self, tx: Connection, access: Access, spoken: Iterable[tuple[Conversion, MessageContext]]
+    ) -> set[str]:
+        """The stored references of these messages that lead nowhere: a FHIR client deleted the resource since it was
+        saved. The next message that names it makes it anew. Call after `save`."""
+        places = {(access.org, one.type, one.key) for conversion, _ in spoken for one in _shared(conversion)}
+        refs = {place: local_reference(self._saved[place].reference) for place in places}
+        asked = {place: ref for place, ref in refs.items() if ref is not None}
+        if not asked:
+            return set()
+        rows = await tx.fetch(q.which_stand, access.org, *map(list, zip(*asked.values(), strict=True)))
+        stand = {(row["type"], row["id"]) for row in rows}
+        gone = [place for place, ref in asked.items() if ref not in stand]
+        for place in gone:
+            self._remember(place, replace(self._saved[place], until_s=0.0))
+        return {self._saved[place].reference for place in gone}
 
     def _consider(
         self,
@@ -125,6 +142,10 @@ async def _tell_all(work: Work, spoken: Sequence[_Word]) -> dict[str, str]:
     for mapped, context, standing in held:
         Teller(work, context, references).tell(mapped, standing, context.stamp(mapped.type))
     return references
+
+
+def _shared(conversion: Conversion) -> Iterator[Mapped]:
+    return (mapped for mapped in conversion.resources if mapped.type in authority.directory_types())
 
 
 def _order(place: tuple[UUID, str, str]) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """What a client sends, before the record sees it: read strictly, and judged by R4 and the profiles that it names."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Final, TypeVar
 
@@ -19,6 +19,9 @@ from chartwire.mapping.conversion import Json
 from chartwire.record.terminology import Terminologies, codings_of
 
 _TRIES: Final = 5
+_MERGES_NOTHING: Final = (
+    "is kept as it is and merges nothing: what belongs to this patient stays there. An HL7 ADT^A40 merges two records"
+)
 T = TypeVar("T")
 _LARGE_BYTES: Final = 128 * 1024
 
@@ -52,7 +55,16 @@ def judged(body: Json, terminology: Terminology = TERMINOLOGY) -> list[Issue]:
     issues = check(body, (), terminology)
     if any(issue.severity == "error" for issue in issues):
         raise InvalidResourceError(issues)
-    return issues
+    return [*issues, *_links_that_merge_nothing(body)]
+
+
+def _links_that_merge_nothing(body: Json) -> Iterator[Issue]:
+    """A client that says that one patient replaced another may take that for a merge."""
+    links = body.get("link", ()) if body["resourceType"] == "Patient" else ()
+    for number, link in enumerate(links):
+        if link.get("type") == "replaced-by":
+            place = f"Patient.link[{number}].type"
+            yield Issue("warning", "business-rule", place, "link_merges_nothing", _MERGES_NOTHING)
 
 
 class Judge:

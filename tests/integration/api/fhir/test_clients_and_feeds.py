@@ -1,5 +1,7 @@
 """What feeds say later leaves standing what FHIR clients wrote, unless it is about just that."""
 
+import json
+
 import pytest
 from tests.integration.api.fhir.resources import FHIR, a_patient, an_observation, put
 from tests.integration.feed import Feed, hl7, pid
@@ -79,3 +81,17 @@ async def test_what_a_client_wrote_goes_with_a_merge_and_back_when_the_patients_
     assert parted.status == 200
     assert (await about(client, "p1"), await about(client, "p2")) == ({of_the_survivor}, {of_the_loser})
     assert (await put(client, a_patient("p2", mrn="2002", gender="other"))).status == 200
+
+
+async def test_a_reference_to_what_a_client_deleted_is_told_in_the_findings_and_the_next_message_mends_it(client, feed):
+    doctor = "PV1|1|I|||||D7^Bauer^Eva^^^^^^HOSP||||||||||||V1^^^HOSP^VN"
+    for day, deleted in (("01", True), ("02", False), ("03", False)):
+        [message] = await feed.send(hl7("ADT^A01", adaeze("1001"), doctor, at=f"202603{day}120000"))
+        [row] = await feed.rows("select outcome from message where id = $1", message)
+        dangling = ["reference_not_found", "Practitioner"] in json.loads(row["outcome"]).get("findings", [])
+        assert dangling == (day == "02")
+        if deleted:
+            gone = (await client.get("/fhir/R4/Practitioner")).json["entry"][0]["resource"]["id"]
+            assert (await client.call("DELETE", f"/fhir/R4/Practitioner/{gone}")).status == 204
+    [entry] = (await client.get("/fhir/R4/Practitioner")).json["entry"]
+    assert entry["resource"]["id"] != gone

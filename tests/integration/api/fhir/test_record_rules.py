@@ -129,10 +129,12 @@ async def test_a_merged_patient_takes_no_writes_and_names_who_replaced_them(clie
     assert kept.json["link"] == survivor["link"]
 
 
-async def test_a_link_that_a_client_writes_merges_nothing(client):
+async def test_a_link_that_a_client_writes_merges_nothing_and_who_asks_is_told_so(client):
     await put(client, a_patient("p2"))
     link = [{"other": {"reference": "Patient/p2"}, "type": "replaced-by"}]
-    await put(client, a_patient("p1", active=False, link=link))
+    reply = await put(client, a_patient("p1", active=False, link=link), prefer="return=OperationOutcome")
+    [issue] = [one for one in reply.json["issue"] if one.get("expression") == ["Patient.link[0].type"]]
+    assert (issue["severity"], issue["details"]["coding"][0]["code"]) == ("warning", "link_merges_nothing")
     assert (await put(client, a_patient("p1", active=False))).status == 200
 
 
