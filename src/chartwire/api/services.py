@@ -10,6 +10,7 @@ from chartwire.api.http import Answer, Request
 from chartwire.api.limits import Limits, Quotas
 from chartwire.channels.harness import Answerer
 from chartwire.record.terminology import Terminologies
+from chartwire.record.unread import Unread
 from chartwire.store.pool import Pool
 from chartwire.trust.audit import AuditTrail
 from chartwire.trust.credentials import Credentials
@@ -48,6 +49,7 @@ class Services:
     idempotency_kept_s: float = 86_400.0
     parked_kept_s: float = 7 * 86_400.0
     turns: Turns = field(default_factory=Turns)
+    unread: Unread = field(default_factory=Unread)
     listeners: tuple[str, ...] = ()
     preview_ack: Answerer | None = None
     limits: Limits = field(default_factory=lambda: Limits(Quotas()))

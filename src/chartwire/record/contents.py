@@ -16,6 +16,8 @@ _NAMED_BY = "https://chartwire.org/fhir/StructureDefinition/content"
 _URN = "urn:uuid:"
 _SHOWN_IN = {"DocumentReference": "content", "DiagnosticReport": "presentedForm"}
 """Where attachments stand, by resource type."""
+WITH_CONTENTS = frozenset({_BINARY, *_SHOWN_IN})
+"""Types of which `store` may write something beside."""
 
 
 def attachments(body: Json) -> list[Json]:

@@ -17,6 +17,7 @@ from chartwire.core.fhir_ids import is_fhir_id, store_id
 from chartwire.mapping.conversion import Content, Json
 from chartwire.record import binaries, merging, status
 from chartwire.record.bodies import said_meta
+from chartwire.record.contents import WITH_CONTENTS
 from chartwire.record.fhir_policy import Policy, policy_of, read_policy
 from chartwire.record.fhir_refusals import GoneError, IdNotGivenError, MismatchError, PreconditionError
 from chartwire.record.owner import owner_of
@@ -57,6 +58,12 @@ class Write:
         """The resource that it is about, where it names one."""
         return None if self.id is None else (self.type, store_id(self.id))
 
+    @property
+    def needs_no_look(self) -> bool:
+        """Whether it is a create of which only `finish` can find, as it writes, what stands against it."""
+        plain = self.method == "create" and self.id is None and self.references == "stored"
+        return plain and self.type not in WITH_CONTENTS and not keys_of(self.type, self.body or {})
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -96,6 +103,8 @@ class FhirWriter:
 
     async def read(self, writes: Iterable[Write]) -> None:
         """Read what these writes need, in one round trip for all: what they change, whose it is, whose numbers."""
+        if self.writer.work.unread:
+            return
         asked = Asked()
         for write in writes:
             if write.target is not None:
@@ -105,6 +114,13 @@ class FhirWriter:
         told = await self.writer.read(asked, deleted=True, policy=not self._knows_policy)
         if not self._knows_policy:
             self.policy, self._knows_policy = read_policy(told), True
+
+    def look_at_nothing(self) -> None:
+        """For one write that `needs_no_look`, on a connection without transaction: nothing is read, and `finish` is the
+        whole transaction. It raises TransientError (`sql_40001`), with nothing written, where a look would
+        have made a difference (write_unread in 0027), or another transaction was first: make the write with a look.
+        """
+        self._knows_policy = self.writer.work.unread = True
 
     async def know_policy(self) -> None:
         """Read the organisation's policy, for who needs it before the first `read`."""
@@ -325,7 +341,7 @@ def _check_identity(write: Write, body: Json) -> None:
     if body.get("resourceType") != write.type:
         faults.append(("/resourceType", "type_mismatch", "is the type of the address"))
     if body.get("id") != write.id or not is_fhir_id(str(write.id)):
-        faults.append(("/id", "id_mismatch", "is the id of the address"))
+        faults.append(("/id", "id_mismatch", "is needed in the body, and is that of the address"))
     if faults:
         raise MismatchError(*faults)
 

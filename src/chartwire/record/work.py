@@ -24,8 +24,9 @@ from chartwire.record.contents import store as store_contents
 from chartwire.record.fhir_index import RULES
 from chartwire.record.indexing import columns, fhir_columns, practice_columns
 from chartwire.record.standing import Standing, Version
-from chartwire.store.pool import Connection
+from chartwire.store.pool import Connection, Row
 from chartwire.store.queries import q
+from chartwire.trust.credentials import explaining
 
 Ref = tuple[str, UUID]
 Key = tuple[str, str]
@@ -48,7 +49,7 @@ class PatientMerge:
 
 @dataclass(slots=True)
 class Work:
-    """One organisation, one transaction."""
+    """One organisation, one transaction; an `unread` one is the one statement that creates a resource."""
 
     access: Access
     tx: Connection
@@ -56,6 +57,7 @@ class Work:
     reviews: list[Review] = field(default_factory=list)
     merges: list[PatientMerge] = field(default_factory=list)
     contents: dict[UUID, Content] = field(default_factory=dict)
+    unread: bool = False
     _keys: dict[Ref, UUID] = field(default_factory=dict)
     _new_keys: dict[Ref, UUID] = field(default_factory=dict)
     _freed_keys: list[Ref] = field(default_factory=list)
@@ -318,13 +320,20 @@ class Work:
             parameters = chain.from_iterable(told)
             if emitting:
                 events = event_columns(self.access.org, now, self.events)
-                row = await self.tx.fetchrow(q.flush_and_emit, *parameters, *events)
+                row = await self._flush_and_emit([*parameters, *events], changed)
                 heard = bool(row and row["heard"] and self.events)
             else:
                 await self.tx.execute(q.flush_record, *parameters)
         for number in range(1, rounds):
             await self.tx.execute(q.save_resources, *self._version_columns(changed, number, now), RULES)
         return heard
+
+    async def _flush_and_emit(self, parameters: Sequence[Any], changed: Sequence[Standing]) -> Row | None:
+        if not self.unread:
+            return await self.tx.fetchrow(q.flush_and_emit, *parameters)
+        [created] = changed
+        with explaining():
+            return await self.tx.fetchrow(q.flush_unread, *parameters, self.access.credential_id, created.patient_id)
 
     def _version_columns(self, changed: list[Standing], number: int, now: datetime) -> list[list[Any]]:
         rows = [self._version_row(held, held.versions[number], now) for held in changed if len(held.versions) > number]

@@ -24,6 +24,27 @@ select record_flush($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
        index_numbers($50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60, $61),
        exists (select 1 from destination d where d.org_id = $62 and d.state = 'enabled') as heard;
 
+-- name: flush_unread
+-- As flush_and_emit, where nothing was read before: a transaction by itself, see write_unread. Nobody is told.
+with emitted as (
+    insert into event (org_id, id, created_at, type, resource_type, resource_id, version, patient_id, changed,
+                       message_id, mode, detail)
+    select $62, e.id, $63, e.type, e.resource_type, e.resource_id, e.version, e.patient_id, e.changed::text[],
+           e.message_id, e.mode, e.detail
+      from unnest($64::uuid[], $65::text[], $66::text[], $67::uuid[], $68::integer[], $69::uuid[], $70::text[],
+                  $71::uuid[], $72::text[], $73::text[])
+           as e (id, type, resource_type, resource_id, version, patient_id, changed, message_id, mode, detail)
+)
+select record_flush($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                    $23, $24),
+       index_wipe($25, $26, $27),
+       index_tokens($28, $29, $30, $31, $32, $33),
+       index_strings($34, $35, $36, $37, $38, $39),
+       index_dates($40, $41, $42, $43, $44, $45, $46, $47, $48, $49),
+       index_numbers($50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60, $61),
+       not opened as heard
+  from write_unread($74, $62, $75) as opened;
+
 -- name: belongings
 -- What belongs to a patient, but the patient; enough of it to see whether there is anything that is not deleted here.
 select type, id from resource
