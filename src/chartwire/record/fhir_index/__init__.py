@@ -8,8 +8,8 @@ looks under all of its `keys`; `RULES` is the version of all this, which `resour
 Read: `expressions.py` (what a parameter's expression says, as steps), `keys.py` (names in eight bytes), `places.py`
 (who stores what), `names.py` (what `:contains` finds), `tree.py` (the steps of all parameters of a type, for one
 walk over the body), `extraction.py` (the walk, and changes), `rows.py`, `columns.py` (many rows on their way to the
-store), and the values of each kind, on `values.py`: `tokens.py`, `references.py`, `strings.py`, `dates.py`, `numbers.py`,
-`composites.py`.
+store), and the values of each kind, on `values.py`: `tokens.py`, `references.py`, `strings.py`, `dates.py`,
+`numbers.py`, `composites.py`.
 """
 
 from chartwire.record.fhir_index.columns import IndexChanges
