@@ -62,6 +62,9 @@ async def test_labels_that_cannot_be_are_refused_and_nothing_is_written_by_who_m
     await put(client, patient("p1"))
     for wrong in ({}, {"meta": {"valueString": "x"}}, {"meta": {"valueMeta": {"tag": ["home"]}}}):
         assert (await post(client, "Patient/p1/$meta-add", **wrong)).status == 400
+    for wrong in ({"code": {}}, {"code": "x", "colour": "red"}, {"system": 1}):
+        for operation in ("$meta-add", "$meta-delete"):
+            assert (await post(client, f"Patient/p1/{operation}", meta={"valueMeta": {"tag": [wrong]}})).status == 422
     assert (await client.get(f"{FHIR}/Patient/p1/$meta-add")).status == 405
     assert (await client.get(f"{FHIR}/Patient/nobody/$meta")).status == 404
 

@@ -7,6 +7,7 @@ away are writes: a new version where something changed, and none where nothing d
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from chartwire.api.fhir.judging import judged
 from chartwire.api.fhir.operations.given import given
 from chartwire.api.fhir.operations.registry import Operation
 from chartwire.api.fhir.read import patients_of, standing
@@ -83,12 +84,14 @@ async def _changed(request: Request, services: Services, change: Callable[[Json,
 
 
 def _checked(told: Json) -> Listed:
-    """The lists of a Meta. Raises ApiError for what they cannot be."""
+    """The lists of a Meta. Raises ApiError for what they cannot be, InvalidResourceError for labels that are none."""
     lists = {name: told[name] for name in _LISTS if name in told}
     for name, values in lists.items():
         shape = str if name == "profile" else dict
         if not isinstance(values, list) or not all(isinstance(one, shape) for one in values):
             raise bad_parameter("meta", f"has `{name}` as a list of {'canonicals' if shape is str else 'Codings'}")
+    if lists:
+        judged({"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": lists}]})
     return lists
 
 
