@@ -42,7 +42,7 @@ async def sent_patch(request: Request, base: str, judge: Judge) -> Change:
         made = apply(standing, patch)
         if names_us:
             make_relative(made, base)
-        judge.judge(made)
+        judge.judge(made, standing)
         return made
 
     return change

@@ -6,10 +6,11 @@ creates, updates and patches are made, then what the Bundle asks for, which sees
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from chartwire.api.fhir.assembling import base_of
 from chartwire.api.fhir.inner import Inner
-from chartwire.api.fhir.judging import Judge, judged
+from chartwire.api.fhir.judging import Judge, judged_over, standing_body
 from chartwire.api.fhir.leading import Leads
 from chartwire.api.fhir.negotiation import preferences
 from chartwire.api.fhir.outcome import outcome_of
@@ -27,6 +28,7 @@ from chartwire.record.fhir_conditions import turn_of
 from chartwire.record.fhir_matching import matches
 from chartwire.record.fhir_writing import Done, FhirWriter
 from chartwire.store.pool import Connection
+from chartwire.store.within import Within
 
 _NO_CONTENT = 204
 
@@ -92,11 +94,14 @@ class _Transaction:
         self._leads.lead(found)
         for step in self._steps:
             await writer.writer.work.breathe()
-            self._judge(step)
+            await self._judge(step, writer)
 
-    def _judge(self, step: Step) -> None:
+    async def _judge(self, step: Step, writer: FhirWriter) -> None:
+        access, logical_id = writer.access, step.writes[0].id if step.writes else None
+        within = Within(writer.tx, access.org, access.credential_id)
+        stands = partial(standing_body, within, access, step.asked.type, logical_id)
         try:
-            step.issues = judged(step.body, self._terminology) if step.body else ()
+            step.issues = await judged_over(step.body, self._terminology, stands) if step.body else ()
         except ChartwireError as error:
             at_entry(step.entry, error)
 

@@ -7,10 +7,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from urllib.parse import urlencode
 
 from chartwire.api.fhir.assembling import BASE, base_of
-from chartwire.api.fhir.judging import Judge, sent_resource
+from chartwire.api.fhir.judging import Judge, sent_resource, standing_body
 from chartwire.api.fhir.negotiation import Preferences, preferences
 from chartwire.api.fhir.outcome import outcome_of
 from chartwire.api.fhir.patch import MEDIA as PATCH_MEDIA
@@ -51,7 +52,9 @@ async def create(request: Request, services: Services) -> Answer:
 async def update(request: Request, services: Services) -> Answer:
     """`PUT /fhir/R4/{type}/{id}` or `{type}?{condition}`: the resource as it is to be; a new one where none stands."""
     write, condition = _addressed(request, "update")
-    body, issues = await sent_resource(request, write.type, base_of(request, services), services.terminologies)
+    stands = partial(standing_body, services.pool, request.access, write.type, write.id)
+    base = base_of(request, services)
+    body, issues = await sent_resource(request, write.type, base, services.terminologies, stands)
     write = replace(write, body=body, absent=wants_absent(request))
     return await perform(request, services, write, condition, issues)
 

@@ -214,3 +214,23 @@ async def test_the_practice_api_knows_no_deleted_object(client):
     assert (await client.patch(path, {"gender": "male"})).status == 404
     booking = {"patient_id": to_prefixed("pat", store_id("p1")), "starts_at": "2026-12-01T09:00:00Z"}
     assert (await client.post("/api/v1/appointments", booking)).status == 409
+
+
+async def test_who_changes_something_else_is_not_blamed_for_what_a_feed_said_wrong(client, record):
+    logical_id = str(await record.save("Patient", {"gender": "M", "name": [{"family": "Okonkwo"}]}))
+    held = (await client.get(f"/fhir/R4/Patient/{logical_id}")).json
+    told = await put(client, held | {"active": True}, prefer="return=OperationOutcome")
+    assert (told.status, told.json["issue"][0]["severity"], told.json["issue"][0]["expression"]) == (
+        200,
+        "warning",
+        ["Patient.gender"],
+    )
+    merge = {"content-type": "application/merge-patch+json"}
+    assert (await client.patch(f"/fhir/R4/Patient/{logical_id}", {"birthDate": "1984"}, **merge)).status == 200
+    entry = {"resource": held | {"active": False}, "request": {"method": "PUT", "url": f"Patient/{logical_id}"}}
+    assert (
+        await client.post("/fhir/R4", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+    ).status == 200
+    worse = [held | {"gender": "F"}, held | {"active": "yes"}, held | {"id": "another"}]
+    assert [(await put(client, one)).status for one in worse] == [422, 422, 422]
+    assert (await client.patch(f"/fhir/R4/Patient/{logical_id}", {"gender": "F"}, **merge)).status == 422
