@@ -4,7 +4,7 @@ import contextlib
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chartwire.core.errors import ParseError
@@ -108,7 +108,6 @@ def test_a_resource_says_what_it_is(data):
     assert (error.code, error.location) == ("resource_type_missing", "resourceType")
 
 
-@settings(max_examples=100)
 @given(st.binary(max_size=60).map(lambda tail: PATIENT % tail) | st.binary(max_size=60))
 def test_any_bytes_are_a_resource_or_a_parse_error(data):
     with contextlib.suppress(ParseError):

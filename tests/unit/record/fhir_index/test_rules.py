@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.record.fhir_index.told import VARIANTS, named
 
@@ -114,7 +114,6 @@ def all_rows(rows: IndexRows) -> set[Any]:
     return {*rows.tokens, *rows.strings, *rows.dates, *rows.numbers}
 
 
-@settings(max_examples=100, deadline=None)
 @given(chance=st.randoms(use_true_random=False), kind=st.sampled_from(served_types()))
 def test_broken_values_make_no_rows_and_no_errors_and_changes_lead_from_one_body_to_the_next(
     chance: random.Random, kind: str
