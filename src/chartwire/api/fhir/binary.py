@@ -138,7 +138,7 @@ def _wants_resource(accept: bytes, binary: Binary) -> bool:
 
 
 _MEDIA, _TAG, _ALL, _ONE = FHIR_JSON.decode(), "FHIR R4", f"{BASE}/{TYPE}", f"{BASE}/{TYPE}/{{id}}"
-_SENT = (ANY.decode(), _MEDIA)
+_SENT = (_MEDIA, ANY.decode())
 ROUTES = (
     Route("GET", _ONE, read, "Read the bytes of a Binary", "fhir.read", TYPE, media=ANY.decode(), tag=_TAG),
     Route(

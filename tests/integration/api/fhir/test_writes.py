@@ -113,3 +113,24 @@ async def test_absolute_references_to_this_server_become_relative_in_writes_and_
     merge = {"host": "hub.example", "content-type": "application/merge-patch+json"}
     changed = await client.patch("/fhir/R4/Observation/o1", patch, **merge)
     assert changed.json["subject"] == {"reference": "Patient/p2"}
+
+
+async def test_events_lead_fhir_clients_to_what_changed_under_any_id_and_of_any_type(client):
+    for body in (
+        {"resourceType": "Basic", "id": "note-1", "code": {"text": "note"}},
+        {"resourceType": "Binary", "id": "scan-1", "contentType": "text/plain", "data": "QQ=="},
+    ):
+        kind, logical_id = body["resourceType"], body["id"]
+        assert (await client.put(f"/fhir/R4/{kind}/{logical_id}", body, **FHIR)).status == 201
+        event = (await client.get("/api/v1/events")).json["data"][-1]
+        assert event["type"] == f"{kind.lower()}.created"
+        reply = await client.get(event["data"]["links"]["fhir"], accept="application/fhir+json")
+        assert (reply.status, reply.json["id"]) == (200, logical_id)
+
+
+@pytest.mark.parametrize("logical_id", ["a_b", "x" * 65, "ä"])
+async def test_an_id_that_can_be_none_is_refused_with_the_rule(client, logical_id):
+    reply = await client.put(f"/fhir/R4/Patient/{logical_id}", {**PATIENT, "id": logical_id}, **FHIR)
+    assert reply.status == 400
+    assert "1 to 64" in reply.json["issue"][0]["diagnostics"]
+    assert (await client.call("DELETE", f"/fhir/R4/Patient/{logical_id}")).status == 400
