@@ -78,7 +78,8 @@ async def test_a_database_killed_with_all_its_processes_loses_nothing_that_was_a
     async with Hub(durable_server, database, tmp_path) as hub:
         run = Run("kill -9 of PostgreSQL", hub, seed)
         run.add_senders(1, 1, 8, 100)
-        await hub.start("listener-0", "worker-0", "worker-1")
+        run.add_fhir_callers(2)
+        await hub.start("listener-0", "worker-0", "worker-1", "api-0")
         async with run.traffic():
             for cycle in range(times(3, 200)):
                 await run.acked(run.random.randint(20, 80))
@@ -88,4 +89,5 @@ async def test_a_database_killed_with_all_its_processes_loses_nothing_that_was_a
                     await asyncio.sleep(STORE_AWAY_S)  # longer than the listener keeps trying
                 await durable_server.start_again()
             await run.acked(20)
+            await run.written(5)
         await run.end()
