@@ -117,6 +117,17 @@ def search(random: Random) -> tuple[str, list[tuple[str, str]]]:
     return kind, [_term(random, kind) for _ in range(random.choice((1, 1, 2, 3)))]
 
 
+def search_of_several(random: Random) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """Types, and one or two terms that each of them knows and means alike."""
+    types, codes = random.choice(_SHARED)
+    terms: list[tuple[str, str]] = []
+    while len(terms) < random.choice((1, 1, 2)):
+        name, value = _plain(random, types[0])
+        if name.partition(":")[0] in codes:
+            terms.append((name, value))
+    return types, terms
+
+
 def _term(random: Random, kind: str) -> tuple[str, str]:
     if kind == "Patient" and random.random() < 0.2:
         name, value = _plain(random, "Observation")
@@ -188,6 +199,11 @@ _TYPES = (
     "RiskAssessment",
     "ValueSet",
     "ValueSet",
+)
+_SHARED = (
+    (("Patient", "Organization"), ("name", "active", "identifier", "_tag", "_id")),
+    (("Observation", "RiskAssessment"), ("date", "patient", "_id")),
+    (("Patient", "Observation", "ValueSet"), ("identifier", "_id")),
 )
 _KINDS = {
     "Organization": (("name", "string"), ("_id", "id")),

@@ -114,6 +114,7 @@ SEARCHES: list[tuple[str | None, str, list[str]]] = [
     (None, "_type=Patient,Practitioner&gender=female,male&active:missing=true", ["ben"]),
     (None, "_type=Patient,Practitioner&name=ann&_sort=family", ["anna"]),
     (None, "_type=Patient,Practitioner&_sort=-family", ["ben", "anna"]),
+    (None, "_type=Patient,Practitioner&name:contains=ULL,ebe&_sort=family", ["anna", "ben"]),
     ("Observation", "subject.name=ben&code=2345-7", ["o4"]),
 ]
 

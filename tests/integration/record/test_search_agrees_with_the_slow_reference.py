@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.integration.record.random_searches import SORTS, resources, search
+from tests.integration.record.random_searches import SORTS, resources, search, search_of_several
 from tests.integration.record.slow_search import World, sort_value
 from tests.integration.record.stored import Shelf
 
@@ -33,6 +33,19 @@ async def test_searches_find_what_the_slow_reference_finds(pool: Pool, seed: int
         assert found == wanted, f"{kind}?{asked}"
 
 
+@settings(max_examples=WORLDS // 4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**64))
+async def test_a_search_of_several_types_finds_what_a_search_of_each_finds(pool: Pool, seed: int) -> None:
+    random = Random(seed)
+    _, shelf = await _world(random, pool)
+    for _ in range(SEARCHES_OF_A_WORLD):
+        types, terms = search_of_several(random)
+        asked = "&".join(f"{name}={value}" for name, value in terms)
+        wanted = [fhir_id for kind in types for fhir_id in await _walked(shelf, kind, asked, 50)]
+        found = await _walked(shelf, None, f"_type={','.join(types)}&{asked}", random.randint(1, 6))
+        assert found == sorted(wanted, key=lambda one: store_id(one).int), asked
+
+
 async def _world(random: Random, pool: Pool) -> tuple[World, Shelf]:
     """Resources that were stored, some of them again with other values, and some deleted."""
     org: UUID = uuid7()
@@ -50,7 +63,7 @@ async def _world(random: Random, pool: Pool) -> tuple[World, Shelf]:
     return World([one for fhir_id, one in standing.items() if fhir_id not in gone]), shelf
 
 
-async def _walked(shelf: Shelf, kind: str, asked: str, count: int) -> list[str]:
+async def _walked(shelf: Shelf, kind: str | None, asked: str, count: int) -> list[str]:
     ids: list[str] = []
     after = None
     while True:

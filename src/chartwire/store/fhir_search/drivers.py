@@ -62,6 +62,8 @@ def is_typed(condition: Condition) -> bool:
     """Whether `driven` gives the type of each id, too."""
     if isinstance(condition, AnyOf):
         return all(is_typed(one) for one in condition.conditions)
+    if isinstance(condition, AllOf):
+        return is_typed(_lowest(condition))
     if isinstance(condition, Rows):
         return bool(condition.owners)
     return isinstance(condition, Ids) and bool(condition.type)
@@ -112,12 +114,17 @@ def _rows(statement: Statement, rows: Rows, walk: Walk | None) -> str:
 
 
 def _all(statement: Statement, condition: AllOf) -> str:
-    """From the most selective of several conditions, the others looked up. None of them needs the candidate's type."""
-    first = min(condition.conditions, key=lambda one: one.rank)
-    alias = statement.alias()
+    """From the most selective of several conditions, the others looked up; where none says the type, none needs it."""
+    first, alias = _lowest(condition), statement.alias()
     others = tuple(one for one in condition.conditions if one is not first)
-    tests = all_hold(statement, others, Candidate(f"{alias}.id", "null"))
-    return f"select {alias}.id from ({driven(statement, first)} offset 0) {alias} where {' and '.join(tests)}"
+    typed = is_typed(first)
+    tests = all_hold(statement, others, Candidate(f"{alias}.id", f"{alias}.type" if typed else "null"))
+    columns = f"{alias}.id, {alias}.type" if typed else f"{alias}.id"
+    return f"select {columns} from ({driven(statement, first)} offset 0) {alias} where {' and '.join(tests)}"
+
+
+def _lowest(condition: AllOf) -> Condition:
+    return min(condition.conditions, key=lambda one: one.rank)
 
 
 def _chain(statement: Statement, chain: Chain) -> str:
