@@ -24,12 +24,8 @@ def read_body(text: str) -> tuple[Json, bool]:
     body = _decoder.decode(text)
     if "meta" not in body:
         return body, False
-    meta = said_meta(body)
-    tags = [tag for tag in meta.get("tag", ()) if tag != provisional_tag()]
-    provisional = len(tags) < len(meta.get("tag", ()))
-    if provisional:
-        meta = {**meta, "tag": tags} if tags else {key: value for key, value in meta.items() if key != "tag"}
-    if meta:
+    provisional = provisional_tag() in body["meta"].get("tag", ())
+    if meta := said_meta(body):
         body["meta"] = meta
     else:
         del body["meta"]
@@ -37,15 +33,20 @@ def read_body(text: str) -> tuple[Json, bool]:
 
 
 def said_meta(body: Json) -> Json:
-    """The meta of a body without version and time, which are the store's to tell."""
-    meta: Json = body.get("meta", {})
-    return {key: value for key, value in meta.items() if key not in _OURS}
+    """The meta of a body without version and time, and without the tag of a provisional record: those are the record's
+    to tell."""
+    meta: Json = {key: value for key, value in body.get("meta", {}).items() if key not in _OURS}
+    tags = [tag for tag in meta.pop("tag", ()) if tag != provisional_tag()]
+    return {**meta, "tag": tags} if tags else meta
 
 
 def with_provisional_tag(body: Json) -> Json:
     """The body with the tag by which others see that it is provisional."""
-    meta = body.get("meta", {})
-    return {**body, "meta": {**meta, "tag": [*meta.get("tag", ()), provisional_tag()]}}
+    return {**body, "meta": _provisional(body.get("meta", {}))}
+
+
+def _provisional(meta: Json) -> Json:
+    return {**meta, "tag": [*meta.get("tag", ()), provisional_tag()]}
 
 
 def read_json(text: str) -> Json:
@@ -55,7 +56,8 @@ def read_json(text: str) -> Json:
 
 def write_body(body: Json, logical_id: str, version: int, updated: datetime, *, provisional: bool) -> str:
     """The canonical text, with id and meta, written once for this version."""
-    said = said_meta(with_provisional_tag(body) if provisional else body)
+    said = said_meta(body)
+    said = _provisional(said) if provisional else said
     meta: Json = {"versionId": str(version), "lastUpdated": instant(updated), **said}
     head = {"resourceType": body["resourceType"], "id": logical_id, "meta": meta}
     return _encoder.encode(head | {key: value for key, value in body.items() if key not in head}).decode()

@@ -95,3 +95,24 @@ async def test_a_reference_to_what_a_client_deleted_is_told_in_the_findings_and_
             assert (await client.call("DELETE", f"/fhir/R4/Practitioner/{gone}")).status == 204
     [entry] = (await client.get("/fhir/R4/Practitioner")).json["entry"]
     assert entry["resource"]["id"] != gone
+
+
+async def test_a_provisional_patient_who_is_put_back_as_read_stays_so_and_who_is_changed_is_known(client, feed):
+    result = ("OBR|1||F1|K^Potassium^L", "OBX|1|NM|K^Potassium^L||4.1|mmol/L|||||F")
+    await feed.send(hl7("ORU^R01", adaeze("5005"), *result))
+    found = (await client.get("/fhir/R4/Patient", {"identifier": "5005"})).json["entry"][0]["resource"]
+    assert [tag["code"] for tag in found["meta"]["tag"]] == ["provisional"]
+    same = await put(client, found)
+    assert (same.status, same.json["meta"]) == (200, found["meta"])
+    known = await put(client, {**found, "maritalStatus": {"text": "married"}})
+    assert (known.json["meta"]["versionId"], "tag" in known.json["meta"]) == ("2", False)
+
+
+async def test_a_list_that_a_client_added_to_keeps_what_is_not_the_feed_s(client, feed):
+    await feed.send(hl7("ADT^A04", adaeze("1001", f13="4165550100"), at="20240101120000"))
+    found = (await client.get("/fhir/R4/Patient", {"identifier": "1001"})).json["entry"][0]["resource"]
+    email = {"system": "email", "value": "adaeze@post.example"}
+    await put(client, {**found, "telecom": [*found["telecom"], email]})
+    await feed.send(hl7("ADT^A08", adaeze("1001", f13="4165550199"), at="20990101120000"))
+    told = (await client.get(f"/fhir/R4/Patient/{found['id']}")).json["telecom"]
+    assert [one["value"] for one in told] == ["4165550199", "adaeze@post.example"]
