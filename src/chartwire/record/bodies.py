@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
 from chartwire.core.clock import instant
+from chartwire.formats.fhir.numerals import encode_number, read_number
 from chartwire.mapping.conversion import Json
 from chartwire.record.status import provisional_tag
 
-_decoder: msgspec.json.Decoder[Json] = msgspec.json.Decoder(Json, float_hook=Decimal)
-_encoder = msgspec.json.Encoder(decimal_format="number")
-_sorting = msgspec.json.Encoder(decimal_format="number", order="deterministic")
+_decoder: msgspec.json.Decoder[Json] = msgspec.json.Decoder(Json, float_hook=read_number)
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=encode_number)
+_sorting = msgspec.json.Encoder(decimal_format="number", enc_hook=encode_number, order="deterministic")
 
 
 _OURS = ("versionId", "lastUpdated")

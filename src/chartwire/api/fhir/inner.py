@@ -16,6 +16,7 @@ from chartwire.api.routes import Route, Router
 from chartwire.api.services import Services
 from chartwire.core.errors import ChartwireError
 from chartwire.formats.fhir.bundles import Entry, refused
+from chartwire.formats.fhir.numerals import encode_number
 from chartwire.store.pool import Connection
 from chartwire.store.within import Within
 
@@ -28,7 +29,7 @@ _HEADERS = {
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PATCHES = frozenset({"application/json-patch+json", "application/merge-patch+json"})
 _ASCII = string.digits + string.ascii_letters + string.punctuation + " "
-_encoder = msgspec.json.Encoder(decimal_format="number")
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=encode_number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from chartwire.api.services import Services
 from chartwire.core.clock import instant
 from chartwire.core.fhir_ids import store_id
 from chartwire.core.ids import PREFIXES
+from chartwire.formats.fhir.numerals import encode_number
 from chartwire.formats.fhirpath import FhirPathError
 from chartwire.record import read
 from chartwire.record.element_history import changes_of
@@ -40,7 +41,7 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 Elements = dict[str, list[Part]]
-_encoder = msgspec.json.Encoder(decimal_format="number")
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=encode_number)
 _PATH = Parameter(
     "path",
     "One element, as FHIRPath that selects elements: `Patient.telecom`, `name[0].family`, `Observation.value`. Answers "

@@ -26,6 +26,7 @@ from chartwire.api.rest.referring import NotThereYetError
 from chartwire.api.routes import Route
 from chartwire.api.services import Services
 from chartwire.core.access import Access
+from chartwire.formats.fhir.numerals import encode_number
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
@@ -128,5 +129,5 @@ def _id(noun: Noun, request: Request) -> UUID:
     return in_path(noun.kind, request.parts[0])
 
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=encode_number)
 ROUTES = tuple(route for collection in COLLECTIONS for route in routes_of(collection))

@@ -1,7 +1,7 @@
 """Bytes of FHIR JSON -> a resource, strictly: what two readers could read differently is refused, with its place.
 
 RFC 8259 leaves open what duplicate keys mean and how deep or long things may be; R4 (2.6.2, 2.24.0.1) forbids duplicate
-keys and control characters. Numbers come as int, others as Decimal, so that `1.50` stays `1.50`.
+keys and control characters. Numbers come as int, others as Decimal with their text (`numerals.py`).
 
 The way of a good resource is short: msgspec reads it, msgspec writes it again, and the colons are counted. A member
 that is gone was there twice. Only where something looks odd, the slow readers below look for the place.
@@ -18,6 +18,7 @@ import msgspec
 
 from chartwire.core.errors import ParseError
 from chartwire.core.limits import FHIR_DEPTH_MAX, HTTP_BODY_BYTES_MAX
+from chartwire.formats.fhir.numerals import encode_number, read_number
 
 Json = dict[str, Any]
 
@@ -38,7 +39,7 @@ class _NumberError(ValueError):
 def _number(literal: str) -> Decimal:
     """A number with a fraction or an exponent; none that takes a computer long to write out."""
     try:
-        value = Decimal(literal)
+        value = read_number(literal)
     except DecimalException:
         raise _NumberError from None
     if len(literal) > _DIGITS_MAX or abs(value.adjusted()) > _EXPONENT_MAX:
@@ -47,7 +48,7 @@ def _number(literal: str) -> Decimal:
 
 
 _decoder: Final = msgspec.json.Decoder(Json, float_hook=_number)
-_encoder: Final = msgspec.json.Encoder(decimal_format="number")
+_encoder: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=encode_number)
 
 
 def read_resource(data: bytes, *, bytes_max: int = HTTP_BODY_BYTES_MAX) -> Json:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from chartwire.formats.fhir import definitions
+from chartwire.formats.fhir.numerals import DECIMALS
 from chartwire.formats.fhirpath.syntax import FhirPathError
 
 Json = dict[str, Any]
@@ -65,7 +66,7 @@ _FHIR_KINDS = {
 _TEXT: PythonTypes = frozenset({str})
 _JSON_KINDS: dict[str, PythonTypes] = {
     "boolean": frozenset({bool}),
-    "number": frozenset({int, Decimal, float}),
+    "number": frozenset({int, float, *DECIMALS}),
 }
 
 

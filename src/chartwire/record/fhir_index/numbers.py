@@ -5,10 +5,10 @@ where whoever asks for the code asks for it in each), the unit's text if that is
 unit. A comparator opens its side: `<5` reaches from -infinity to 5. SampledData has no one value and makes no row.
 """
 
-from decimal import Decimal
 from math import inf, isfinite
 from typing import Any
 
+from chartwire.formats.fhir.numerals import DECIMALS
 from chartwire.record.fhir_index.keys import key_of
 from chartwire.record.fhir_index.rows import IndexRows
 from chartwire.record.fhir_index.values import Emit, token_text
@@ -37,7 +37,7 @@ def emitter(type_name: str, resource_type: str, code: str) -> Emit | None:
 
 def point(value: Any) -> float | None:
     """A JSON number as the index holds it; None for what is no number, or none that a float can come near."""
-    if type(value) is not Decimal and type(value) is not int:
+    if type(value) is not int and type(value) not in DECIMALS:
         return None
     try:
         number = float(value)

@@ -4,6 +4,7 @@ import pytest
 from tests.integration.api.fhir.resources import FHIR, a_patient, an_observation, code_of
 
 PATIENT = a_patient()
+MERGE = "application/merge-patch+json"
 
 
 async def test_what_was_created_is_read_at_its_location_and_by_its_version(client):
@@ -49,10 +50,20 @@ async def test_what_was_deleted_is_gone_with_its_history_kept_and_a_put_brings_i
     assert (await client.get("/fhir/R4/Patient/p1")).json["gender"] == "female"
 
 
-async def test_numbers_keep_their_digits(client):
-    body = b'{"resourceType":"Basic","code":{"text":"x"},"extension":[{"url":"urn:x","valueDecimal":72.50}]}'
-    made = await client.call("POST", "/fhir/R4/Basic", body=body, headers=FHIR)
-    assert b'"valueDecimal":72.50' in made.body
+@pytest.mark.parametrize("literal", [b"72.50", b"1e5", b"0.00000001"])
+async def test_numbers_stay_as_they_were_written_through_updates_patches_and_searches(client, literal):
+    quantity = b'"valueQuantity":{"value":%s,"unit":"g"}' % literal
+    body = b'{"resourceType":"Observation","id":"n","status":"final","code":{"text":"x"},%s}' % quantity
+    made = await client.call("PUT", "/fhir/R4/Observation/n", body=body, headers=FHIR)
+    again = await client.call("PUT", "/fhir/R4/Observation/n", body=body, headers=FHIR)
+    assert quantity in made.body
+    assert again.headers["etag"] == made.headers["etag"]
+    patched = await client.patch("/fhir/R4/Observation/n", {"status": "amended"}, **{"content-type": MERGE})
+    assert quantity in patched.body
+    found = await client.get(f"/fhir/R4/Observation?value-quantity={literal.decode()}")
+    assert quantity in found.body
+    lineage = await client.get("/api/v1/lineage/Observation/n?path=Observation.value")
+    assert literal in lineage.body
 
 
 @pytest.mark.parametrize(

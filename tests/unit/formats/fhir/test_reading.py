@@ -1,6 +1,7 @@
 """Reading FHIR JSON: what two readers could read differently is refused, with code and place."""
 
 import contextlib
+from copy import deepcopy
 from decimal import Decimal
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from chartwire.core.errors import ParseError
 from chartwire.core.limits import FHIR_DEPTH_MAX
 from chartwire.formats.fhir.reading import read_resource
+from chartwire.record.bodies import plain_json
 
 PATIENT = b'{"resourceType":"Patient",%s}'
 
@@ -112,3 +114,10 @@ def test_a_resource_says_what_it_is(data):
 def test_any_bytes_are_a_resource_or_a_parse_error(data):
     with contextlib.suppress(ParseError):
         assert read_resource(data)["resourceType"]
+
+
+@pytest.mark.parametrize("literal", [b"1e5", b"1E-07", b"0.00000001", b"0.0000000", b"-0.0", b"72.50", b"1.5e300"])
+def test_a_number_is_written_back_as_it_was_written(literal):
+    body = read_resource(b'{"resourceType":"Basic","n":%s}' % literal)
+    assert body["n"] == Decimal(literal.decode())
+    assert plain_json(deepcopy(body)) == f'{{"resourceType":"Basic","n":{literal.decode()}}}'

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from chartwire.formats.fhir.numerals import DECIMALS
+
 TEXT_CHARACTERS_MAX: Final = 1_048_576
 _INT32_MAX: Final = 2**31 - 1
 _DECIMAL_DIGITS_MAX: Final = 64
@@ -95,7 +97,7 @@ PRIMITIVES: Final[dict[str, Primitive]] = {
     "dateTime": Primitive(
         "string", _STR, _good_date_time, "a date, or YYYY-MM-DDThh:mm:ss with zone (Z or +01:00), a day of the calendar"
     ),
-    "decimal": Primitive("number", (int, Decimal, float), _good_decimal, f"at most {_DECIMAL_DIGITS_MAX} digits"),
+    "decimal": Primitive("number", (int, float, *DECIMALS), _good_decimal, f"at most {_DECIMAL_DIGITS_MAX} digits"),
     "id": Primitive("string", _STR, _id, "1 to 64 of A-Z a-z 0-9 - ."),
     "instant": Primitive("string", _STR, _good_instant, "YYYY-MM-DDThh:mm:ss with zone (Z or +01:00)"),
     "integer": Primitive("number", (int,), _within(-_INT32_MAX - 1), "a whole number of 32 bits"),
