@@ -65,10 +65,10 @@ class FhirCaller:
         async with aiohttp.ClientSession(headers=self._key, timeout=timeout) as self._session:
             await self._create_patient()
             while not stop.is_set():
-                work = self._random.choice(works)
-                await work()
-                self.finished[work.__name__.strip("_")] += 1
-                await asyncio.sleep(0.01)
+                for work in self._random.sample(works, len(works)):
+                    await work()
+                    self.finished[work.__name__.strip("_")] += 1
+                    await asyncio.sleep(0.01)
 
     # What it does -----------------------------------------------------------------------------------------------------
 
