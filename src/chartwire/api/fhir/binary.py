@@ -24,7 +24,9 @@ from chartwire.core.limits import BINARY_BODY_BYTES_MAX, BINARY_BYTES_MAX
 from chartwire.formats.fhir.validate import Issue
 from chartwire.mapping.conversion import Json
 from chartwire.record.binaries import TYPE, Binary, read_binary
+from chartwire.record.bodies import read_json
 from chartwire.record.fhir_writing import Write
+from chartwire.record.read import read_one
 
 _FHIR_XML = b"application/fhir+xml"
 _CONTEXT = b"x-security-context"
@@ -89,9 +91,16 @@ async def _sent(request: Request, services: Services, logical_id: str) -> tuple[
             code="media_type_unsupported",
         )
     named = {"id": logical_id} if logical_id else {}
+    context = context or await _standing_context(request, services, logical_id)
     labelled = {"securityContext": context} if context else {}
     head: Json = {"resourceType": TYPE, **named, "contentType": media, **labelled}
     return {**head, "data": await _raw(request)}, judged(head)
+
+
+async def _standing_context(request: Request, services: Services, logical_id: str) -> Json | None:
+    """The security context that stands: bytes alone do not take it away."""
+    stored = await read_one(services.pool, request.access, TYPE, store_id(logical_id)) if logical_id else None
+    return None if stored is None else read_json(stored.body).get("securityContext")
 
 
 async def _raw(request: Request) -> str:

@@ -83,6 +83,17 @@ async def test_what_a_client_wrote_goes_with_a_merge_and_back_when_the_patients_
     assert (await put(client, a_patient("p2", mrn="2002", gender="other"))).status == 200
 
 
+async def test_bytes_about_a_patient_go_along_with_a_merge(client, feed, record):
+    await put(client, a_patient("p1", mrn="1001"))
+    await put(client, a_patient("p2", mrn="2002"))
+    scan = {"resourceType": "Binary", "id": "scan", "contentType": "text/plain", "data": "QQ=="}
+    await put(client, {**scan, "securityContext": {"reference": "Patient/p2"}})
+    await feed.send(hl7("ADT^A40", adaeze("1001"), "MRG|2002^^^HOSP^MR"))
+    reply = await client.get("/fhir/R4/Binary/scan")
+    assert (reply.body, reply.headers["x-security-context"]) == (b"A", "Patient/p1")
+    assert (await record.audit_rows())[-1]["patient_ids"] == [store_id("p1")]
+
+
 async def test_a_reference_to_what_a_client_deleted_is_told_in_the_findings_and_the_next_message_mends_it(client, feed):
     doctor = "PV1|1|I|||||D7^Bauer^Eva^^^^^^HOSP||||||||||||V1^^^HOSP^VN"
     for day, deleted in (("01", True), ("02", False), ("03", False)):
