@@ -4,14 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlencode
 
 import orjson
 
 from chartwire.api.fhir.assembling import BASE, base_of, bundle, entry, logical_id
 from chartwire.api.fhir.negotiation import preferences
 from chartwire.api.fhir.operations.given import moment
-from chartwire.api.fhir.paging import PAGE, Pairs, next_page, page_size, resumed
+from chartwire.api.fhir.paging import PAGE, Pairs, links_of, page_size, resumed
 from chartwire.api.fhir.types import known, served
 from chartwire.api.http import FHIR_JSON, Answer, Request
 from chartwire.api.problem import ApiError, not_found
@@ -92,11 +91,7 @@ def _answer(
     updated: datetime | None = None,
 ) -> Answer:
     base = base_of(request, services)
-    address = base + request.path.removeprefix(BASE)
-    query = urlencode(asked.pairs, safe=":$,")
-    links = [("self", f"{address}?{query}" if query else address)]
-    if position is not None:
-        links.append(("next", f"{address}?{next_page(request, services, asked.pairs, position)}"))
+    links = links_of(request, services, asked.pairs, position)
     body = bundle("history", [_entry(base, one) for one in versions], links, total=total, updated=updated)
     patients = {one.stored.patient_id for one in versions if one.stored.patient_id}
     return Answer(body, 200, FHIR_JSON, (), len(versions), patients)

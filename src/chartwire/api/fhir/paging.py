@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
+from chartwire.api.fhir.assembling import BASE, Links, base_of
 from chartwire.api.http import Request
 from chartwire.api.problem import ApiError, bad_parameter
 from chartwire.api.rest.pages import resume, seal_position
@@ -17,12 +18,25 @@ from chartwire.api.services import Services
 from chartwire.core.limits import FHIR_PAGE_SIZE_MAX
 
 PAGE = "_page"
+SEARCH = "/_search"
+"""Behind an address: what it is asked comes in a form."""
+_SAFE = ":$,|/"
 T = TypeVar("T")
 Pairs = Sequence[tuple[str, str]]
 
 
-def next_page(request: Request, services: Services, pairs: Pairs, position: Any) -> str:
-    """The query of the link behind `position`: whatever msgspec can write."""
+def links_of(request: Request, services: Services, pairs: Pairs, position: Any = None) -> Links:
+    """The links of a Bundle: `self` with the parameters that were understood, and `next`, which goes on behind
+    `position` (whatever msgspec can write), where there is one."""
+    address = base_of(request, services) + request.path.removeprefix(BASE).removesuffix(SEARCH)
+    query = urlencode(pairs, safe=_SAFE)
+    itself = ("self", f"{address}?{query}" if query else address)
+    if position is None:
+        return [itself]
+    return [itself, ("next", f"{address}?{_next_page(request, services, pairs, position)}")]
+
+
+def _next_page(request: Request, services: Services, pairs: Pairs, position: Any) -> str:
     asked = {"query": urlencode(pairs)}
     place = msgspec.json.encode(position).decode()
     token = seal_position(services.sealer, request.access, request.path, asked, [place])

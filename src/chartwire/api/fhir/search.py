@@ -6,7 +6,6 @@ Bodies pass through as they were stored, unless a part of them is wanted.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import urlencode
 
 from chartwire.api.fhir import including, provenance, shaping
 from chartwire.api.fhir.assembling import (
@@ -22,7 +21,7 @@ from chartwire.api.fhir.assembling import (
     warnings,
 )
 from chartwire.api.fhir.negotiation import body_media, preferences, without_form
-from chartwire.api.fhir.paging import PAGE, Pairs, next_page, resumed
+from chartwire.api.fhir.paging import PAGE, SEARCH, Pairs, links_of, resumed
 from chartwire.api.fhir.read import patients_of
 from chartwire.api.fhir.shaping import Shape
 from chartwire.api.fhir.types import known
@@ -40,8 +39,6 @@ from chartwire.record.search import Context, Page, Position, Query, parse, run
 from chartwire.store.pool import Connection
 
 FORM = "application/x-www-form-urlencoded"
-_SAFE = ":$,|/"
-_SEARCH = "/_search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +149,10 @@ def _answer(
         *_additions(base, asked.shape, included),
         *warnings(_warnings(asked.query, whole=whole)),
     ]
-    body = bundle("searchset", entries, list(_links(request, services, asked, page.after)), total=page.total)
+    body = bundle("searchset", entries, links_of(request, services, asked.pairs, page.after), total=page.total)
     given = [(one.type, one.stored) for one in page.found] + [(one.type, one.stored) for one in included]
     patients = {patient for kind, stored in given for patient in patients_of(kind, stored)}
     return Answer(body, 200, FHIR_JSON, (), len(given), patients)
-
-
-def _links(request: Request, services: Services, asked: _Asked, after: Position | None) -> Iterator[tuple[str, str]]:
-    address = base_of(request, services) + request.path.removeprefix(BASE).removesuffix(_SEARCH)
-    query = urlencode(asked.pairs, safe=_SAFE)
-    yield "self", f"{address}?{query}" if query else address
-    if after is not None:
-        yield "next", f"{address}?{next_page(request, services, asked.pairs, after)}"
 
 
 def _matches(base: str, shape: Shape, page: Page) -> Iterator[str]:
@@ -220,9 +209,9 @@ def _route(method: str, path: str, handle: Handler, summary: str, resource_type:
 _COMPARTMENT = "/{type}/{id}/{member}"
 ROUTES = (
     _route("GET", "/{type}", of_type, "Search resources of a type"),
-    _route("POST", f"/{{type}}{_SEARCH}", of_type, "Search resources of a type, by a form"),
+    _route("POST", f"/{{type}}{SEARCH}", of_type, "Search resources of a type, by a form"),
     _route("GET", "", of_all, "Search resources of several types", ""),
-    _route("POST", _SEARCH, of_all, "Search resources of several types, by a form", ""),
+    _route("POST", SEARCH, of_all, "Search resources of several types, by a form", ""),
     _route("GET", _COMPARTMENT, of_compartment, "Search in a compartment"),
-    _route("POST", _COMPARTMENT + _SEARCH, of_compartment, "Search in a compartment, by a form"),
+    _route("POST", _COMPARTMENT + SEARCH, of_compartment, "Search in a compartment, by a form"),
 )

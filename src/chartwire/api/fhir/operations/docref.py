@@ -7,12 +7,12 @@ gets none, and is told.
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
-from chartwire.api.fhir.assembling import BASE, MATCH, Warned, base_of, bundle, entry, logical_id, warnings
+from chartwire.api.fhir.assembling import MATCH, Warned, base_of, bundle, entry, logical_id, warnings
 from chartwire.api.fhir.operations.coded import CodeableConcept, Coding, shaped
 from chartwire.api.fhir.operations.given import Given, all_texts, given, moment, text, truth
 from chartwire.api.fhir.operations.registry import Operation
+from chartwire.api.fhir.paging import links_of
 from chartwire.api.fhir.read import patients_of
 from chartwire.api.http import FHIR_JSON, Answer, Request
 from chartwire.api.problem import bad_parameter
@@ -42,9 +42,8 @@ async def docref(request: Request, services: Services) -> Answer:
     found = [] if on_demand else _chosen(page.found, start, end)
     entries = [entry(base, one.type, logical_id(one.stored), one.stored.body, MATCH) for one in found]
     entries += warnings(_told(on_demand, whole=page.after is None))
-    links = [("self", f"{base}{request.path.removeprefix(BASE)}?{urlencode(pairs[:-2])}")]
     people = {patient for one in found for patient in patients_of(one.type, one.stored)}
-    body = bundle("searchset", entries, links, total=len(found))
+    body = bundle("searchset", entries, links_of(request, services, pairs[:-2]), total=len(found))
     return Answer(body, 200, FHIR_JSON, (), len(found), people)
 
 

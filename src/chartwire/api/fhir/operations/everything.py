@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
 
-from chartwire.api.fhir.assembling import BASE, INCLUDED, MATCH, base_of, bundle, entry, logical_id, too_many, warnings
+from chartwire.api.fhir.assembling import INCLUDED, MATCH, base_of, bundle, entry, logical_id, too_many, warnings
 from chartwire.api.fhir.operations.given import moment, texts
 from chartwire.api.fhir.operations.registry import Operation
-from chartwire.api.fhir.paging import Pairs, next_page, page_size, resumed
+from chartwire.api.fhir.paging import Pairs, links_of, page_size, resumed
 from chartwire.api.fhir.read import patients_of, standing
 from chartwire.api.fhir.types import served
 from chartwire.api.http import FHIR_JSON, Answer, Request
@@ -128,17 +127,14 @@ async def _answer(
 ) -> Answer:
     shared, whole = await named_by(connection, request.access, told, asked.wanted, FHIR_INCLUDED_MAX)
     base = base_of(request, services)
-    address = base + request.path.removeprefix(BASE)
-    links = [("self", f"{address}?{urlencode(asked.pairs)}" if asked.pairs else address)]
-    if after is not None:
-        links.append(("next", f"{address}?{next_page(request, services, asked.pairs, after)}"))
     entries = [
         *(entry(base, one.type, logical_id(one.stored), one.stored.body, MATCH) for one in told),
         *(entry(base, one.type, logical_id(one.stored), one.stored.body, INCLUDED) for one in shared),
         *warnings(() if whole else (too_many("_count"),)),
     ]
     people = {patient for one in told for patient in patients_of(one.type, one.stored)}
-    return Answer(bundle("searchset", entries, links), 200, FHIR_JSON, (), len(entries), people)
+    body = bundle("searchset", entries, links_of(request, services, asked.pairs, after))
+    return Answer(body, 200, FHIR_JSON, (), len(entries), people)
 
 
 EVERYTHING = Operation(

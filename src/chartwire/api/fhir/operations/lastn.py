@@ -1,11 +1,10 @@
 """`Observation/$lastn` (R4 observation-operation-lastn): a search, and of what it finds the last `max` of each code."""
 
-from urllib.parse import urlencode
-
-from chartwire.api.fhir.assembling import BASE, MATCH, Warned, base_of, bundle, entry, logical_id, warnings
+from chartwire.api.fhir.assembling import MATCH, Warned, base_of, bundle, entry, logical_id, warnings
 from chartwire.api.fhir.negotiation import preferences
 from chartwire.api.fhir.operations.given import texts
 from chartwire.api.fhir.operations.registry import Operation
+from chartwire.api.fhir.paging import links_of
 from chartwire.api.fhir.read import patients_of
 from chartwire.api.http import FHIR_JSON, Answer, Request
 from chartwire.api.problem import ApiError, bad_parameter
@@ -30,9 +29,8 @@ async def lastn(request: Request, services: Services) -> Answer:
     kept = last_of_each(observations, most)
     entries = [entry(base, one.type, logical_id(one.stored), one.stored.body, MATCH) for one in kept]
     entries += warnings(Warned("not-supported", one.parameter, one.text) for one in query.warnings)
-    links = [("self", f"{base}{request.path.removeprefix(BASE)}?{urlencode(pairs)}")]
     people = {patient for one in kept for patient in patients_of(one.type, one.stored)}
-    body = bundle("searchset", entries, links, total=len(kept))
+    body = bundle("searchset", entries, links_of(request, services, pairs), total=len(kept))
     return Answer(body, 200, FHIR_JSON, (), len(kept), people)
 
 

@@ -6,10 +6,11 @@ from uuid import UUID
 
 import orjson
 
-from chartwire.api.fhir.assembling import BASE, base_of, bundle, entry, logical_id
+from chartwire.api.fhir.assembling import base_of, bundle, entry, logical_id
 from chartwire.api.fhir.judging import judged
 from chartwire.api.fhir.operations.given import Given, given, number, single, truth
 from chartwire.api.fhir.operations.registry import Operation
+from chartwire.api.fhir.paging import links_of
 from chartwire.api.http import FHIR_JSON, Answer, Request
 from chartwire.api.problem import bad_parameter
 from chartwire.api.services import Services
@@ -43,8 +44,7 @@ async def match_patient(request: Request, services: Services) -> Answer:
     base = base_of(request, services)
     shown = graded[:count]
     entries = [_entry(base, stored, found) for stored, found in shown]
-    links = [("self", f"{base}{request.path.removeprefix(BASE)}")]
-    body = bundle("searchset", entries, links, total=len(graded))
+    body = bundle("searchset", entries, links_of(request, services, ()), total=len(graded))
     return Answer(body, 200, FHIR_JSON, (), len(shown), {stored.id for stored, _ in shown})
 
 
