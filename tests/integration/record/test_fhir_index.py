@@ -132,6 +132,16 @@ async def test_what_the_release_before_writes_is_indexed_later(feed: Feed) -> No
     await assert_index_is_right(feed.pool, feed.org)
 
 
+async def test_a_resource_that_cannot_be_indexed_keeps_no_other_from_it_and_stays_to_be_told(feed: Feed) -> None:
+    broken, sound = await observe(feed, 60), await observe(feed, 61)
+    await feed.rows("update resource set indexed = null returning 1")
+    await feed.rows("update resource set body = '{' where id = $1 returning 1", broken)
+    assert await index_batch(feed.pool, feed.org) == 1
+    assert await index_batch(feed.pool, feed.org) == 0
+    assert await to_index(feed.pool, feed.org) == 1
+    assert [row["id"] for row in await feed.rows("select id from resource where indexed is not null")] == [sound]
+
+
 async def test_a_writer_that_meets_what_the_release_before_wrote_indexes_all_of_it(feed: Feed) -> None:
     observation = await observe(feed, 60)
     await write_as_the_release_before(feed, observation)
