@@ -13,6 +13,13 @@ from chartwire.store.queries import q
 
 def references_of(body: Json, resource_type: str) -> Iterator[tuple[str, Ref]]:
     """Each local reference with its place (`Observation.performer[0]`), and what it leads to."""
+    for place, told in reference_texts(body, resource_type):
+        if (found := local_reference(told)) is not None:
+            yield place, found
+
+
+def reference_texts(body: Json, resource_type: str) -> Iterator[tuple[str, str]]:
+    """Each reference with its place, as it is written."""
     waiting: list[tuple[str, Any]] = [(resource_type, body)]
     while waiting:
         place, value = waiting.pop()
@@ -20,8 +27,8 @@ def references_of(body: Json, resource_type: str) -> Iterator[tuple[str, Ref]]:
             waiting.extend((f"{place}[{number}]", item) for number, item in enumerate(value))
         elif isinstance(value, dict):
             told = value.get("reference")
-            if isinstance(told, str) and (found := local_reference(told)) is not None:
-                yield place, found
+            if isinstance(told, str):
+                yield place, told
             waiting.extend((f"{place}.{name}", held) for name, held in value.items() if isinstance(held, (dict, list)))
 
 

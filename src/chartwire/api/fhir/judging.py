@@ -22,6 +22,7 @@ from chartwire.formats.fhir.validate import Issue, check
 from chartwire.mapping.conversion import Json
 from chartwire.record.bodies import read_json
 from chartwire.record.read import read_one
+from chartwire.record.references import reference_texts
 from chartwire.record.terminology import Terminologies, codings_of
 from chartwire.store.pool import Pool
 
@@ -31,6 +32,10 @@ _MERGES_NOTHING: Final = (
 )
 T = TypeVar("T")
 _LARGE_BYTES: Final = 128 * 1024
+_CONDITIONAL: Final = re.compile(r"[A-Z][A-Za-z]+\?")
+_IN_TRANSACTIONS: Final = (
+    "refers by a condition, which transactions only look up: send a transaction Bundle, or name the id"
+)
 _STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
 Stands = Callable[[], Awaitable[Json | None]]
 """Reads what stands where a body is to go; None where nothing does."""
@@ -55,6 +60,8 @@ async def sent_resource(
         raise ApiError(f"this address takes {kind}; the body is another type", code="type_mismatch")
     if base and base.encode() in content:
         make_relative(body, base)
+    if b"?" in content:
+        refuse_conditions(body)
     terminology = await terminologies.for_resource(body)
     return body, await judged_over(body, terminology, stands, content)
 
@@ -169,6 +176,15 @@ class _CodesWantedError(Exception):
     def __init__(self, codings: AbstractSet[Coding]) -> None:
         super().__init__()
         self.codings = codings
+
+
+def refuse_conditions(body: Json) -> None:
+    """Raises InvalidResourceError for references by a condition (`Patient?identifier=...`)."""
+    places = [place for place, told in reference_texts(body, body["resourceType"]) if _CONDITIONAL.match(told)]
+    if places:
+        raise InvalidResourceError(
+            [Issue("error", "not-supported", place, "reference-by-condition", _IN_TRANSACTIONS) for place in places]
+        )
 
 
 def make_relative(body: Json, base: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from chartwire.api.fhir.judging import Judge, make_relative
+from chartwire.api.fhir.judging import Judge, make_relative, refuse_conditions
 from chartwire.api.fhir.negotiation import body_media
 from chartwire.api.http import FHIR_JSON, JSON, Request
 from chartwire.api.problem import ApiError
@@ -42,6 +42,8 @@ async def sent_patch(request: Request, base: str, judge: Judge) -> Change:
         made = apply(standing, patch)
         if names_us:
             make_relative(made, base)
+        if b"?" in content:
+            refuse_conditions(made)
         judge.judge(made, standing)
         return made
 

@@ -1,7 +1,7 @@
 """Create, update and delete of one FHIR resource."""
 
 import pytest
-from tests.integration.api.fhir.resources import FHIR, a_patient, an_observation, code_of
+from tests.integration.api.fhir.resources import FHIR, a_patient, an_observation, code_of, put
 
 PATIENT = a_patient()
 MERGE = "application/merge-patch+json"
@@ -145,3 +145,13 @@ async def test_an_id_that_can_be_none_is_refused_with_the_rule(client, logical_i
     assert reply.status == 400
     assert "1 to 64" in reply.json["issue"][0]["diagnostics"]
     assert (await client.call("DELETE", f"/fhir/R4/Patient/{logical_id}")).status == 400
+
+
+async def test_a_reference_by_a_condition_is_refused_outside_transactions(client):
+    whose = {"reference": "Patient?identifier=urn:s|1"}
+    made = await client.post("/fhir/R4/Observation", an_observation(whose["reference"]), **FHIR)
+    await put(client, an_observation("Patient/p1", id="o1"))
+    patched = await client.patch("/fhir/R4/Observation/o1", {"subject": whose}, **{"content-type": MERGE})
+    for reply in (made, patched):
+        assert (reply.status, code_of(reply)) == (422, "reference-by-condition")
+        assert reply.json["issue"][0]["expression"] == ["Observation.subject"]
