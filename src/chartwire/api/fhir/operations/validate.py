@@ -12,17 +12,16 @@ from chartwire.api.fhir.judging import beside
 from chartwire.api.fhir.negotiation import body_media, preferences
 from chartwire.api.fhir.operations.registry import Operation
 from chartwire.api.fhir.outcome import outcome_of
+from chartwire.api.fhir.read import patients_of, standing
 from chartwire.api.fhir.types import known
 from chartwire.api.http import FHIR_JSON, Answer, Request
-from chartwire.api.problem import ApiError, bad_parameter, not_found
+from chartwire.api.problem import ApiError, bad_parameter
 from chartwire.api.services import Services
-from chartwire.core.fhir_ids import store_id
 from chartwire.core.limits import HTTP_BODY_BYTES_MAX
 from chartwire.formats.fhir.definitions import resource_types
 from chartwire.formats.fhir.reading import Json, read_resource
 from chartwire.formats.fhir.validate import check
 from chartwire.record.bodies import read_json
-from chartwire.record.read import read_one
 
 _MODES: Final = ("create", "update", "delete", "profile")
 _PARAMETERS: Final = "Parameters"
@@ -93,11 +92,8 @@ def _parameters(body: Json | None) -> list[tuple[str, Any]]:
 
 
 async def _standing(request: Request, services: Services, kind: str, logical_id: str) -> tuple[Json, Sequence[UUID]]:
-    stored = await read_one(services.pool, request.access, known(kind), store_id(logical_id))
-    if stored is None or stored.deleted:
-        raise not_found()
-    patient = stored.id if kind == "Patient" else stored.patient_id
-    return read_json(stored.body), (patient,) if patient else ()
+    stored = await standing(request, services, known(kind), logical_id)
+    return read_json(stored.body), patients_of(kind, stored)
 
 
 VALIDATE = Operation(
