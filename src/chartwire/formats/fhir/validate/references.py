@@ -57,14 +57,18 @@ def _contained(wanted: str, place: Place, run: Run) -> str | None:
 
 
 def check_contained(resource: Json, place: Place, run: Run) -> None:
-    """dom-2 to dom-5 of a resource with `contained`."""
+    """dom-2 to dom-5 of a resource with `contained`, and that its ids are unique within it (R4 2.27.1)."""
     held = resource["contained"]
     if type(held) is not list:
         return
     pointers = {text.removeprefix("#") for text in _texts(resource) if text.startswith("#")}
+    seen: set[str] = set()
     for index, one in enumerate(held):
         if type(one) is dict:
             _check_one_contained(one, (place, "contained", index), pointers, run)
+            if "id" in one and str(one["id"]) in seen:
+                run.findings.add("contained-same-id", (place, "contained", index))
+            seen.add(str(one.get("id")))
 
 
 def _check_one_contained(one: Json, place: Place, pointers: set[str], run: Run) -> None:
