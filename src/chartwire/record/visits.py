@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chartwire.core.limits import VISIT_MOVES_MAX
+from chartwire.core.limits import EQUAL_UPDATES_MAX, VISIT_MOVES_MAX
 from chartwire.mapping.conversion import Json, Mapped
 from chartwire.record.course import UPDATE, course_of, rule_of
 from chartwire.record.drawing import COURSE, DISCHARGE, Drawn, draw
@@ -186,18 +186,23 @@ def _never_late(moves: Sequence[Move], move: Move, when: str) -> str:
 
 
 def _thin(moves: list[Move], at: int) -> None:
-    """Of updates that follow each other and say the same the first and the last are enough, whatever comes between."""
-    for middle in (at + 1, at, at - 1):
-        if 0 < middle < len(moves) - 1 and _repeat(moves[middle - 1 : middle + 2]):
-            del moves[middle]
+    """Of updates that follow each other and say the same, the first and the last few are enough: what comes late comes
+    between those that were said lately."""
+    first = last = at
+    while first > 0 and _repeats(moves[first - 1], moves[at]):
+        first -= 1
+    while last < len(moves) - 1 and _repeats(moves[last + 1], moves[at]):
+        last += 1
+    if last - first >= EQUAL_UPDATES_MAX:
+        del moves[first + 1]
 
 
-def _repeat(moves: Sequence[Move]) -> bool:
-    first = moves[0]
-    word = (first.event, first.said, first.stamp.source, first.stamp.rank)
-    return rule_of(first.event) == UPDATE and all(
-        (move.event, move.said, move.stamp.source, move.stamp.rank) == word for move in moves
-    )
+def _repeats(one: Move, other: Move) -> bool:
+    return rule_of(one.event) == UPDATE and _word(one) == _word(other)
+
+
+def _word(move: Move) -> tuple[str, Json, str, int]:
+    return move.event, move.said, move.stamp.source, move.stamp.rank
 
 
 def _bound(moves: list[Move]) -> None:

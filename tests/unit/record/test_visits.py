@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.mapping_messages import message, segment
 from tests.mapping_soundness import source
 
+from chartwire.core.limits import EQUAL_UPDATES_MAX
 from chartwire.formats.hl7v2 import parse
 from chartwire.mapping import load_maps
 from chartwire.record.lineage import Lineage, Stamp
@@ -309,7 +310,7 @@ def test_many_updates_that_say_the_same_keep_a_visit_small() -> None:
     visit = Visit().hear(ADMITTED)
     for minute in range(20, 120):
         visit.hear(Told("A08", minute, bed="1"))
-    assert len(visit.lineage.moves) == 3
+    assert len(visit.lineage.moves) == 1 + EQUAL_UPDATES_MAX
 
 
 def test_a_course_without_the_moves_of_a_message_is_drawn_as_if_it_had_never_come() -> None:
