@@ -1,4 +1,6 @@
-"""Resources as FHIR clients send them."""
+"""Resources as FHIR clients send them, and their patient as feeds do."""
+
+from tests.integration.feed import pid
 
 FHIR = {"content-type": "application/fhir+json"}
 MR = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]}
@@ -18,6 +20,11 @@ def a_patient(fhir_id=None, mrn=None, **more):
     if mrn:
         body["identifier"] = [{"type": MR, "system": HOSPITAL, "value": mrn}]
     return body
+
+
+def adaeze(mrn, **fields):
+    """The PID of the same patient."""
+    return pid(mrn, **{"name": "Okonkwo^Adaeze", "born": "19840229", **fields})
 
 
 def an_observation(subject="Patient/p1", **more):

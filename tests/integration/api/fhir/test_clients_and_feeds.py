@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.integration.api.fhir.resources import FHIR, a_patient, an_observation, put
+from tests.integration.api.fhir.resources import FHIR, a_patient, adaeze, an_observation, put
 from tests.integration.feed import Feed, hl7, pid
 
 from chartwire.core.fhir_ids import store_id
@@ -17,11 +17,6 @@ CLINICAL = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
 @pytest.fixture
 async def feed(pool, engine_pool, org_id):
     return await Feed(pool, engine_pool, org_id).open()
-
-
-def adaeze(mrn, **fields):
-    """The PID of the patient of resources.py."""
-    return pid(mrn, **{"name": "Okonkwo^Adaeze", "born": "19840229", **fields})
 
 
 def an_allergy():

@@ -1,8 +1,8 @@
 """FHIR clients, feeds and the practice API write one record: the same rules hold for all of them."""
 
 import pytest
-from tests.integration.api.fhir.resources import FHIR, HOSPITAL, MR, a_patient, an_observation, code_of, put
-from tests.integration.feed import Feed, hl7, pid
+from tests.integration.api.fhir.resources import FHIR, HOSPITAL, MR, a_patient, adaeze, an_observation, code_of, put
+from tests.integration.feed import Feed, hl7
 
 from chartwire.core.fhir_ids import store_id
 from chartwire.core.ids import to_prefixed
@@ -14,11 +14,6 @@ STATUS = "https://chartwire.org/fhir/StructureDefinition/practice-status"
 @pytest.fixture
 async def feed(pool, engine_pool, org_id):
     return await Feed(pool, engine_pool, org_id).open()
-
-
-def adaeze(mrn, **fields):
-    """The PID of the patient of resources.py."""
-    return pid(mrn, **{"name": "Okonkwo^Adaeze", "born": "19840229", **fields})
 
 
 def an_encounter(**more):
