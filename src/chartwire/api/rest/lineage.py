@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from chartwire.api.fhir.types import known
+from chartwire.api.fhir.types import kept
 from chartwire.api.http import Answer, Request
 from chartwire.api.problem import bad_parameter, not_found
 from chartwire.api.rest.element_lineage import ElementChange, told
@@ -82,7 +82,7 @@ def elements_of(text: str) -> Elements:
 
 async def one(request: Request, services: Services) -> Answer:
     """`GET /api/v1/lineage/{Type}/{id}`: the id with its prefix, or as FHIR writes it; `?path=` of one element."""
-    kind, text = known(request.parts[0]), request.parts[1]
+    kind, text = kept(request.parts[0]), request.parts[1]
     prefixed = kind in PREFIXES and text.startswith(f"{PREFIXES[kind]}_")
     wanted = in_path(kind, text) if prefixed else store_id(text)
     if "path" in request.query:

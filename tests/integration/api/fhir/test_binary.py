@@ -252,3 +252,15 @@ async def test_writing_bytes_needs_the_scope_of_writes(services, app, org_id, cl
     assert (await reader.get(address(made))).status == 200
     for method, path in (("POST", URL), ("PUT", address(made)), ("DELETE", address(made))):
         assert (await reader.call(method, path, body=b"a", headers={"content-type": "text/plain"})).status == 403
+
+
+async def test_versions_of_bytes_say_who_made_them_and_hold_none(client):
+    for media in ("text/plain", "text/html"):
+        await client.call("PUT", f"{URL}/scan", body=PDF, headers={"content-type": media})
+    lineage = await client.get("/api/v1/lineage/Binary/scan", {"path": "Binary.contentType"})
+    told = [(one["version"], one["values"]) for one in lineage.json["changes"]]
+    assert told == [(2, ["text/html"]), (1, ["text/plain"])]
+    assert b64encode(PDF) not in lineage.body + (await client.get("/api/v1/events")).body
+    made = (await client.get(f"{FHIR}/Provenance?target=Binary/scan")).json["entry"][0]["resource"]
+    assert made["target"] == [{"reference": "Binary/scan/_history/2"}]
+    assert "nothing else" in (await client.get(f"{URL}/scan/_history")).json["issue"][0]["diagnostics"]
