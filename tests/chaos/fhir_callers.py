@@ -14,7 +14,7 @@ import aiohttp
 from chartwire.core.ids import uuid7
 
 MARKS = "urn:chaos:mark"
-BOUNDED_S = 60.0
+_BOUNDED_S = 60.0
 _ANSWER_S = 30.0
 _UNABLE = (409, 503)
 _BREAKS = (aiohttp.ClientError, OSError, TimeoutError)
@@ -38,7 +38,7 @@ class Ledger:
 
 
 class FhirCaller:
-    """One FHIR client with a patient of its own. `shared` are marks that several clients create under a condition."""
+    """One FHIR client with a patient of its own, and with practitioners that every client creates under a condition."""
 
     may_answer = (200, 201, 409, 412, 503)
 
@@ -53,6 +53,7 @@ class FhirCaller:
         self._key = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/fhir+json"}
         self._random = random.Random(seed)
         self._numbers: Iterator[int] = count()
+        self._shared: Iterator[int] = count()
         self._large = large
         self._patient = ""
         self._version = 0
@@ -88,7 +89,7 @@ class FhirCaller:
 
     async def _create_once_for_all(self) -> None:
         """A conditional create that other clients make too, without a key: the condition alone makes it safe."""
-        mark = f"shared-{self._random.randrange(1000)}"
+        mark = f"shared-{next(self._shared)}"
         asked = {"If-None-Exist": f"identifier={MARKS}|{mark}"}
         status, body = await self._until_answered("POST", "/Practitioner", _practitioner(mark), asked)
         assert status in {200, 201}, (status, body)
@@ -174,7 +175,7 @@ class FhirCaller:
         self, method: str, path: str, body: Json | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, Json]:
         """The same request until it is answered by more than that the server is unable."""
-        async with asyncio.timeout(BOUNDED_S):
+        async with asyncio.timeout(_BOUNDED_S):
             while True:
                 try:
                     status, told = await self._call(method, path, body, headers or {})

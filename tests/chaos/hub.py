@@ -284,6 +284,14 @@ def children(parent: int) -> list[int]:
     return found
 
 
+def command(pid: int) -> bytes:
+    """The command line of a process; nothing when it is gone or only waits to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.chaos.hub import Hub, Process, Server, children
+from tests.chaos.hub import Hub, Process, Server, children, command
 from tests.chaos.run import Run, limit_s, times
 from tests.conftest import Database
 
@@ -47,7 +47,7 @@ async def test_an_api_that_is_told_to_end_answers_the_large_bundle_at_work_and_l
         api = hub.add("api-0")
         asked = asyncio.create_task(large_bundle(hub))
         async with asyncio.timeout(60):
-            while not (carriers := [pid for pid in children(api.pid) if "spawn_main" in command(pid)]):
+            while not (carriers := [pid for pid in children(api.pid) if b"spawn_main" in command(pid)]):
                 await asyncio.sleep(0.01)
         await api.stop()
         assert await asked == (200, ["201 Created"] * LARGE)
@@ -67,11 +67,3 @@ async def large_bundle(hub: Hub) -> tuple[int, list[str]]:
     async with aiohttp.ClientSession() as session, session.post(url, json=bundle, headers=headers) as answer:
         told = await answer.json(content_type=None)
         return answer.status, [entry["response"]["status"] for entry in told["entry"]]
-
-
-def command(pid: int) -> str:
-    """The command line of a process; empty when it is gone or only waits to be reaped."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from tests.chaos.hub import command
 from tests.chaos.population import Population
 from tests.chaos.run import limit_s, times
 from tests.chaos.senders import Sender, Sent
@@ -68,7 +69,7 @@ class Up:
     def children(self) -> list[int]:
         """Process ids of the roles."""
         assert self._process is not None
-        return [pid for pid in _children(self._process.pid) if b"chartwire.app.child" in _command(pid)]
+        return [pid for pid in _children(self._process.pid) if b"chartwire.app.child" in command(pid)]
 
     async def kill(self) -> None:
         """kill -9 of the supervisor alone."""
@@ -108,7 +109,7 @@ async def test_when_the_supervisor_is_killed_its_children_end_and_the_next_one_g
             assert len(children) >= 4, "a listener, a worker, the API and the sink"
             await up.kill()
             async with asyncio.timeout(CHILDREN_END_S):
-                while any(b"chartwire.app.child" in _command(pid) for pid in children):
+                while any(b"chartwire.app.child" in command(pid) for pid in children):
                     await asyncio.sleep(0.05)
             await up.start()
         await all_there(up, sent)
@@ -151,11 +152,3 @@ async def all_there(up: Up, sent: list[Sent]) -> None:
 def _children(parent: int) -> list[int]:
     path = Path(f"/proc/{parent}/task/{parent}/children")
     return [int(pid) for pid in path.read_text("utf-8").split()]
-
-
-def _command(pid: int) -> bytes:
-    """The command line of a process; nothing when it is gone or only waits to be reaped."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
