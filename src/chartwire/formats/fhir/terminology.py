@@ -12,8 +12,8 @@ from chartwire.formats.fhir.definitions import CodeSystem, code_system, value_se
 from chartwire.formats.fhir.definitions.codes import Coding
 from chartwire.formats.fhir.definitions.membership import PACKAGED
 
-_REMEMBERED_CHARACTERS_MAX = 100
-"""What is longer is no code that comes twice, and is not kept."""
+_REMEMBERED_CHARACTERS_MAX = 200
+"""Of a system and a code: what is longer is none that comes twice, and is not kept."""
 
 
 class Terminology(Protocol):
@@ -37,8 +37,9 @@ class PackagedTerminology:
 
     def contains(self, value_set_url: str, system: str | None, code: str) -> bool | None:
         """See Terminology."""
-        decide = _contains if len(code) <= _REMEMBERED_CHARACTERS_MAX else PACKAGED.contains
-        return decide(value_set_url, system or "", code)
+        system = system or ""
+        decide = _contains if len(system) + len(code) <= _REMEMBERED_CHARACTERS_MAX else PACKAGED.contains
+        return decide(value_set_url, system, code)
 
     def descendants(self, system: str, code: str) -> AbstractSet[str] | None:
         """See Terminology."""
