@@ -31,8 +31,8 @@ class Soundness(NamedTuple):
 
 
 class Examiner:
-    """Looks at resources; remembers by hash which ones of the directory it has found without fault, since the same
-    practitioners and locations come with every message."""
+    """Looks at resources; remembers by hash which ones it has found without fault, since the same patient, practitioners
+    and locations come with every message."""
 
     def __init__(self) -> None:
         self._known: set[bytes] = set()
@@ -41,7 +41,7 @@ class Examiner:
         """What is wrong with the resources of one message."""
         flagged: list[Place] = []
         for mapped in resources:
-            digest = _digest(mapped) if mapped.directory else b""
+            digest = _digest(mapped)
             if digest in self._known:
                 continue
             errors = [issue for issue in check(mapped.body) if issue.severity == "error"]
@@ -49,7 +49,7 @@ class Examiner:
                 if issue.code in _STRUCTURAL and not issue.profile:
                     return Soundness(issue)
                 flagged.append((issue.rule, issue.location))
-            if digest and not errors:
+            if not errors:
                 self._remember(digest)
         return Soundness(None, tuple(flagged[:_PLACES_MAX]))
 

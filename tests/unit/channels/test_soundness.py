@@ -61,12 +61,13 @@ def test_codes_invariants_and_extensions_are_told_of(resources):
     }
 
 
-def test_the_directory_is_looked_at_again_when_it_changes(resources):
+@pytest.mark.parametrize("kind", ["Practitioner", "Patient"])
+def test_what_was_sound_is_looked_at_again_when_it_changes(resources, kind):
     examiner = Examiner()
     assert examiner.examine(resources).fault is None
-    one(resources, "Practitioner").body["gender"] = "x"
+    one(resources, kind).body["gender"] = "x"
     for _ in range(2):
-        assert ("code-required", "Practitioner.gender") in examiner.examine(resources).flagged
+        assert ("code-required", f"{kind}.gender") in examiner.examine(resources).flagged
 
 
 def test_a_message_of_which_a_map_makes_no_fhir_is_a_dead_letter_with_place_and_rule():
