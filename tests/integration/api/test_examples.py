@@ -23,12 +23,7 @@ SECRET = re.compile(r"(cw_live_|cw_test_|whsec_)([A-Za-z0-9+/=]+)")
 SINK = "https://crm.example/chartwire"
 MAPS = {"lineage", "custom"}
 """Members whose own members are data."""
-NO_EXAMPLE = {
-    "get_metrics",
-    "get_documents_id_content",
-    "get_fhir_R4_Binary_id",
-    "get_fhir_R4_Binary_id__history_version",
-}
+NO_EXAMPLE = {"get_metrics", "get_documents_id_content", "get_fhir_R4_Binary_id"}
 """Text for a program of its own; bytes."""
 
 

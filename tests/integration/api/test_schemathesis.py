@@ -30,7 +30,9 @@ from chartwire.api.table import DOCUMENTED
 
 CHECKED = [status_code_conformance, content_type_conformance, response_schema_conformance]
 OF_EVERYONE = {"/api/v1/webhooks/event-types", "/api/v1/keys", "/api/v1/alert-rules"}
-NAMED_BY_CALLERS = {"put_fhir_R4_type_id", "delete_fhir_R4_type_id"}
+NAMED_BY_CALLERS = {
+    f"{method}_fhir_R4_{kind}_id" for method in ("put", "delete") for kind in ("type", "Binary")
+}  # fmt: skip
 """FHIR clients name what they put, each organisation for itself, and what is not there is deleted as well as may be."""
 FEW = settings(
     max_examples=3, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
