@@ -31,8 +31,8 @@ class Soundness(NamedTuple):
 
 
 class Examiner:
-    """Looks at resources; remembers by hash which ones it has found without fault, since the same patient, practitioners
-    and locations come with every message."""
+    """Looks at resources; remembers by hash which ones it has found without fault, since the same patient,
+    practitioners and locations come with every message."""
 
     def __init__(self) -> None:
         self._known: set[bytes] = set()
