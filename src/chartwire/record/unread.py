@@ -5,6 +5,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from chartwire.core.clock import monotonic
+from chartwire.core.crashpoints import hit
 from chartwire.core.errors import TransientError
 from chartwire.store.pool import Connection, Pool
 
@@ -29,9 +30,12 @@ class Unread:
         """
         if self._look_until.get(org, 0.0) > monotonic():
             return None
+        hit("api.before_commit")
         try:
             async with pool.connection() as connection:
-                return await effect(connection)
+                answer = await effect(connection)
+            hit("api.after_commit")
+            return answer
         except TransientError as error:
             if error.code in _LOST:
                 raise TransientError(
