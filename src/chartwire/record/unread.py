@@ -34,8 +34,6 @@ class Unread:
         try:
             async with pool.connection() as connection:
                 answer = await effect(connection)
-            hit("api.after_commit")
-            return answer
         except TransientError as error:
             if error.code in _LOST:
                 raise TransientError(
@@ -43,6 +41,9 @@ class Unread:
                 ) from None
             if error.code not in _ANOTHER_WAY:
                 raise
+        else:
+            hit("api.after_commit")
+            return answer
         if len(self._look_until) >= _REMEMBERED_MAX:
             self._look_until.clear()
         self._look_until[org] = monotonic() + _LOOK_S
