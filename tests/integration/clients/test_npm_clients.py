@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "tests" / "clients"
+pytestmark = pytest.mark.xdist_group("npm")  # one install at a time
 
 
 @pytest.fixture(scope="session")
