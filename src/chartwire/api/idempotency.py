@@ -24,6 +24,7 @@ from chartwire.api.problem import ApiError
 from chartwire.api.services import Services
 from chartwire.core.crashpoints import hit
 from chartwire.core.errors import TransientError
+from chartwire.record.writing import TRY_AGAIN
 from chartwire.store.pool import Connection
 from chartwire.trust import idempotency
 from chartwire.trust.credentials import explaining
@@ -35,8 +36,6 @@ WriteHandler = Callable[[Request, Services, Connection], Awaitable[Answer]]
 KEY_CHARACTERS_MAX = 255
 REPLAYED: Header = (b"idempotent-replayed", b"true")
 _TRIES = 3
-TRY_AGAIN = frozenset({"sql_40001", "sql_40p01", "changed_meanwhile"})
-"""What another transaction did first: the same effect may succeed in a new one."""
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 _canonical = msgspec.json.Decoder(float_hook=Decimal)

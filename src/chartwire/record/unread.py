@@ -7,12 +7,12 @@ from uuid import UUID
 from chartwire.core.clock import monotonic
 from chartwire.core.crashpoints import hit
 from chartwire.core.errors import TransientError
+from chartwire.record.writing import TRY_AGAIN
 from chartwire.store.pool import Connection, Pool
 
 T = TypeVar("T")
 _LOOK_S = 30.0
 _REMEMBERED_MAX = 10_000
-_ANOTHER_WAY = frozenset({"sql_40001", "sql_40p01", "changed_meanwhile"})
 _LOST = frozenset({"database_unreachable", "sql_57p01"})
 
 
@@ -39,7 +39,7 @@ class Unread:
                 raise TransientError(
                     "the server vanished during the write, which may have happened", code="commit_unknown"
                 ) from None
-            if error.code not in _ANOTHER_WAY:
+            if error.code not in TRY_AGAIN:
                 raise
         else:
             hit("api.after_commit")

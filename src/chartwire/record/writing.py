@@ -31,6 +31,8 @@ EXTERNAL_ID = "https://chartwire.org/fhir/external-id"
 """The system of the identifier by which the practice's own software knows a resource: one each, unique by type."""
 
 CHANGED_MEANWHILE = "changed_meanwhile"
+TRY_AGAIN = frozenset({"sql_40001", "sql_40p01", CHANGED_MEANWHILE})
+"""What another transaction did first: the same effect may succeed in a new one."""
 AUTHORITY = "urn:chartwire:authority:"
 _OID = "urn:oid:"
 _NPI, _NPI_OID = "http://hl7.org/fhir/sid/us-npi", "2.16.840.1.113883.4.6"

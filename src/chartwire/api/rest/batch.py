@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from chartwire.api.http import Answer, Request
-from chartwire.api.idempotency import TRY_AGAIN, Turn, replayed, turn
+from chartwire.api.idempotency import Turn, replayed, turn
 from chartwire.api.limits import BATCH_ITEMS_PER_UNIT
 from chartwire.api.problem import ApiError, Fault, ProblemBody, not_found, problem_body, status_of
 from chartwire.api.rest.applying import Desk, is_answer
@@ -30,6 +30,7 @@ from chartwire.core.errors import ChartwireError
 from chartwire.core.ids import uuid7
 from chartwire.core.limits import WRITE_BATCH_BYTES_MAX, WRITE_BATCH_ITEMS_MAX
 from chartwire.record.parking import PARKED
+from chartwire.record.writing import TRY_AGAIN
 from chartwire.store.pool import Connection
 from chartwire.store.queries import q
 
