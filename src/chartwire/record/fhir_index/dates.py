@@ -7,9 +7,9 @@ and infinity). A Timing is what lies between the outer limits of its bounds and 
 
 import re
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
+from chartwire.core.remembering import remembered
 from chartwire.record.fhir_index.keys import key_of
 from chartwire.record.fhir_index.rows import IndexRows
 from chartwire.record.fhir_index.values import Emit
@@ -23,7 +23,7 @@ _FORM = re.compile(
 )
 
 
-@lru_cache(maxsize=16_384)
+@remembered(16_384)
 def moments(text: str) -> Range | None:
     """The range of a date, dateTime or instant; None for what is none, or has no such day or hour."""
     match = _FORM.fullmatch(text)

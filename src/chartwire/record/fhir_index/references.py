@@ -6,10 +6,10 @@ identifier stands under the variant `identifier`, its display under `text`.
 """
 
 import re
-from functools import lru_cache
 from typing import Any
 
 from chartwire.core.fhir_ids import local_reference
+from chartwire.core.remembering import remembered
 from chartwire.record.fhir_index.keys import key_of
 from chartwire.record.fhir_index.rows import IndexRows
 from chartwire.record.fhir_index.tokens import add_text, add_token
@@ -19,7 +19,7 @@ _TYPE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+)/[A-Za-z0-9\-.]{1,64}(?:/_history/[
 _URIS = frozenset({"uri", "url", "oid", "uuid"})
 
 
-@lru_cache(maxsize=65_536)
+@remembered(65_536)
 def reference_token(reference: str) -> str:
     """What stands in the index for a reference; empty for one into the resource itself."""
     if found := local_reference(reference):

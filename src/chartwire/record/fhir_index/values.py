@@ -1,10 +1,10 @@
 """What the emitters of all kinds share: their form, and text as the index holds it."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
+from chartwire.core.remembering import remembered
 from chartwire.record.fhir_index.rows import IndexRows
 from chartwire.record.identity import folded
 
@@ -33,13 +33,13 @@ def storable(text: str) -> str:
     return text if text.isprintable() else text.translate(_NOT_STORED)
 
 
-@lru_cache(maxsize=16_384)
+@remembered(16_384)
 def string_text(text: str) -> str:
     """A string as the index holds it: without case and accents, white space as one blank, 200 characters at most."""
     return " ".join(storable(folded(text)).split())[:STRING_CHARACTERS_MAX]
 
 
-@lru_cache(maxsize=16_384)
+@remembered(16_384)
 def word_starts(text: str) -> tuple[str, ...]:
     """The folded text from each of its first words on, so that a search by prefix hits any of them."""
     words = string_text(text).split(" ")

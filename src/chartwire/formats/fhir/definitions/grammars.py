@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from zoneinfo import available_timezones
 
+from chartwire.core.remembering import remembered
 from chartwire.formats.fhir.definitions.codes import languages
 from chartwire.formats.fhir.definitions.units import UCUM, is_unit
 
@@ -33,7 +34,7 @@ _SHORT_MEDIA_TYPES = {"xml", "json", "ttl"}
 _CHARACTERS_MAX = 255
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def is_language(tag: str) -> bool:
     """Whether the text is a well-formed language tag whose two-letter language exists."""
     match = _TAG.fullmatch(tag) if len(tag) <= _CHARACTERS_MAX else None

@@ -1,8 +1,8 @@
 """Which texts are units of UCUM (https://ucum.org/ucum, section 2: the grammar), by its case-sensitive atoms."""
 
 import re
-from functools import lru_cache
 
+from chartwire.core.remembering import remembered
 from chartwire.formats.fhir.definitions.codes import ucum
 
 UCUM = "http://unitsofmeasure.org"
@@ -15,7 +15,7 @@ _EXPONENT = re.compile(r"[+-]?\d+$")
 _DIGITS = re.compile(r"\d+")
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def is_unit(text: str) -> bool:
     """Whether the text is a unit: `mg/dL`, `10*3/uL`, `mm[Hg]`, `{score}`, `1`. The empty text is none."""
     if not 0 < len(text) <= _CHARACTERS_MAX:
