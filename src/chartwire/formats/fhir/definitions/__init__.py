@@ -5,7 +5,7 @@ read it, never change it. Types are named as FHIR names them (`Observation`, `Qu
 backbone element is its path (`Observation.component`).
 """
 
-from chartwire.formats.fhir.definitions.codes import CodeSystem, code_system, code_systems, value_sets
+from chartwire.formats.fhir.definitions.codes import CodeSystem, code_system, value_sets
 from chartwire.formats.fhir.definitions.listing import ValueSetCodes, value_set
 from chartwire.formats.fhir.definitions.search import (
     Component,
@@ -36,7 +36,6 @@ __all__ = [
     "children",
     "choices",
     "code_system",
-    "code_systems",
     "common_parameters",
     "compartments",
     "is_primitive",

@@ -130,11 +130,6 @@ def _code_system(url: str) -> CodeSystem:
     return msgspec.json.decode(_file().systems[url], type=CodeSystem)
 
 
-def code_systems() -> tuple[str, ...]:
-    """The systems that the packages list, sorted."""
-    return tuple(_file().systems)
-
-
 def value_set_definition(url: str) -> ValueSet | None:
     """The value set that a canonical means; where it has no such version, the one there is."""
     canonical = known_canonical(url)
